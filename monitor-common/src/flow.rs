@@ -1,0 +1,141 @@
+//! Keys and values of the flow maps.
+
+use crate::counters::Counters;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// What the two port fields of a flow key hold.
+pub mod key_kind {
+    /// Ports of TCP, UDP, SCTP, DCCP or UDP-Lite; 0 and 0 for every other protocol without ports.
+    pub const PORTS: u8 = 0;
+    /// A fragment after the first: it has no ports, so both fields are 0.
+    pub const LATER_FRAGMENT: u8 = 1;
+    /// ICMP or ICMPv6: `local_port` is the echo identifier (0 if there is none) and `remote_port` is
+    /// `type << 8 | code`. An echo reply is keyed as the request it answers, so both share one entry.
+    pub const ICMP: u8 = 2;
+    /// The transport header was cut off or could not be reached; both fields are 0.
+    pub const NO_HEADER: u8 = 3;
+}
+
+/// Key of an IPv4 flow. Addresses are in network order, ports in host order.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct FlowKey4 {
+    /// [`crate::interface::InterfaceEntry::number`].
+    pub interface: u32,
+    /// The container's end: the source of what it sends, the destination of what it receives.
+    pub local: [u8; 4],
+    /// The other end.
+    pub remote: [u8; 4],
+    /// See [`key_kind`].
+    pub local_port: u16,
+    /// See [`key_kind`].
+    pub remote_port: u16,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// One of [`key_kind`].
+    pub kind: u8,
+    /// VLAN id of the outermost tag plus one; 0 when untagged.
+    pub vlan: u16,
+}
+
+const _: () = assert!(size_of::<FlowKey4>() == 20);
+
+/// Key of an IPv6 flow; the fields are those of [`FlowKey4`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct FlowKey6 {
+    /// See [`FlowKey4::interface`].
+    pub interface: u32,
+    /// See [`FlowKey4::local`].
+    pub local: [u8; 16],
+    /// See [`FlowKey4::remote`].
+    pub remote: [u8; 16],
+    /// See [`key_kind`].
+    pub local_port: u16,
+    /// See [`key_kind`].
+    pub remote_port: u16,
+    /// The transport protocol, after extension headers.
+    pub protocol: u8,
+    /// One of [`key_kind`].
+    pub kind: u8,
+    /// See [`FlowKey4::vlan`].
+    pub vlan: u16,
+}
+
+const _: () = assert!(size_of::<FlowKey6>() == 44);
+
+/// Bits of [`FlowEntry::marks`].
+pub mod mark {
+    /// [`super::FlowEntry::origin`] holds the ingress ifindex of a received packet.
+    pub const ORIGIN_KNOWN: u32 = 1;
+    /// Received packets came from more than one origin; `other_origin` is one of the later ones.
+    pub const SEVERAL_ORIGINS: u32 = 1 << 1;
+    /// `source_mac` holds the source of a sent frame.
+    pub const SOURCE_MAC_KNOWN: u32 = 1 << 2;
+    /// Sent frames carried more than one source MAC; `source_mac` is the first.
+    pub const SEVERAL_SOURCE_MACS: u32 = 1 << 3;
+    /// The sender's cgroup was asked for; `cgroup` is 0 when the kernel knew none.
+    pub const CGROUP_ASKED: u32 = 1 << 4;
+}
+
+/// Value of the flow maps: one tick of one flow, both directions, since the entry was made in this generation.
+///
+/// Every counter is added to atomically; the map is shared by all CPUs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct FlowEntry {
+    /// Stable over the generations as long as `SEEN4`/`SEEN6` remembers the flow.
+    pub flow_id: u64,
+    /// Coarse monotonic time of the entry's first packet, nanoseconds.
+    pub first_seen: u64,
+    /// Coarse monotonic time of the entry's last packet, nanoseconds.
+    pub last_seen: u64,
+    /// What the container's end sent.
+    pub sent: Counters,
+    /// What it received.
+    pub received: Counters,
+    /// Monotonic time of the first SYN without ACK in this generation, in either direction; 0 if none.
+    pub syn_at: u64,
+    /// Monotonic time of the first SYN with ACK in this generation, in either direction; 0 if none.
+    pub syn_ack_at: u64,
+    /// cgroup id of the sending socket as seen at the host end; see [`mark::CGROUP_ASKED`].
+    pub cgroup: u64,
+    /// TCP flags of all sent packets, ORed (low 8 bits, as in the header).
+    pub sent_flags: u32,
+    /// TCP flags of all received packets, ORed.
+    pub received_flags: u32,
+    /// `ingress_ifindex` of the first received packet; 0 means the host itself. See [`mark::ORIGIN_KNOWN`].
+    pub origin: u32,
+    /// See [`mark::SEVERAL_ORIGINS`].
+    pub other_origin: u32,
+    /// Bits of [`mark`].
+    pub marks: u32,
+    /// Source MAC of the first sent frame; see [`mark::SOURCE_MAC_KNOWN`].
+    pub source_mac: [u8; 6],
+    /// Bit 0: the entry's first packet was a sent one (1) or a received one (0); only the entry that made the
+    /// flow (see [`SeenFlow`]) says anything about the flow's initiator.
+    pub first_direction: u8,
+    /// 1 if this entry's first packet was the first of the flow, 0 if an earlier generation had it.
+    pub is_new: u8,
+    /// Not used yet; zero.
+    pub reserved: u32,
+}
+
+const _: () = assert!(size_of::<FlowEntry>() == 144);
+
+/// Value of the LRU maps `SEEN4` and `SEEN6`: which flows are not new. Only the miss path reads them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct SeenFlow {
+    /// Given when the flow was first seen: the CPU in the top 16 bits, that CPU's own count below.
+    pub flow_id: u64,
+    /// Coarse monotonic time of the flow's first packet, nanoseconds.
+    pub first_seen: u64,
+}
+
+const _: () = assert!(size_of::<SeenFlow>() == 16);
+
+/// An Ethernet address.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+pub struct Mac(pub [u8; 6]);

@@ -1,0 +1,15 @@
+//! What the kernel programs and the agent both say.
+//!
+//! Every type here crosses the boundary between kernel and user space as plain bytes, so each one is
+//! `repr(C)`, has no hidden padding (the zerocopy derives refuse it) and states its size in an assertion
+//! beside it. Nothing above the agent's `collector::decode` knows these types.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod counters;
+pub mod event;
+pub mod flow;
+pub mod interface;
+pub mod loss;
+pub mod packet;
+pub mod settings;

@@ -1,0 +1,38 @@
+//! What the programs could not count or hand over, by name.
+
+/// Index into `LOSSES`, a per-CPU array of `u64`.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// skbs of IPv4 and IPv6 that are in no flow because the flow map was full.
+    FlowMapFull = 0,
+    /// Ring records refused because the ring was full.
+    RingFull = 1,
+    /// Ring records refused by the rate cap.
+    RateCapped = 2,
+    /// skbs at a hook whose interface the tables did not know.
+    UnknownInterface = 3,
+    /// New flows that could not be noted in `SEEN4`/`SEEN6`: their first packet may be reported again.
+    SeenNotNoted = 4,
+}
+
+/// Entries of `LOSSES`.
+pub const LOSSES: u32 = 5;
+
+impl Loss {
+    /// All of them, in the order of their index.
+    pub const ALL: [Self; LOSSES as usize] =
+        [Self::FlowMapFull, Self::RingFull, Self::RateCapped, Self::UnknownInterface, Self::SeenNotNoted];
+
+    /// The name in JSON, in metrics and on screen.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FlowMapFull => "flow_map_full",
+            Self::RingFull => "ring_full",
+            Self::RateCapped => "ring_rate_capped",
+            Self::UnknownInterface => "unknown_interface",
+            Self::SeenNotNoted => "seen_not_noted",
+        }
+    }
+}

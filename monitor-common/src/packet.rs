@@ -1,0 +1,1 @@
+//! The only packet parser: the kernel programs, the tests and the fuzzer all run this one.

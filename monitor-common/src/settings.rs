@@ -1,0 +1,49 @@
+//! Settings of the programs, fixed when they are loaded: a feature that is off is removed by the verifier.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Bits of [`Settings::features`].
+pub mod feature {
+    /// Keep `ingress_ifindex` of what is received.
+    pub const ORIGIN: u32 = 1;
+    /// Keep and compare the source MAC of what is sent.
+    pub const SOURCE_MAC: u32 = 1 << 1;
+    /// Keep the times of SYN and SYN-ACK, and the TCP flags.
+    pub const HANDSHAKE: u32 = 1 << 2;
+    /// Ask for the sender's cgroup once for each entry.
+    pub const CGROUP: u32 = 1 << 3;
+    /// Report the first packet of each new flow in the ring.
+    pub const FIRST_PACKET: u32 = 1 << 4;
+    /// Send the programs' own diagnostics through `aya-log`.
+    pub const DIAGNOSTICS: u32 = 1 << 5;
+    /// Count flows at all; without it only totals are kept.
+    pub const FLOWS: u32 = 1 << 6;
+    /// Test switch: leave out one add of the totals for every 1,000th packet, so that the exactness check is
+    /// seen to fail.
+    pub const TEST_SKIP_ADD: u32 = 1 << 31;
+
+    /// What an agent runs with.
+    pub const DEFAULT: u32 = ORIGIN | SOURCE_MAC | HANDSHAKE | CGROUP | FIRST_PACKET | FLOWS;
+}
+
+/// The global `SETTINGS` in the programs' read-only data.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Settings {
+    /// Bits of [`feature`].
+    pub features: u32,
+    /// Sample one packet in this many; 0 samples none.
+    pub sample_every: u32,
+    /// Ring records a second and CPU before the rate cap refuses.
+    pub events_per_second: u32,
+    /// Bytes of a sampled packet to keep, at most [`crate::event::SNAP_LENGTH`].
+    pub snap_length: u32,
+}
+
+const _: () = assert!(size_of::<Settings>() == 16);
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { features: feature::DEFAULT, sample_every: 0, events_per_second: 10_000, snap_length: 128 }
+    }
+}

@@ -1,0 +1,2 @@
+//! vethwatch.
+fn main() {}

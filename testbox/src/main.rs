@@ -1,0 +1,2 @@
+//! testbox.
+fn main() {}
