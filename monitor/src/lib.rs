@@ -1,1 +1,15 @@
-//! vethwatch.
+//! vethwatch: who talks to whom between containers, and does isolation really hold.
+//!
+//! The modules are layers; a lower one never imports a higher one (`tests/layers.rs` holds this):
+//!
+//! ```text
+//! 0    model                                   plain types
+//! 1    collector, inventory                    the kernel; Docker
+//! 2–5  attribution, flows, snapshot            pure
+//! 6    engine                                  the owner of all changing state
+//! 7    wire, view                              the versioned JSON; the terminal
+//! 8–9  settings, run, cli                      composition
+//! ```
+
+pub mod model;
+pub mod snapshot;

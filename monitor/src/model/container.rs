@@ -1,0 +1,82 @@
+//! Docker containers.
+
+use super::{ContainerId, Mac, NetworkId, SafeText, WallTime};
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// `State.Status` of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContainerState {
+    /// Known only by a network's list of endpoints; not inspected yet.
+    Unknown,
+    /// Made, never started.
+    Created,
+    /// Running.
+    Running,
+    /// Paused.
+    Paused,
+    /// Between two runs.
+    Restarting,
+    /// Being removed.
+    Removing,
+    /// Ended.
+    Exited,
+    /// Could not be removed.
+    Dead,
+}
+
+/// How a container is connected as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetworkMode {
+    /// Endpoints of its own.
+    Networks,
+    /// In the host's namespace.
+    Host,
+    /// No network.
+    None,
+    /// In the namespace of another container (`container:ID`).
+    SharedWith(ContainerId),
+}
+
+/// A container's membership in a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The network.
+    pub network: NetworkId,
+    /// The container's Ethernet address there.
+    pub mac: Option<Mac>,
+    /// Its addresses there.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A container, as Docker tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// Its full id.
+    pub id: ContainerId,
+    /// Its name, without the leading slash.
+    pub name: SafeText,
+    /// Its image's name.
+    pub image: Option<SafeText>,
+    /// Compose project (`com.docker.compose.project`).
+    pub project: Option<SafeText>,
+    /// Compose service (`com.docker.compose.service`).
+    pub service: Option<SafeText>,
+    /// Its state.
+    pub state: ContainerState,
+    /// When it was started.
+    pub started_at: Option<WallTime>,
+    /// How it is connected.
+    pub network_mode: NetworkMode,
+    /// Its endpoints; empty for modes other than [`NetworkMode::Networks`].
+    pub endpoints: Vec<Endpoint>,
+    /// Its namespace's number as the kernel gives it to the host's namespace (`RTM_GETNSID`), once known.
+    pub namespace: Option<i32>,
+    /// `NetworkSettings.SandboxKey`, the path of its network namespace.
+    pub sandbox: Option<String>,
+    /// `State.Pid`; 0 is absent.
+    pub pid: Option<u32>,
+    /// Published ports as (host address, host port, container port, protocol name).
+    pub published: Vec<(IpAddr, u16, u16, String)>,
+}

@@ -1,0 +1,101 @@
+//! Network devices the programs watch, and what the kernel itself counts on them.
+
+use super::{ClassCounts, InterfaceNumber, KernelTime, Mac, SafeText};
+use serde::Serialize;
+
+/// What kind of device is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InterfaceKind {
+    /// The host end of a container's veth pair.
+    Veth,
+    /// A Docker bridge.
+    Bridge,
+}
+
+/// How the programs are attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AttachMode {
+    /// A TCX link: gone with the process that holds it.
+    Tcx,
+    /// A filter on the clsact qdisc: stays until it is removed.
+    Clsact,
+}
+
+/// The other end of a veth pair, wherever it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerDevice {
+    /// Namespace id of the peer as the host's namespace numbers it; `None` while it is still in the host's own.
+    pub namespace: Option<i32>,
+    /// Its ifindex in that namespace.
+    pub ifindex: u32,
+    /// Its name there, once it could be read.
+    pub name: Option<SafeText>,
+    /// Its Ethernet address, once it could be read.
+    pub mac: Option<Mac>,
+}
+
+/// A watched device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The agent's number of it.
+    pub number: InterfaceNumber,
+    /// Its ifindex in the host's namespace.
+    pub ifindex: u32,
+    /// Its name.
+    pub name: SafeText,
+    /// What it is.
+    pub kind: InterfaceKind,
+    /// Its own Ethernet address (of the host end, not the container's).
+    pub mac: Option<Mac>,
+    /// ifindex and name of the bridge it is a port of.
+    pub master: Option<(u32, SafeText)>,
+    /// The container's end, for a veth.
+    pub peer: Option<PeerDevice>,
+}
+
+/// What the device itself counts (`IFLA_STATS64`), turned round: `sent` is the host end's rx.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeviceCounters {
+    /// skbs the container sent: `rx_packets` of the host end.
+    pub sent_skbs: u64,
+    /// Their bytes: `rx_bytes`.
+    pub sent_bytes: u64,
+    /// skbs the container received: `tx_packets` of the host end.
+    pub received_skbs: u64,
+    /// Their bytes: `tx_bytes`.
+    pub received_bytes: u64,
+    /// `rx_dropped` of the host end.
+    pub sent_dropped: u64,
+    /// `tx_dropped` of the host end: handed to the device after our hook, but not delivered.
+    pub received_dropped: u64,
+    /// Drops of the queueing discipline on the host end, after our egress hook; absent where it has none.
+    pub qdisc_dropped: Option<u64>,
+}
+
+/// One reading of an interface's totals, between two readings of the device's own counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Which interface.
+    pub number: InterfaceNumber,
+    /// When the totals were read.
+    pub at: KernelTime,
+    /// Our totals since the interface was watched.
+    pub totals: ClassCounts,
+    /// The device's counters just before; absent when it was gone.
+    pub device_before: Option<DeviceCounters>,
+    /// The device's counters just after; absent when it was gone.
+    pub device_after: Option<DeviceCounters>,
+}
+
+/// A device that should be watched and is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotWatched {
+    /// Its ifindex.
+    pub ifindex: u32,
+    /// Its name.
+    pub name: SafeText,
+    /// Why not, for a person.
+    pub reason: String,
+}

@@ -1,0 +1,30 @@
+//! Plain types that every layer shares. They import nothing but std and serde's derives.
+//!
+//! Text that came from outside (container names, labels, images, interface names) is a [`SafeText`] from the
+//! moment it enters, so no layer above can print it raw.
+
+mod change;
+mod container;
+mod counts;
+mod flow;
+mod ids;
+mod interface;
+mod losses;
+mod network;
+mod observation;
+mod text;
+mod time;
+
+pub use change::{Change, DockerState};
+pub use container::{Container, ContainerState, Endpoint, NetworkMode};
+pub use counts::{ClassCounts, Counts, DirectionCounts, Traffic};
+pub use flow::{
+    Direction, FlowDelta, FlowKey, FlowPorts, Initiator, Origin, Protocol, TcpFlags, TcpObserved,
+};
+pub use ids::{ContainerId, FlowId, HostId, InterfaceNumber, Mac, NetworkId};
+pub use interface::{AttachMode, DeviceCounters, Interface, InterfaceKind, NotWatched, PeerDevice, Reading};
+pub use losses::Losses;
+pub use network::{Network, NetworkDriver};
+pub use observation::{FirstPacketSeen, FlowBatch, HostAddresses, Observation, Resources, Sample};
+pub use text::SafeText;
+pub use time::{KernelTime, Span, WallTime};

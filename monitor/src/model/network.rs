@@ -1,0 +1,66 @@
+//! Docker networks.
+
+use super::{NetworkId, SafeText};
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// A network's driver.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkDriver {
+    /// `bridge`.
+    Bridge,
+    /// `host`.
+    Host,
+    /// `null`, the `none` network.
+    Null,
+    /// `macvlan`.
+    Macvlan,
+    /// `ipvlan`.
+    Ipvlan,
+    /// `overlay`.
+    Overlay,
+    /// A plugin's.
+    #[serde(untagged)]
+    Other(SafeText),
+}
+
+impl NetworkDriver {
+    /// The name Docker uses.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::Host => "host",
+            Self::Null => "null",
+            Self::Macvlan => "macvlan",
+            Self::Ipvlan => "ipvlan",
+            Self::Overlay => "overlay",
+            Self::Other(name) => name.as_str(),
+        }
+    }
+}
+
+/// A Docker network, as `GET /networks/ID` tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its id.
+    pub id: NetworkId,
+    /// Its name.
+    pub name: SafeText,
+    /// Its driver.
+    pub driver: NetworkDriver,
+    /// Name of its bridge device on this host, for driver `bridge`: `com.docker.network.bridge.name`, or `br-` and
+    /// the first 12 characters of the id.
+    pub bridge: Option<SafeText>,
+    /// Subnets as (address, prefix length).
+    pub subnets: Vec<(IpAddr, u8)>,
+    /// Gateway addresses: the host's own, on a bridge network.
+    pub gateways: Vec<IpAddr>,
+    /// Whether it is `--internal`.
+    pub internal: bool,
+    /// Whether containers on it may talk to each other (`com.docker.network.bridge.enable_icc`).
+    pub inter_container: bool,
+    /// Whether IPv6 is on.
+    pub ipv6: bool,
+}

@@ -1,0 +1,140 @@
+//! What the collector tells the engine.
+
+use super::{
+    AttachMode, DeviceCounters, Direction, FlowDelta, FlowId, FlowKey, Interface, InterfaceNumber,
+    KernelTime, Losses, NotWatched, Reading, SafeText, TcpFlags,
+};
+use std::net::IpAddr;
+
+/// One drained generation of flows. At least once: a reader that saw `epoch` before drops it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowBatch {
+    /// Number of the generation, counted from the start; every part of one generation carries the same.
+    pub epoch: u64,
+    /// From when on the generation was active.
+    pub tick_start: KernelTime,
+    /// Until when.
+    pub tick_end: KernelTime,
+    /// At most 4,096 flows.
+    pub flows: Vec<FlowDelta>,
+    /// Whether this is the last part of the generation.
+    pub last: bool,
+}
+
+/// The first packet of a flow that was not seen before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirstPacketSeen {
+    /// Which flow.
+    pub key: FlowKey,
+    /// Its number.
+    pub flow_id: FlowId,
+    /// When.
+    pub at: KernelTime,
+    /// Which way it went.
+    pub direction: Direction,
+    /// Its flags, for TCP.
+    pub tcp_flags: Option<TcpFlags>,
+    /// Its length in bytes, Ethernet header included.
+    pub length: u32,
+}
+
+/// A sampled packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When.
+    pub at: KernelTime,
+    /// Where.
+    pub interface: InterfaceNumber,
+    /// Which way.
+    pub direction: Direction,
+    /// Its flow; absent when it is in none.
+    pub flow_id: Option<FlowId>,
+    /// Its length in bytes, Ethernet header included.
+    pub length: u32,
+    /// Its first bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Addresses of the host itself, by interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostAddresses {
+    /// ifindex, interface name, address.
+    pub addresses: Vec<(u32, SafeText, IpAddr)>,
+    /// ifindex and name of every device in the host's namespace, to name an origin.
+    pub devices: Vec<(u32, SafeText)>,
+}
+
+/// How full the programs' maps are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// Flows drained from the last generation, both families.
+    pub flows: u64,
+    /// Entries each family's flow map has.
+    pub flow_capacity: u64,
+    /// Interface slots in use.
+    pub slots: u64,
+    /// Interface slots there are.
+    pub slot_capacity: u64,
+    /// Nanoseconds the last drain took, from flip to the last batch.
+    pub drain_ns: u64,
+    /// Generations flipped since the start.
+    pub flips: u64,
+}
+
+/// One thing the collector saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// A device is watched from now on.
+    Attached {
+        /// The device.
+        interface: Interface,
+        /// When the programs were in place.
+        at: KernelTime,
+        /// How they are attached.
+        mode: AttachMode,
+        /// The device's counters just before, which are what crossed unseen; absent if they could not be read.
+        before: Option<DeviceCounters>,
+        /// The device's counters just after the programs were in place.
+        after: Option<DeviceCounters>,
+    },
+    /// What is known of a watched device changed (its peer was read, it got another master or name).
+    Changed {
+        /// The device.
+        interface: Interface,
+        /// Since when.
+        at: KernelTime,
+    },
+    /// A device is watched no longer.
+    Detached {
+        /// Which.
+        number: InterfaceNumber,
+        /// Since when.
+        at: KernelTime,
+        /// The last reading: our totals, and the device's own counters from its farewell message if the kernel
+        /// sent them (in `device_after`).
+        last: Reading,
+    },
+    /// A device should be watched and is not.
+    NotWatched(NotWatched),
+    /// A namespace's number was asked for and found.
+    Namespace {
+        /// The path or pid that was asked about, as given.
+        sandbox: String,
+        /// `None`: it has no number, or it is the host's own.
+        namespace: Option<i32>,
+    },
+    /// Flows of one generation.
+    Flows(FlowBatch),
+    /// Totals of all watched interfaces.
+    Totals(Vec<Reading>),
+    /// A new flow.
+    FirstPacket(FirstPacketSeen),
+    /// A sampled packet.
+    Sample(Sample),
+    /// The host's own addresses and devices.
+    Host(HostAddresses),
+    /// The collector's losses since the start; each replaces the earlier one of its name.
+    Losses(Losses),
+    /// How full the maps are.
+    Resources(Resources),
+}
