@@ -10,3 +10,4 @@ fn loads() {
     println!("{:?}", r.flows::<20>("FLOWS4_A"));
     println!("{:?}", r.totals(SLOT));
 }
+mod read;
