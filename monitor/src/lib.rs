@@ -11,5 +11,6 @@
 //! 8–9  settings, run, cli                      composition
 //! ```
 
+pub mod collector;
 pub mod model;
 pub mod snapshot;
