@@ -11,5 +11,6 @@
 //! 8–9  settings, run, cli                      composition
 //! ```
 
+pub mod inventory;
 pub mod model;
 pub mod snapshot;
