@@ -8,7 +8,7 @@ use crate::model::{Container, ContainerId, Network, NetworkId, SafeText};
 use bollard::errors::Error;
 use bollard::models::{EventMessage, SystemInfo, SystemVersion};
 use bollard::query_parameters::{EventsOptionsBuilder, ListContainersOptionsBuilder};
-use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
+use bollard::{API_DEFAULT_VERSION, BollardRequest, ClientVersion, Docker};
 use futures_util::{Stream, StreamExt as _};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -82,14 +82,14 @@ impl Api {
         Ok(Self { docker, transport, patience })
     }
 
-    /// Agrees on an API version and asks what Docker is.
+    /// Asks what Docker is, and agrees on an API version: the older of its newest and ours.
     ///
     /// # Errors
     /// When `GET /version` has no usable answer. A refused `GET /info` only leaves `rootless` unknown, taken as no.
-    pub(super) async fn agree(&mut self) -> Result<Answer<About>, Failure> {
-        let docker = self.within(self.docker.clone().negotiate_version()).await?;
-        self.docker = docker;
+    pub(super) async fn agree(&self) -> Result<Answer<About>, Failure> {
         let version: SystemVersion = self.within(self.docker.version()).await?;
+        let api = agreed(version.api_version.as_deref().unwrap_or(""))?;
+        self.transport.use_version(api.clone());
         let mut refusals = Refusals::default();
         let rootless = match self.within(self.docker.info()).await {
             Ok(info) => is_rootless(&info),
@@ -100,8 +100,8 @@ impl Api {
             Err(failure) => return Err(failure),
         };
         let version = SafeText::new(version.version.as_deref().unwrap_or("unknown"));
-        let api = SafeText::new(&self.docker.client_version().to_string());
-        Ok(Answer { value: About { version, api, rootless }, refusals })
+        let about = About { version, api: SafeText::new(&api.to_string()), rootless };
+        Ok(Answer { value: about, refusals })
     }
 
     /// Whether Docker still answers.
@@ -221,8 +221,7 @@ impl From<Error> for Failure {
             Error::DockerResponseServerError { .. }
             | Error::JsonDataError { .. }
             | Error::JsonSerdeError { .. }
-            | Error::StrParseError { .. }
-            | Error::APIVersionParseError {} => Self::Refused(text),
+            | Error::StrParseError { .. } => Self::Refused(text),
             Error::HyperResponseError { err } if err.is_parse() => Self::Refused(text),
             _ if is_too_long(&error) => Self::Refused(text),
             _ => Self::Away(text),
@@ -262,7 +261,11 @@ fn read_event(
     message: Result<EventMessage, Error>,
     transport: &Transport,
 ) -> Result<Answer<Option<Event>>, Failure> {
-    let message = message?;
+    // The client keeps only the text of what ends a stream.
+    let message = message.map_err(|error| match transport.event_was_too_long() {
+        true => Failure::Refused(SafeText::new(&TooLong.to_string())),
+        false => error.into(),
+    })?;
     transport.event_was_understood();
     let mut refusals = Refusals::default();
     let value = mapping::event(&message, &mut refusals);
@@ -283,6 +286,44 @@ fn other_object(what: &str, id: &str) -> Failure {
     Failure::Refused(SafeText::new(&format!("Docker answered with another object than {what} {id}")))
 }
 
+/// The API version to use with a server whose newest is this.
+fn agreed(newest: &str) -> Result<ClientVersion, Failure> {
+    let parts =
+        newest.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+    let Some((major_version, minor_version)) = parts else {
+        return Err(Failure::Refused(SafeText::new(&format!("not an API version: {newest}"))));
+    };
+    let newest = ClientVersion { major_version, minor_version };
+    Ok(if newest < *API_DEFAULT_VERSION { newest } else { API_DEFAULT_VERSION.clone() })
+}
+
 fn is_rootless(info: &SystemInfo) -> bool {
     info.security_options.iter().flatten().any(|option| option == "name=rootless")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, agreed};
+
+    fn check(newest: &str, expected: Option<&str>) {
+        let version = agreed(newest).map(|version| version.to_string());
+        assert_eq!(version.ok().as_deref(), expected, "{newest}");
+    }
+
+    #[test]
+    fn the_older_api_version_is_used() {
+        check("1.41", Some("1.41"));
+        check("1.9", Some("1.9"));
+        check("1.53", Some("1.53"));
+        check("2.0", Some("1.53"));
+        check("1.999", Some("1.53"));
+    }
+
+    #[test]
+    fn a_version_that_is_none_is_refused() {
+        for newest in ["", "1", "1.x", "1.41/../..", "-1.2"] {
+            check(newest, None);
+            assert!(matches!(agreed(newest), Err(Failure::Refused(_))));
+        }
+    }
 }

@@ -71,7 +71,12 @@ impl Book {
         Some(Change::Container { container: Box::new(container), at })
     }
 
-    /// An endpoint that a network lists. Told only if it is new, or not as it was.
+    /// Whether an endpoint that a network lists is new, or not as it was.
+    pub(super) fn is_news(&self, listed: &ListedEndpoint) -> bool {
+        self.containers.get(&listed.container).is_none_or(|entry| !entry.endpoints.contains(&listed.endpoint))
+    }
+
+    /// An endpoint that a network lists.
     pub(super) fn endpoint(
         &mut self,
         listed: ListedEndpoint,
@@ -92,7 +97,6 @@ impl Book {
         }
         let name = entry.name.clone();
         match entry.endpoints.iter().position(|known| known.network == endpoint.network) {
-            Some(index) if entry.endpoints[index] == endpoint => return None,
             Some(index) => entry.endpoints[index] = endpoint.clone(),
             None if entry.endpoints.len() >= MOST_ENDPOINTS => {
                 refusals.refuse(format_args!("more than {MOST_ENDPOINTS} networks of one container"));

@@ -8,7 +8,7 @@ use super::book::{Book, MOST_CONTAINERS, MOST_NETWORKS};
 use super::chases::Chases;
 use super::clocks::Clocks;
 use super::hint::Hints;
-use super::mapping::{ContainerEvent, Event, EventKind, NetworkEvent};
+use super::mapping::{ContainerEvent, Event, EventKind, ListedEndpoint, NetworkEvent};
 use super::queries::{Answered, Queries};
 use super::refusals::Refusals;
 use crate::model::{Change, Container, ContainerId, DockerState, KernelTime, NetworkId, SafeText};
@@ -291,23 +291,29 @@ impl<'a> Session<'a> {
         let bridge = answer.network.bridge.clone();
         let change = self.book.network(answer.network, at, &mut self.around.refusals);
         self.around.tell(change).await?;
-        let mut new = 0;
         for listed in answer.endpoints {
-            let container = listed.container.clone();
-            let change = self.book.endpoint(listed, at, &mut self.around.refusals);
-            if change.is_some() {
-                new += 1;
-                if self.list_again.is_some() {
-                    // The list of containers made no sense: this is how they are found.
-                    self.ask_container(&container, None);
-                }
-            }
-            self.around.tell(change).await?;
-        }
-        if let Some(bridge) = bridge {
-            self.chases.found(&bridge, new);
+            self.endpoint_listed(listed, bridge.as_ref(), at).await?;
         }
         Ok(())
+    }
+
+    /// An endpoint in a network's list. It began when its veth appeared, if that was hinted.
+    async fn endpoint_listed(
+        &mut self,
+        listed: ListedEndpoint,
+        bridge: Option<&SafeText>,
+        at: KernelTime,
+    ) -> Result<(), End> {
+        if !self.book.is_news(&listed) {
+            return Ok(());
+        }
+        let at = bridge.and_then(|bridge| self.chases.found(bridge)).unwrap_or(at);
+        if self.list_again.is_some() {
+            // The list of containers made no sense: this is how they are found.
+            self.ask_container(&listed.container, None);
+        }
+        let change = self.book.endpoint(listed, at, &mut self.around.refusals);
+        self.around.tell(change).await
     }
 
     async fn container_answered(&mut self, answered: Answered<Container>) -> Result<(), End> {
@@ -338,9 +344,9 @@ impl<'a> Session<'a> {
 
     /// Asks the networks of the bridges that are due.
     fn chase(&mut self) {
-        for (bridge, at) in self.chases.due(Instant::now()) {
+        for bridge in self.chases.due(Instant::now()) {
             if let Some(id) = self.book.network_of(&bridge).cloned() {
-                self.ask_network(&id, Some(at));
+                self.ask_network(&id, None);
             }
         }
     }

@@ -3,11 +3,12 @@
 //! The client library reads whole answers, however long they are, and would send whatever it is asked to. This
 //! transport stands under it: only `GET` leaves, each request on a connection of its own, and no connection is read
 //! past its allowance. A single answer has a fixed one; the event stream's is filled up again by each event that was
-//! understood.
+//! understood. The client also leaves the API version out of its paths, which would mean "the newest you have": it is
+//! put there once it is agreed on.
 
 use super::host::Host;
-use bollard::BollardRequest;
 use bollard::errors::Error;
+use bollard::{BollardRequest, ClientVersion};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderValue};
@@ -15,8 +16,8 @@ use hyper::{Method, Response, Uri};
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -42,17 +43,30 @@ pub(super) struct Transport {
     events: Arc<AtomicUsize>,
     /// Told once when the event stream has begun.
     subscribed: Arc<Notify>,
+    /// The API version in use, once agreed on.
+    version: Arc<OnceLock<ClientVersion>>,
 }
 
 impl Transport {
     /// A transport to a host; connects with the first request.
     pub(super) fn new(host: Host) -> Self {
-        Self { host, events: Arc::new(AtomicUsize::new(LONGEST_EVENT)), subscribed: Arc::new(Notify::new()) }
+        let events = Arc::new(AtomicUsize::new(LONGEST_EVENT));
+        Self { host, events, subscribed: Arc::default(), version: Arc::default() }
+    }
+
+    /// Uses an API version from now on; the first one stays.
+    pub(super) fn use_version(&self, version: ClientVersion) {
+        self.version.get_or_init(|| version);
     }
 
     /// Lets the event stream go on: an event was understood.
     pub(super) fn event_was_understood(&self) {
         self.events.store(LONGEST_EVENT, Ordering::Relaxed);
+    }
+
+    /// Whether the event stream is not read any further.
+    pub(super) fn event_was_too_long(&self) -> bool {
+        self.events.load(Ordering::Relaxed) == 0
     }
 
     /// Waits until Docker has begun to answer `GET /events`.
@@ -80,26 +94,29 @@ impl Transport {
         let (mut sender, driver) = http1::handshake(TokioIo::new(connection)).await?;
         // It ends by itself when the answer was read or dropped.
         tokio::spawn(driver);
-        address(&mut request, &self.host)?;
+        self.address(&mut request)?;
         let response = sender.send_request(request).await?;
         if is_events {
             self.subscribed.notify_one();
         }
         Ok(response)
     }
-}
 
-/// Rewrites a request for the connection: the path alone, and the host in its header.
-fn address(request: &mut BollardRequest, host: &Host) -> Result<(), Error> {
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    *request.uri_mut() = Uri::try_from(path)?;
-    let name = match host {
-        Host::Unix(_) => HeaderValue::from_static("docker"),
-        Host::Tcp(address) => HeaderValue::from_str(address)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?,
-    };
-    request.headers_mut().insert(HOST, name);
-    Ok(())
+    /// Rewrites a request for the connection: version and path alone, and the host in its header.
+    fn address(&self, request: &mut BollardRequest) -> Result<(), Error> {
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        *request.uri_mut() = match self.version.get() {
+            Some(version) => Uri::try_from(format!("/v{version}{path}"))?,
+            None => Uri::try_from(path)?,
+        };
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+        let name = match &self.host {
+            Host::Unix(_) => HeaderValue::from_static("docker"),
+            Host::Tcp(address) => HeaderValue::from_str(address).map_err(invalid)?,
+        };
+        request.headers_mut().insert(HOST, name);
+        Ok(())
+    }
 }
 
 /// A connection of either kind.
