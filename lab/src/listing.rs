@@ -74,6 +74,12 @@ impl Listing {
         &self.not_listed
     }
 
+    /// Whether an image of this name (`repository:tag`) was among them.
+    #[must_use]
+    pub fn has_image(&self, name: &str) -> bool {
+        self.lines.iter().any(|(what, line)| *what == "image" && line.split(' ').next() == Some(name))
+    }
+
     /// Compares with an earlier listing. The order of lines does not count.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Difference {
