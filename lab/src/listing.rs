@@ -5,6 +5,7 @@ use crate::{docker, finish, privileged};
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ impl Listing {
         listing.docker_objects()?;
         listing.folder("link", "/sys/class/net");
         for names in ["/run/netns", "/run/docker/netns", "/var/run/docker/netns"] {
-            listing.folder("namespace", names);
+            listing.named_namespaces(names);
         }
         listing.namespaces();
         for tool in ["iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save"] {
@@ -115,12 +116,19 @@ impl Listing {
 
     fn folder(&mut self, what: &'static str, path: &str) {
         let names = fs::read_dir(path).into_iter().flatten().flatten();
-        let mut names: Vec<_> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        // The two spellings of Docker's folder may be one.
-        for name in names {
-            if !self.lines.iter().any(|(known, line)| *known == what && *line == name) {
-                self.lines.push((what, name));
+        self.lines.extend(names.map(|entry| (what, entry.file_name().to_string_lossy().into_owned())));
+    }
+
+    /// Namespaces that are mounted in a folder. Docker removes the file under such a mount up to a minute after the
+    /// namespace itself; a file on the folder's own device is no namespace any more.
+    fn named_namespaces(&mut self, path: &str) {
+        let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+        let of_folder = device(Path::new(path));
+        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+            let line = ("namespace", entry.file_name().to_string_lossy().into_owned());
+            // Two spellings of Docker's folder may be one.
+            if device(&entry.path()) != of_folder && !self.lines.contains(&line) {
+                self.lines.push(line);
             }
         }
     }
