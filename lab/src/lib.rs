@@ -12,6 +12,7 @@ pub mod image;
 mod link;
 mod listing;
 mod network;
+mod vethwatch;
 
 pub use command::{Finished, finish, is_root, privileged, text};
 pub use container::{Container, ContainerSpec};
@@ -20,6 +21,7 @@ pub use docker::{docker, docker_within};
 pub use link::{Device, DeviceCounters};
 pub use listing::{Difference, Listing};
 pub use network::Network;
+pub use vethwatch::{Running, Vethwatch};
 
 use anyhow::{Context, Result};
 use std::path::Path;
