@@ -6,11 +6,9 @@
 use super::api::{Answer, Api, Failure, NetworkAnswer};
 use super::book::{Book, MOST_CONTAINERS, MOST_NETWORKS};
 use super::chases::Chases;
-use super::clocks::Clocks;
-use super::hint::Hints;
 use super::mapping::{ContainerEvent, Event, EventKind, ListedEndpoint, NetworkEvent};
 use super::queries::{Answered, Queries};
-use super::refusals::Refusals;
+use super::surroundings::{End, Surroundings};
 use crate::model::{Change, Container, ContainerId, DockerState, KernelTime, NetworkId, SafeText};
 use futures_util::StreamExt as _;
 use std::convert::Infallible;
@@ -32,56 +30,6 @@ const MOST_DROPPED: u32 = 3;
 const REFUSALS_TOLD: Duration = Duration::from_millis(250);
 /// When a list that made no sense is asked for again.
 const LIST_AGAIN: Duration = Duration::from_secs(5);
-
-/// Why a session is over.
-pub(super) enum End {
-    /// Docker is away.
-    Away(SafeText),
-    /// The event stream made no sense; Docker still answers.
-    Unreadable(SafeText),
-    /// Nobody listens any more.
-    Closed,
-}
-
-impl From<Failure> for End {
-    fn from(failure: Failure) -> Self {
-        Self::Away(SafeText::new(&failure.to_string()))
-    }
-}
-
-/// What a session needs from outside.
-pub(super) struct Surroundings {
-    /// Where changes are told.
-    pub(super) out: mpsc::Sender<Change>,
-    /// Hints to take.
-    pub(super) hints: std::sync::Arc<Hints>,
-    /// The clocks.
-    pub(super) clocks: Clocks,
-    /// What was refused so far.
-    pub(super) refusals: Refusals,
-}
-
-impl Surroundings {
-    /// Tells a change.
-    ///
-    /// # Errors
-    /// When nobody listens.
-    pub(super) async fn tell(&self, change: impl Into<Option<Change>>) -> Result<(), End> {
-        match change.into() {
-            Some(change) => self.out.send(change).await.map_err(|_| End::Closed),
-            None => Ok(()),
-        }
-    }
-
-    /// Tells what was refused since the last time.
-    ///
-    /// # Errors
-    /// When nobody listens.
-    pub(super) async fn tell_refusals(&mut self) -> Result<(), End> {
-        let news = self.refusals.news();
-        self.tell(news).await
-    }
-}
 
 /// One connection.
 pub(super) struct Session<'a> {
@@ -193,7 +141,7 @@ impl<'a> Session<'a> {
         for id in self.book.network_ids() {
             self.ask_network(&id, None);
         }
-        for id in self.book.container_ids() {
+        for id in self.book.running() {
             self.ask_container(&id, None);
         }
         Ok(())
