@@ -1,7 +1,8 @@
 //! One connection to Docker, from the first question to the moment it is lost.
 //!
 //! The event stream is begun before anything is listed, so nothing that happens in between is missed. After that the
-//! loop only waits, tells, and starts questions; it never waits for an answer itself.
+//! loop only waits, tells, and starts questions; it waits for no answer itself, except where a list made no sense and
+//! is asked for again.
 
 use super::api::{Answer, Api, Failure, NetworkAnswer};
 use super::book::{Book, MOST_CONTAINERS, MOST_NETWORKS};
@@ -13,6 +14,7 @@ use crate::model::{Change, Container, ContainerId, DockerState, KernelTime, Netw
 use futures_util::StreamExt as _;
 use std::convert::Infallible;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -94,14 +96,14 @@ impl<'a> Session<'a> {
         };
         self.list(Some(up)).await?;
         let mut refusals = tokio::time::interval(REFUSALS_TOLD);
-        let hints = std::sync::Arc::clone(&self.around.hints);
+        let hints = Arc::clone(&self.around.hints);
         loop {
             self.start_questions();
             tokio::select! {
                 Some(event) = events.recv() => self.happened(event).await?,
                 failure = guards.join_next() => return Err(over(failure)),
-                Some(answered) = self.networks.next() => self.network_answered(answered).await?,
-                Some(answered) = self.containers.next() => self.container_answered(answered).await?,
+                answered = self.networks.next() => self.network_answered(answered).await?,
+                answered = self.containers.next() => self.container_answered(answered).await?,
                 hints = hints.take() => {
                     for (bridge, hinted) in hints {
                         self.chases.begin(bridge, hinted, Instant::now());
@@ -234,8 +236,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn network_answered(&mut self, answered: Answered<NetworkAnswer>) -> Result<(), End> {
-        let Some((answer, at)) = self.usable(answered.answer, answered.at) else { return Ok(()) };
+    async fn network_answered(&mut self, answered: Option<Answered<NetworkAnswer>>) -> Result<(), End> {
+        let Some((answer, at)) = self.usable(answered) else { return Ok(()) };
         let bridge = answer.network.bridge.clone();
         let change = self.book.network(answer.network, at, &mut self.around.refusals);
         self.around.tell(change).await?;
@@ -264,19 +266,16 @@ impl<'a> Session<'a> {
         self.around.tell(change).await
     }
 
-    async fn container_answered(&mut self, answered: Answered<Container>) -> Result<(), End> {
-        let Some((container, at)) = self.usable(answered.answer, answered.at) else { return Ok(()) };
+    async fn container_answered(&mut self, answered: Option<Answered<Container>>) -> Result<(), End> {
+        let Some((container, at)) = self.usable(answered) else { return Ok(()) };
         let change = self.book.container(container, at, &mut self.around.refusals);
         self.around.tell(change).await
     }
 
     /// An answer and the moment it is about. What failed is counted, unless the object is gone or Docker is: the
     /// event stream tells these.
-    fn usable<T>(
-        &mut self,
-        answer: Result<Answer<T>, Failure>,
-        at: Option<KernelTime>,
-    ) -> Option<(T, KernelTime)> {
+    fn usable<T>(&mut self, answered: Option<Answered<T>>) -> Option<(T, KernelTime)> {
+        let Answered { at, answer } = answered?;
         match answer {
             Ok(Answer { value, refusals }) => {
                 self.around.refusals.absorb(refusals);
