@@ -128,6 +128,8 @@ async fn containers_whose_inspect_stalls_are_named_by_the_list_and_hold_up_nobod
         .container("the inspect of the other", |seen| seen.name.as_str() == "db" && seen.pid.is_some())
         .await;
     listener.refused("did not answer within").await;
+    // The event stream stays, and now and then a ping.
+    support::until("end of the stalled connections", || fake.open() == 1).await;
     listener.stop().await;
 }
 
