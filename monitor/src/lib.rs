@@ -11,5 +11,7 @@
 //! 8–9  settings, run, cli                      composition
 //! ```
 
+pub mod collector;
+pub mod inventory;
 pub mod model;
 pub mod snapshot;
