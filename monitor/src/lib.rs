@@ -12,4 +12,7 @@
 //! ```
 
 pub mod model;
+
+pub mod attribution;
+pub mod flows;
 pub mod snapshot;
