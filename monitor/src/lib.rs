@@ -16,3 +16,5 @@ pub mod model;
 pub mod attribution;
 pub mod flows;
 pub mod snapshot;
+
+pub mod engine;

@@ -34,7 +34,9 @@ impl Latency {
     /// Adds one; what took longer than a minute counts as a minute.
     pub fn record(&mut self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).clamp(1, LONGEST_US);
-        self.0.saturating_record(micros);
+        if self.0.record(micros).is_err() {
+            self.0.saturating_record(micros);
+        }
     }
 
     /// The percentiles; `None` if nothing was recorded.
