@@ -351,7 +351,7 @@ fn the_engine_asks_for_what_it_does_not_know() {
     world.at(2_200).container(container("web", &[("a", "172.18.0.2")]));
     world.state.housekeeping(world.now);
     let namespace = Ask::Namespace { sandbox: "/run/netns/web".into() };
-    assert_eq!(world.state.asks(world.now), [namespace.clone()]);
+    assert_eq!(world.state.asks(world.now), std::slice::from_ref(&namespace));
     world.observe(Observation::Namespace { sandbox: "/run/netns/web".into(), namespace: None });
     assert_eq!(world.state.asks(ms(2_300)), [namespace], "no number yet: again");
     world.observe(Observation::Namespace { sandbox: "/run/netns/web".into(), namespace: Some(4) });
