@@ -14,4 +14,9 @@
 pub mod collector;
 pub mod inventory;
 pub mod model;
+
+pub mod attribution;
+pub mod flows;
 pub mod snapshot;
+
+pub mod engine;

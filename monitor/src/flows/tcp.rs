@@ -1,0 +1,284 @@
+//! A TCP connection, as far as the flags of its packets tell.
+//!
+//! A tick hands over the flags of all its packets ORed, so the order inside a tick is not known; what follows is
+//! only what the whole set allows to say.
+
+use crate::model::{Direction, FlowDelta, Initiator, KernelTime, TcpFlags, TcpObserved};
+use std::time::Duration;
+
+/// State of a TCP connection, as far as its flags tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TcpState {
+    /// A SYN was seen, no answer yet.
+    SynSent,
+    /// SYN and SYN-ACK were seen, no ACK yet.
+    SynReceived,
+    /// Established: the handshake was seen to end, or traffic flows on a connection older than the watch.
+    Established,
+    /// One end has sent FIN.
+    Closing,
+    /// Both ends have sent FIN.
+    Closed,
+    /// Reset.
+    Reset,
+    /// A SYN was answered by a reset: nobody listens there, or something refuses in its name.
+    Refused,
+}
+
+impl TcpState {
+    /// Whether the connection is over.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Closed | Self::Reset | Self::Refused)
+    }
+}
+
+/// What is known of a flow's TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tcp {
+    /// Flags of all sent packets of this tick, ORed.
+    pub sent_flags: TcpFlags,
+    /// Flags of all received packets of this tick, ORed.
+    pub received_flags: TcpFlags,
+    /// State after this tick.
+    pub state: TcpState,
+    /// From the first SYN to the first SYN-ACK at this interface; told once, in the tick that completed it.
+    pub handshake: Option<Duration>,
+}
+
+/// A connection over its ticks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Connection {
+    sent: TcpFlags,
+    received: TcpFlags,
+    handshake_told: bool,
+    initiator: Option<Direction>,
+    syn_at: Option<KernelTime>,
+    syn_ack_at: Option<KernelTime>,
+}
+
+impl Connection {
+    /// Takes in one tick.
+    pub(super) fn observe(&mut self, delta: &FlowDelta, seen: &TcpObserved) -> Tcp {
+        let reopened = self.handshake_told || (self.has_flags() && self.state().is_over());
+        if seen.syn_at.is_some() && reopened {
+            // The same ports were used again.
+            *self = Self::default();
+        }
+        self.sent = TcpFlags(self.sent.0 | seen.sent_flags.0);
+        self.received = TcpFlags(self.received.0 | seen.received_flags.0);
+        self.syn_at = self.syn_at.or(seen.syn_at);
+        self.syn_ack_at = self.syn_ack_at.or(seen.syn_ack_at);
+        if self.initiator.is_none() {
+            self.initiator = self.opener(delta, seen);
+        }
+        Tcp {
+            sent_flags: seen.sent_flags,
+            received_flags: seen.received_flags,
+            state: self.state(),
+            handshake: self.handshake(),
+        }
+    }
+
+    /// Who opened it, once a SYN told.
+    pub(super) fn initiator(&self) -> Initiator {
+        match self.initiator {
+            Some(Direction::Sent) => Initiator::Local,
+            Some(Direction::Received) => Initiator::Remote,
+            None => Initiator::Unknown,
+        }
+    }
+
+    /// The state without a new tick.
+    pub(super) fn state(&self) -> TcpState {
+        let any = |flag| self.sent.has(flag) || self.received.has(flag);
+        let both = |flag| self.sent.has(flag) && self.received.has(flag);
+        if both(TcpFlags::FIN) {
+            return TcpState::Closed;
+        }
+        if any(TcpFlags::RST) {
+            let refused = any(TcpFlags::SYN) && !both(TcpFlags::SYN) && self.syn_ack_at.is_none();
+            return if refused { TcpState::Refused } else { TcpState::Reset };
+        }
+        if any(TcpFlags::FIN) {
+            return TcpState::Closing;
+        }
+        let (opener, answerer) = match self.initiator {
+            Some(Direction::Sent) => (self.sent, self.received),
+            Some(Direction::Received) => (self.received, self.sent),
+            None => return TcpState::Established,
+        };
+        if opener.has(TcpFlags::ACK) {
+            TcpState::Established
+        } else if answerer.has(TcpFlags::SYN) || self.syn_ack_at.is_some() {
+            TcpState::SynReceived
+        } else {
+            TcpState::SynSent
+        }
+    }
+
+    fn has_flags(&self) -> bool {
+        self.sent.0 | self.received.0 != 0
+    }
+
+    /// The side that sent the SYN. When both sides have a SYN flag, the first packet tells.
+    fn opener(&self, delta: &FlowDelta, seen: &TcpObserved) -> Option<Direction> {
+        let sent = seen.sent_flags.has(TcpFlags::SYN);
+        let received = seen.received_flags.has(TcpFlags::SYN);
+        match (sent, received) {
+            (true, true) => Some(delta.first_direction),
+            (false, false) => None,
+            (one_sent, _) => {
+                // A SYN comes from the opener, a SYN-ACK alone from the other.
+                let with_syn = if one_sent { Direction::Sent } else { Direction::Received };
+                Some(if seen.syn_at.is_some() { with_syn } else { opposite(with_syn) })
+            }
+        }
+    }
+
+    fn handshake(&mut self) -> Option<Duration> {
+        let (syn, answer) = (self.syn_at?, self.syn_ack_at?);
+        if self.handshake_told || answer < syn {
+            return None;
+        }
+        self.handshake_told = true;
+        Some(answer.since(syn))
+    }
+}
+
+const fn opposite(direction: Direction) -> Direction {
+    match direction {
+        Direction::Sent => Direction::Received,
+        Direction::Received => Direction::Sent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Connection, TcpState};
+    use crate::model::{
+        Counts, Direction, FlowDelta, FlowId, FlowKey, FlowPorts, Initiator, InterfaceNumber, KernelTime,
+        Protocol, TcpFlags, TcpObserved,
+    };
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
+
+    /// One tick: flags sent, flags received, time of a SYN, time of a SYN-ACK (microseconds).
+    type Tick = (&'static str, &'static str, Option<u64>, Option<u64>);
+
+    fn flags(letters: &str) -> TcpFlags {
+        let bit = |letter| "FSRPA".find(letter).map_or(0, |bit| 1 << bit);
+        TcpFlags(letters.chars().fold(0, |flags, letter| flags | bit(letter)))
+    }
+
+    fn delta(first_direction: Direction) -> FlowDelta {
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        FlowDelta {
+            key: FlowKey {
+                interface: InterfaceNumber(1),
+                local: address,
+                remote: address,
+                protocol: Protocol::TCP,
+                ports: FlowPorts::Ports { local: 1, remote: 2 },
+                vlan: None,
+            },
+            flow_id: FlowId(1),
+            first_seen: KernelTime(1),
+            last_seen: KernelTime(1),
+            is_new: true,
+            first_direction,
+            sent: Counts::default(),
+            received: Counts::default(),
+            tcp: None,
+            origin: None,
+            source_mac: None,
+            several_source_macs: false,
+            cgroup: None,
+        }
+    }
+
+    #[track_caller]
+    fn check(ticks: &[Tick], state: TcpState, initiator: Initiator, handshakes: &[Option<u64>]) {
+        check_from(Direction::Sent, ticks, state, initiator, handshakes);
+    }
+
+    #[track_caller]
+    fn check_from(
+        first: Direction,
+        ticks: &[Tick],
+        state: TcpState,
+        initiator: Initiator,
+        handshakes: &[Option<u64>],
+    ) {
+        let mut connection = Connection::default();
+        let micros = |time: Option<u64>| time.map(|micros| KernelTime(micros * 1_000));
+        let told: Vec<_> = ticks
+            .iter()
+            .map(|(sent, received, syn, syn_ack)| {
+                let seen = TcpObserved {
+                    sent_flags: flags(sent),
+                    received_flags: flags(received),
+                    syn_at: micros(*syn),
+                    syn_ack_at: micros(*syn_ack),
+                };
+                connection.observe(&delta(first), &seen).handshake
+            })
+            .collect();
+        assert_eq!((connection.state(), connection.initiator()), (state, initiator));
+        let expected: Vec<_> = handshakes.iter().map(|micros| micros.map(Duration::from_micros)).collect();
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn the_states_of_a_connection_that_the_local_end_opens() {
+        let local = Initiator::Local;
+        check(&[("S", "", Some(1), None)], TcpState::SynSent, local, &[None]);
+        check(&[("S", "SA", Some(1), Some(5))], TcpState::SynReceived, local, &[Some(4)]);
+        check(&[("SA", "SA", Some(1), Some(5))], TcpState::Established, local, &[Some(4)]);
+        check(&[("SAF", "SA", Some(1), Some(5))], TcpState::Closing, local, &[Some(4)]);
+        check(&[("SAF", "SAF", Some(1), Some(5))], TcpState::Closed, local, &[Some(4)]);
+        check(&[("SAR", "SA", Some(1), Some(5))], TcpState::Reset, local, &[Some(4)]);
+        check(&[("S", "RA", Some(1), None)], TcpState::Refused, local, &[None]);
+    }
+
+    #[test]
+    fn the_first_packet_or_the_only_syn_tells_who_opened() {
+        let both = [("SA", "SA", Some(1), Some(5))];
+        check_from(Direction::Received, &both, TcpState::Established, Initiator::Remote, &[Some(4)]);
+        let only_answer = [("SA", "A", None, Some(5))];
+        check(&only_answer, TcpState::Established, Initiator::Remote, &[None]);
+        check(&[("AP", "AP", None, None)], TcpState::Established, Initiator::Unknown, &[None]);
+    }
+
+    #[test]
+    fn a_handshake_is_joined_over_ticks_and_told_once() {
+        let ticks = [
+            ("S", "", Some(1_000), None),
+            ("S", "", Some(2_000), None),
+            ("A", "SA", None, Some(2_050)),
+            ("A", "A", None, None),
+        ];
+        let told = [None, None, Some(1_050), None];
+        check(&ticks, TcpState::Established, Initiator::Local, &told);
+    }
+
+    #[test]
+    fn an_answer_from_before_the_syn_is_no_handshake() {
+        check(&[("SA", "SA", Some(5), Some(1))], TcpState::Established, Initiator::Local, &[None]);
+    }
+
+    #[test]
+    fn ports_used_again_are_a_new_connection() {
+        let ticks = [("SAF", "SAF", Some(1), Some(2)), ("S", "SA", Some(100), Some(103))];
+        check(&ticks, TcpState::SynReceived, Initiator::Local, &[Some(1), Some(3)]);
+        let refused = [("S", "RA", Some(1), None), ("SA", "SA", Some(100), Some(107))];
+        check(&refused, TcpState::Established, Initiator::Local, &[None, Some(7)]);
+    }
+
+    #[test]
+    fn a_reset_after_both_ends_closed_changes_nothing() {
+        let ticks = [("SAF", "SAF", Some(1), Some(2)), ("R", "", None, None)];
+        check(&ticks, TcpState::Closed, Initiator::Local, &[Some(1), None]);
+        check(&[("A", "RA", None, None)], TcpState::Reset, Initiator::Unknown, &[None]);
+    }
+}
