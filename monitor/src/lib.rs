@@ -13,3 +13,5 @@
 
 pub mod model;
 pub mod snapshot;
+pub mod view;
+pub mod wire;
