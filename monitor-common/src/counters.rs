@@ -22,6 +22,29 @@ pub struct Counters {
 const _: () = assert!(size_of::<Counters>() == 32);
 
 impl Counters {
+    /// What one skb adds: `length` is its own, in bytes; `gso_segs` and `gso_size` are the kernel's (both 0 for
+    /// an ordinary packet); `header_length` is what segmentation repeats before each segment, in bytes
+    /// ([`crate::packet::Transport::header_length`], 0 without an IP packet).
+    ///
+    /// Where a driver has set `gso_size` but not `gso_segs`, the segments are computed.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of_skb(length: u32, gso_segs: u32, gso_size: u32, header_length: u32) -> Self {
+        let extra = if gso_segs > 1 {
+            gso_segs - 1
+        } else if gso_segs == 0 && gso_size != 0 {
+            length.saturating_sub(header_length).div_ceil(gso_size).saturating_sub(1)
+        } else {
+            0
+        };
+        Self {
+            skbs: 1,
+            skb_bytes: length as u64,
+            extra_packets: extra as u64,
+            extra_bytes: extra as u64 * header_length as u64,
+        }
+    }
+
     /// Packets on the wire.
     #[must_use]
     pub const fn packets(&self) -> u64 {
@@ -46,4 +69,36 @@ pub enum Direction {
     Sent = 0,
     /// TC egress of the host end.
     Received = 1,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(skb: (u32, u32, u32, u32), packets: u64, bytes: u64) {
+        let counted = Counters::of_skb(skb.0, skb.1, skb.2, skb.3);
+        assert_eq!((counted.skbs, counted.skb_bytes), (1, u64::from(skb.0)), "{skb:?}");
+        assert_eq!((counted.packets(), counted.bytes()), (packets, bytes), "{skb:?}");
+    }
+
+    #[test]
+    fn an_ordinary_packet_is_one_packet_on_the_wire() {
+        check((1514, 0, 0, 66), 1, 1514);
+        check((1514, 1, 0, 66), 1, 1514);
+        check((1514, 1, 1448, 66), 1, 1514);
+    }
+
+    #[test]
+    fn a_gso_skb_repeats_its_headers_once_for_each_further_segment() {
+        check((66 + 10 * 1448, 10, 1448, 66), 10, 10 * 1514);
+        check((66 + 9 * 1448 + 1, 10, 1448, 66), 10, 9 * 1514 + 67);
+    }
+
+    #[test]
+    fn missing_segment_counts_are_computed_from_the_segment_size() {
+        check((66 + 10 * 1448, 0, 1448, 66), 10, 10 * 1514);
+        check((66 + 9 * 1448 + 1, 0, 1448, 66), 10, 9 * 1514 + 67);
+        check((66, 0, 1448, 66), 1, 66);
+        check((20, 0, 1448, 66), 1, 20);
+    }
 }

@@ -1,6 +1,7 @@
 //! Keys and values of the flow maps.
 
 use crate::counters::Counters;
+use core::mem::offset_of;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// What the two port fields of a flow key hold.
@@ -106,22 +107,24 @@ pub struct FlowEntry {
     pub received_flags: u32,
     /// `ingress_ifindex` of the first received packet; 0 means the host itself. See [`mark::ORIGIN_KNOWN`].
     pub origin: u32,
+    /// Bits of [`mark`]. In one aligned word with `origin`, so that one compare-and-swap says both.
+    pub marks: u32,
     /// See [`mark::SEVERAL_ORIGINS`].
     pub other_origin: u32,
-    /// Bits of [`mark`].
-    pub marks: u32,
-    /// Source MAC of the first sent frame; see [`mark::SOURCE_MAC_KNOWN`].
+    /// Not used yet; zero.
+    pub reserved: u32,
+    /// Source MAC of the first sent frame; see [`mark::SOURCE_MAC_KNOWN`]. At the start of an aligned word, so
+    /// that one compare-and-swap writes it.
     pub source_mac: [u8; 6],
     /// Bit 0: the entry's first packet was a sent one (1) or a received one (0); only the entry that made the
     /// flow (see [`SeenFlow`]) says anything about the flow's initiator.
     pub first_direction: u8,
     /// 1 if this entry's first packet was the first of the flow, 0 if an earlier generation had it.
     pub is_new: u8,
-    /// Not used yet; zero.
-    pub reserved: u32,
 }
 
 const _: () = assert!(size_of::<FlowEntry>() == 144);
+const _: () = assert!(offset_of!(FlowEntry, origin) % 8 == 0 && offset_of!(FlowEntry, source_mac) % 8 == 0);
 
 /// Value of the LRU maps `SEEN4` and `SEEN6`: which flows are not new. Only the miss path reads them.
 #[repr(C)]

@@ -11,6 +11,8 @@
 //! 8–9  settings, run, cli                      composition
 //! ```
 
+pub mod collector;
+pub mod inventory;
 pub mod model;
 pub mod snapshot;
 pub mod view;

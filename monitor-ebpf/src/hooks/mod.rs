@@ -1,0 +1,3 @@
+//! The hooks, one file a family.
+
+pub mod traffic;

@@ -1,0 +1,50 @@
+//! vethwatch's kernel programs.
+//!
+//! They count packets of watched interfaces and let every one of them pass: whatever happens inside, a hook
+//! returns [`NEXT`], so the programs behind ours still run and the packet goes its way.
+//! Built by `cargo xtask ebpf`; the object it makes is committed, and the agent embeds that.
+#![no_std]
+#![no_main]
+#![feature(core_intrinsics, asm_experimental_arch)]
+#![expect(internal_features, reason = "atomic adds on map values: aya-ebpf has no wrapper and the target no AtomicU64")]
+
+mod atomic;
+mod clock;
+mod events;
+mod flows;
+mod hooks;
+mod losses;
+mod maps;
+mod options;
+mod packet;
+
+use aya_ebpf::{macros::classifier, programs::TcContext};
+use monitor_common::counters::Direction;
+
+/// `TC_ACT_UNSPEC` on clsact, `TCX_NEXT` on TCX: go on with the next program.
+const NEXT: i32 = -1;
+
+/// TC ingress of the host end of a container's interface, or of a bridge: what containers send.
+#[classifier]
+pub fn vethwatch_in(context: TcContext) -> i32 {
+    hooks::traffic::count(&context, Direction::Sent);
+    NEXT
+}
+
+/// TC egress of the host end of a container's interface, or of a bridge: what containers receive.
+#[classifier]
+pub fn vethwatch_out(context: TcContext) -> i32 {
+    hooks::traffic::count(&context, Direction::Received);
+    NEXT
+}
+
+/// The verifier shows that nothing here can panic: a reachable panic would be an endless loop, which it refuses.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// Some helpers are only for programs under the GPL.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

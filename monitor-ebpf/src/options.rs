@@ -1,0 +1,40 @@
+//! The load-time settings, field by field: the verifier knows each as a constant.
+
+use crate::maps::SETTINGS;
+use core::ptr;
+use monitor_common::settings::Settings;
+
+/// Reads one field. `Global::load` would copy the whole struct to the stack, where kernels before 5.16 lose track
+/// of constants and would keep the code of features that are off.
+macro_rules! field {
+    ($name:ident) => {{
+        let settings = ptr::from_ref(&SETTINGS).cast::<Settings>();
+        // SAFETY: `Global<T>` is a transparent wrapper of `T`, initialised, and nothing in the programs writes it.
+        // Volatile, because the loader changes it behind the compiler's back.
+        unsafe { ptr::read_volatile(&raw const (*settings).$name) }
+    }};
+}
+
+/// Whether a bit of [`monitor_common::settings::feature`] is set.
+#[inline(always)]
+pub fn enabled(feature: u32) -> bool {
+    field!(features) & feature != 0
+}
+
+/// Sample one packet in this many; 0 samples none.
+#[inline(always)]
+pub fn sample_every() -> u32 {
+    field!(sample_every)
+}
+
+/// Ring records a second and CPU.
+#[inline(always)]
+pub fn events_per_second() -> u32 {
+    field!(events_per_second)
+}
+
+/// Bytes of a sampled packet to keep.
+#[inline(always)]
+pub fn snap_length() -> u32 {
+    field!(snap_length)
+}

@@ -1,0 +1,427 @@
+//! The calls of `bpf(2)` that aya does not offer: batches, per-CPU reads into a buffer that is kept, and TCX links
+//! by ifindex.
+//!
+//! A [`Map`] knows the types of its keys and values and has checked their sizes against the kernel's, so that
+//! everything it offers is safe.
+
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::{io, marker::PhantomData};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// Commands of `bpf(2)`.
+mod command {
+    pub(super) const MAP_CREATE: u32 = 0;
+    pub(super) const MAP_LOOKUP_ELEM: u32 = 1;
+    pub(super) const MAP_UPDATE_ELEM: u32 = 2;
+    pub(super) const MAP_DELETE_ELEM: u32 = 3;
+    pub(super) const OBJ_GET_INFO_BY_FD: u32 = 15;
+    pub(super) const PROG_QUERY: u32 = 16;
+    pub(super) const MAP_LOOKUP_BATCH: u32 = 24;
+    pub(super) const MAP_DELETE_BATCH: u32 = 27;
+    pub(super) const LINK_CREATE: u32 = 28;
+}
+
+const MAP_TYPE_ARRAY: u32 = 2;
+const MAP_TYPE_ARRAY_OF_MAPS: u32 = 12;
+/// Put a program before all others of its hook.
+const BEFORE: u32 = 1 << 3;
+
+/// A hook of TCX, as the kernel numbers attach types.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TcxHook {
+    /// `BPF_TCX_INGRESS`.
+    Ingress = 46,
+    /// `BPF_TCX_EGRESS`.
+    Egress = 47,
+}
+
+#[repr(C)]
+#[derive(Default, IntoBytes, Immutable)]
+struct Element {
+    map: u32,
+    pad: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+#[repr(C)]
+#[derive(Default, IntoBytes, Immutable)]
+struct Batch {
+    from: u64,
+    to: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map: u32,
+    element_flags: u64,
+    flags: u64,
+}
+
+#[repr(C)]
+#[derive(Default, IntoBytes, Immutable)]
+struct LinkCreate {
+    program: u32,
+    ifindex: u32,
+    attach_type: u32,
+    flags: u32,
+    relative: u32,
+    pad: u32,
+    expected_revision: u64,
+}
+
+#[repr(C)]
+#[derive(Default, IntoBytes, Immutable)]
+struct ProgramQuery {
+    ifindex: u32,
+    attach_type: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    program_ids: u64,
+    count: u32,
+    pad: u32,
+    attach_flags_of: u64,
+    link_ids: u64,
+    link_attach_flags: u64,
+    revision: u64,
+}
+
+#[repr(C)]
+#[derive(Default, IntoBytes, Immutable)]
+struct MapCreate {
+    kind: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    flags: u32,
+    inner: u32,
+}
+
+#[repr(C)]
+#[derive(Default, IntoBytes, Immutable)]
+struct InfoQuery {
+    fd: u32,
+    length: u32,
+    info: u64,
+}
+
+/// The head of `struct bpf_map_info`.
+#[repr(C)]
+#[derive(Default, FromBytes, IntoBytes, Immutable)]
+struct MapInfo {
+    kind: u32,
+    id: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    flags: u32,
+}
+
+/// The raw call. `attributes` may hold addresses the kernel writes to; the caller answers for them.
+///
+/// # Safety
+/// Every address in `attributes` must be valid for what `command` does with it.
+unsafe fn bpf<T: IntoBytes>(command: u32, attributes: &mut T) -> io::Result<u32> {
+    // SAFETY: the attributes are a live value of the length given; the caller answers for the addresses inside.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<T>()) };
+    u32::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+#[expect(clippy::cast_sign_loss, reason = "an open file descriptor is not negative")]
+fn number(fd: BorrowedFd<'_>) -> u32 {
+    fd.as_raw_fd() as u32
+}
+
+/// Takes a file descriptor the kernel has just made for us.
+#[expect(clippy::cast_possible_wrap, reason = "the kernel gave it as a non-negative int")]
+fn owned(fd: u32) -> OwnedFd {
+    // SAFETY: the kernel has just made it and nobody else knows it.
+    unsafe { OwnedFd::from_raw_fd(fd as i32) }
+}
+
+fn address<T: ?Sized>(value: &T) -> u64 {
+    std::ptr::from_ref(value).cast::<()>() as u64
+}
+
+fn address_mut<T: ?Sized>(value: &mut T) -> u64 {
+    std::ptr::from_mut(value).cast::<()>() as u64
+}
+
+/// How one lookup of a batch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BatchEnd {
+    /// There is more; go on from this place.
+    More {
+        /// Entries read.
+        count: usize,
+        /// Where to go on.
+        next: u32,
+    },
+    /// That was all.
+    Done {
+        /// Entries read.
+        count: usize,
+    },
+    /// One bucket holds more than the whole batch: ask with a larger one.
+    TooSmall,
+}
+
+/// A map whose keys are `K` and whose values (of one CPU, where they are per CPU) are `V`.
+#[derive(Debug)]
+pub(super) struct Map<K, V> {
+    fd: OwnedFd,
+    max_entries: u32,
+    types: PhantomData<fn(K) -> V>,
+}
+
+impl<K, V> Map<K, V>
+where
+    K: IntoBytes + FromBytes + Immutable,
+    V: IntoBytes + FromBytes + Immutable,
+{
+    /// Takes a map, if its sizes are those of `K` and `V`.
+    ///
+    /// # Errors
+    /// When the kernel cannot tell, or the sizes differ.
+    pub(super) fn new(map: BorrowedFd<'_>) -> io::Result<Self> {
+        let mut info = MapInfo::default();
+        let mut query = InfoQuery {
+            fd: number(map),
+            length: u32::try_from(size_of::<MapInfo>()).expect("a struct of a few words"),
+            info: address_mut(&mut info),
+        };
+        // SAFETY: `info` is alive and as long as said.
+        unsafe { bpf(command::OBJ_GET_INFO_BY_FD, &mut query) }?;
+        if (info.key_size as usize, info.value_size as usize) != (size_of::<K>(), size_of::<V>()) {
+            let sizes = format!(
+                "a map has keys of {} and values of {} bytes, expected {} and {}",
+                info.key_size,
+                info.value_size,
+                size_of::<K>(),
+                size_of::<V>()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, sizes));
+        }
+        Ok(Self { fd: map.try_clone_to_owned()?, max_entries: info.max_entries, types: PhantomData })
+    }
+
+    /// How many entries it can hold.
+    pub(super) fn max_entries(&self) -> u32 {
+        self.max_entries
+    }
+
+    fn element(&self, key: &K, value: u64) -> Element {
+        Element { map: number(self.fd.as_fd()), key: address(key), value, ..Element::default() }
+    }
+
+    /// Reads one value; `None` if there is none.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn lookup(&self, key: &K) -> io::Result<Option<V>> {
+        let mut value = V::new_zeroed();
+        let mut element = self.element(key, address_mut(&mut value));
+        // SAFETY: key and value are alive and have the map's sizes.
+        match unsafe { bpf(command::MAP_LOOKUP_ELEM, &mut element) } {
+            Ok(_) => Ok(Some(value)),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes one value.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn update(&self, key: &K, value: &V) -> io::Result<()> {
+        let mut element = self.element(key, address(value));
+        // SAFETY: key and value are alive and have the map's sizes; the kernel only reads them.
+        unsafe { bpf(command::MAP_UPDATE_ELEM, &mut element) }.map(drop)
+    }
+
+    /// Removes one entry; that there is none is no error.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn delete(&self, key: &K) -> io::Result<()> {
+        let mut element = self.element(key, 0);
+        // SAFETY: the key is alive and has the map's size.
+        match unsafe { bpf(command::MAP_DELETE_ELEM, &mut element) } {
+            Err(error) if error.raw_os_error() != Some(libc::ENOENT) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads entries into the two slices, which are equally long, from `from` on.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn lookup_batch(
+        &self,
+        from: Option<u32>,
+        keys: &mut [K],
+        values: &mut [V],
+    ) -> io::Result<BatchEnd> {
+        assert_eq!(keys.len(), values.len());
+        let mut next = 0_u32;
+        let mut batch = Batch {
+            from: from.as_ref().map_or(0, address),
+            to: address_mut(&mut next),
+            keys: address_mut(keys),
+            values: address_mut(values),
+            count: u32::try_from(keys.len()).unwrap_or(u32::MAX),
+            map: number(self.fd.as_fd()),
+            ..Batch::default()
+        };
+        // SAFETY: both slices are alive and have room for `count` elements of the map's sizes; a hash map's place
+        // is a u32.
+        let result = unsafe { bpf(command::MAP_LOOKUP_BATCH, &mut batch) };
+        let count = (batch.count as usize).min(keys.len());
+        match result.map_err(|error| error.raw_os_error()) {
+            Ok(_) => Ok(BatchEnd::More { count, next }),
+            Err(Some(libc::ENOENT)) => Ok(BatchEnd::Done { count }),
+            Err(Some(libc::ENOSPC)) => Ok(BatchEnd::TooSmall),
+            Err(code) => Err(io::Error::from_raw_os_error(code.unwrap_or(libc::EIO))),
+        }
+    }
+
+    /// Removes the entries of these keys.
+    ///
+    /// # Errors
+    /// What the kernel says; entries before the failing one are gone.
+    pub(super) fn delete_batch(&self, keys: &[K]) -> io::Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut batch = Batch {
+            keys: address(keys),
+            count: u32::try_from(keys.len()).unwrap_or(u32::MAX),
+            map: number(self.fd.as_fd()),
+            ..Batch::default()
+        };
+        // SAFETY: the slice is alive and holds `count` keys of the map's size.
+        unsafe { bpf(command::MAP_DELETE_BATCH, &mut batch) }.map(drop)
+    }
+}
+
+/// A per-CPU array of `V`, and how many CPUs it has a value for.
+#[derive(Debug)]
+pub(super) struct PerCpu<V> {
+    map: Map<u32, V>,
+    cpus: usize,
+}
+
+impl<V: IntoBytes + FromBytes + Immutable + Clone> PerCpu<V> {
+    /// The kernel pads each CPU's value to eight bytes.
+    const FITS: () = assert!(size_of::<V>().is_multiple_of(8));
+
+    /// Takes a map of a machine with `cpus` possible CPUs.
+    ///
+    /// # Errors
+    /// When the kernel cannot tell, or the value's size differs.
+    pub(super) fn new(map: BorrowedFd<'_>, cpus: usize) -> io::Result<Self> {
+        let () = Self::FITS;
+        Ok(Self { map: Map::new(map)?, cpus })
+    }
+
+    /// A buffer for [`PerCpu::read`].
+    pub(super) fn buffer(&self) -> Vec<V> {
+        vec![V::new_zeroed(); self.cpus]
+    }
+
+    /// Reads every CPU's value into `values`, which [`PerCpu::buffer`] made.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn read(&self, index: u32, values: &mut [V]) -> io::Result<()> {
+        assert_eq!(values.len(), self.cpus);
+        let mut element = self.map.element(&index, address_mut(values));
+        // SAFETY: the slice is alive and has one value of the map's size for each possible CPU.
+        unsafe { bpf(command::MAP_LOOKUP_ELEM, &mut element) }.map(drop)
+    }
+
+    /// Zeroes every CPU's value.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn zero(&self, index: u32) -> io::Result<()> {
+        let values = self.buffer();
+        let mut element = self.map.element(&index, address(values.as_slice()));
+        // SAFETY: as in `read`; the kernel only reads it.
+        unsafe { bpf(command::MAP_UPDATE_ELEM, &mut element) }.map(drop)
+    }
+}
+
+/// Attaches a program to a device's TCX hook, before all others there. It stays as long as the descriptor is open.
+///
+/// # Errors
+/// `EINVAL` where the kernel has no TCX, `ENODEV` when the device is gone.
+pub(super) fn tcx_attach(program: BorrowedFd<'_>, ifindex: u32, hook: TcxHook) -> io::Result<OwnedFd> {
+    let mut create = LinkCreate {
+        program: number(program),
+        ifindex,
+        attach_type: hook as u32,
+        flags: BEFORE,
+        ..LinkCreate::default()
+    };
+    // SAFETY: no addresses inside.
+    unsafe { bpf(command::LINK_CREATE, &mut create) }.map(owned)
+}
+
+/// Whether the kernel has TCX, asked of a device's hook without changing anything.
+pub(super) fn has_tcx(ifindex: u32) -> bool {
+    let mut query = ProgramQuery { ifindex, attach_type: TcxHook::Ingress as u32, ..ProgramQuery::default() };
+    // SAFETY: no addresses inside: with a count of 0 the kernel writes no ids.
+    unsafe { bpf(command::PROG_QUERY, &mut query) }.is_ok()
+}
+
+/// A one-entry map of maps: an update of it returns only when no program still runs that began before.
+#[derive(Debug)]
+pub(super) struct GraceMap {
+    outer: OwnedFd,
+    inner: OwnedFd,
+}
+
+impl GraceMap {
+    /// Makes the two maps.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn new() -> io::Result<Self> {
+        let inner = create_map(MAP_TYPE_ARRAY, None)?;
+        let outer = create_map(MAP_TYPE_ARRAY_OF_MAPS, Some(inner.as_fd()))?;
+        Ok(Self { outer, inner })
+    }
+
+    /// Waits.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn wait(&self) -> io::Result<()> {
+        let (key, value) = (0_u32, number(self.inner.as_fd()));
+        let mut element = Element {
+            map: number(self.outer.as_fd()),
+            key: address(&key),
+            value: address(&value),
+            ..Element::default()
+        };
+        // SAFETY: key and value are alive and have the map's sizes.
+        unsafe { bpf(command::MAP_UPDATE_ELEM, &mut element) }.map(drop)
+    }
+}
+
+/// Makes a map with one entry of four bytes.
+fn create_map(kind: u32, inner: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
+    let mut create = MapCreate {
+        kind,
+        key_size: 4,
+        value_size: 4,
+        max_entries: 1,
+        flags: 0,
+        inner: inner.map_or(0, number),
+    };
+    // SAFETY: no addresses inside.
+    unsafe { bpf(command::MAP_CREATE, &mut create) }.map(owned)
+}

@@ -1,0 +1,200 @@
+//! From the wire types of `monitor-common` to the model: nothing above this file knows `repr(C)`.
+//!
+//! Records of the ring are taken as hostile: one that is too short or of an unknown kind is refused, and the
+//! caller counts it.
+
+use crate::model::{
+    ClassCounts, Counts, Direction, DirectionCounts, FirstPacketSeen, FlowDelta, FlowId, FlowKey, FlowPorts,
+    InterfaceNumber, KernelTime, Mac, Observation, Origin, Protocol, Sample, TcpFlags, TcpObserved,
+};
+use monitor_common::{
+    counters::Counters,
+    event::{EventHeader, FirstPacket, SampledPacket, event_kind},
+    flow::{FlowEntry, FlowKey4, FlowKey6, key_kind, mark},
+    interface::{DirectionTotals, InterfaceTotals},
+};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use zerocopy::FromBytes;
+
+/// A key of one of the flow maps.
+pub(super) trait WireKey: Copy {
+    /// As the model has it.
+    fn decode(&self) -> FlowKey;
+}
+
+impl WireKey for FlowKey4 {
+    fn decode(&self) -> FlowKey {
+        FlowKey {
+            interface: InterfaceNumber(self.interface),
+            local: Ipv4Addr::from(self.local).into(),
+            remote: Ipv4Addr::from(self.remote).into(),
+            protocol: Protocol(self.protocol),
+            ports: ports(self.kind, self.protocol, self.local_port, self.remote_port),
+            vlan: self.vlan.checked_sub(1),
+        }
+    }
+}
+
+impl WireKey for FlowKey6 {
+    fn decode(&self) -> FlowKey {
+        FlowKey {
+            interface: InterfaceNumber(self.interface),
+            local: Ipv6Addr::from(self.local).into(),
+            remote: Ipv6Addr::from(self.remote).into(),
+            protocol: Protocol(self.protocol),
+            ports: ports(self.kind, self.protocol, self.local_port, self.remote_port),
+            vlan: self.vlan.checked_sub(1),
+        }
+    }
+}
+
+/// Protocols that have ports: TCP, UDP, DCCP, SCTP, UDP-Lite.
+const WITH_PORTS: [u8; 5] = [6, 17, 33, 132, 136];
+
+fn ports(kind: u8, protocol: u8, local: u16, remote: u16) -> FlowPorts {
+    match kind {
+        key_kind::PORTS if WITH_PORTS.contains(&protocol) => FlowPorts::Ports { local, remote },
+        key_kind::LATER_FRAGMENT => FlowPorts::LaterFragment,
+        key_kind::ICMP => {
+            let [kind, code] = remote.to_be_bytes();
+            FlowPorts::Icmp { id: local, kind, code }
+        }
+        _ => FlowPorts::None,
+    }
+}
+
+/// One entry of a flow map.
+pub(super) fn flow<K: WireKey>(key: &K, entry: &FlowEntry) -> FlowDelta {
+    let key = key.decode();
+    let marked = |bit| entry.marks & bit != 0;
+    FlowDelta {
+        key,
+        flow_id: FlowId(entry.flow_id),
+        first_seen: KernelTime(entry.first_seen),
+        last_seen: KernelTime(entry.last_seen),
+        is_new: entry.is_new != 0,
+        first_direction: if entry.first_direction & 1 == 1 { Direction::Sent } else { Direction::Received },
+        sent: counts(&entry.sent),
+        received: counts(&entry.received),
+        tcp: (key.protocol == Protocol::TCP).then(|| tcp(entry)),
+        origin: marked(mark::ORIGIN_KNOWN).then_some(Origin {
+            ifindex: entry.origin,
+            other: marked(mark::SEVERAL_ORIGINS).then_some(entry.other_origin),
+        }),
+        source_mac: marked(mark::SOURCE_MAC_KNOWN).then_some(Mac(entry.source_mac)),
+        several_source_macs: marked(mark::SEVERAL_SOURCE_MACS),
+        cgroup: (marked(mark::CGROUP_ASKED) && entry.cgroup != 0).then_some(entry.cgroup),
+    }
+}
+
+fn tcp(entry: &FlowEntry) -> TcpObserved {
+    let time = |time| (time != 0).then_some(KernelTime(time));
+    TcpObserved {
+        sent_flags: tcp_flags(entry.sent_flags),
+        received_flags: tcp_flags(entry.received_flags),
+        syn_at: time(entry.syn_at),
+        syn_ack_at: time(entry.syn_ack_at),
+    }
+}
+
+fn tcp_flags(flags: u32) -> TcpFlags {
+    TcpFlags(flags.to_le_bytes()[0])
+}
+
+fn counts(counters: &Counters) -> Counts {
+    Counts {
+        packets: counters.packets(),
+        bytes: counters.bytes(),
+        skbs: counters.skbs,
+        skb_bytes: counters.skb_bytes,
+    }
+}
+
+/// An interface's totals, summed over the CPUs.
+pub(super) fn totals(of_cpus: &[InterfaceTotals]) -> ClassCounts {
+    of_cpus.iter().fold(ClassCounts::default(), |sum, totals| ClassCounts {
+        sent: add(&sum.sent, &totals.sent),
+        received: add(&sum.received, &totals.received),
+    })
+}
+
+fn add(sum: &DirectionCounts, totals: &DirectionTotals) -> DirectionCounts {
+    DirectionCounts {
+        ipv4: sum.ipv4 + counts(&totals.ipv4),
+        ipv6: sum.ipv6 + counts(&totals.ipv6),
+        arp: sum.arp + counts(&totals.arp),
+        other: sum.other + counts(&totals.other),
+        not_recorded: sum.not_recorded + counts(&totals.not_recorded),
+    }
+}
+
+/// A ring record that is not what the programs write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+/// One record of the ring: an [`Observation::FirstPacket`] or an [`Observation::Sample`].
+///
+/// # Errors
+/// When the record is shorter than its kind, or holds a value no program writes.
+pub(super) fn event(record: &[u8]) -> Result<Observation, Malformed> {
+    let (header, _) = EventHeader::read_from_prefix(record).map_err(|_| Malformed)?;
+    match header.kind {
+        event_kind::FIRST_PACKET => {
+            let (first, _) = FirstPacket::read_from_prefix(record).map_err(|_| Malformed)?;
+            first_packet(&first).map(Observation::FirstPacket)
+        }
+        event_kind::SAMPLED_PACKET => {
+            let (sampled, _) = SampledPacket::read_from_prefix(record).map_err(|_| Malformed)?;
+            sample(&sampled).map(Observation::Sample)
+        }
+        _ => Err(Malformed),
+    }
+}
+
+fn first_packet(first: &FirstPacket) -> Result<FirstPacketSeen, Malformed> {
+    let mut key = first.key.decode();
+    match first.header.family {
+        4 => {
+            key.local = address4(&first.key.local);
+            key.remote = address4(&first.key.remote);
+        }
+        6 => (),
+        _ => return Err(Malformed),
+    }
+    Ok(FirstPacketSeen {
+        key,
+        flow_id: FlowId(first.header.flow_id),
+        at: KernelTime(first.header.time),
+        direction: direction(first.header.direction)?,
+        tcp_flags: (key.protocol == Protocol::TCP).then(|| tcp_flags(first.tcp_flags)),
+        length: first.header.length,
+    })
+}
+
+fn address4([a, b, c, d, ..]: &[u8; 16]) -> IpAddr {
+    Ipv4Addr::new(*a, *b, *c, *d).into()
+}
+
+fn sample(sampled: &SampledPacket) -> Result<Sample, Malformed> {
+    let header = &sampled.header;
+    let bytes = sampled.bytes.get(..usize::from(header.captured)).ok_or(Malformed)?;
+    Ok(Sample {
+        at: KernelTime(header.time),
+        interface: InterfaceNumber(header.interface),
+        direction: direction(header.direction)?,
+        flow_id: (header.flow_id != 0).then_some(FlowId(header.flow_id)),
+        length: header.length,
+        bytes: bytes.to_vec(),
+    })
+}
+
+fn direction(number: u8) -> Result<Direction, Malformed> {
+    match number {
+        0 => Ok(Direction::Sent),
+        1 => Ok(Direction::Received),
+        _ => Err(Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests;

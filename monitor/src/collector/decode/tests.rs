@@ -1,0 +1,133 @@
+use super::*;
+use proptest::prelude::*;
+use zerocopy::IntoBytes;
+
+fn key4(kind: u8, protocol: u8, local_port: u16, remote_port: u16) -> FlowKey4 {
+    FlowKey4 {
+        interface: 7,
+        local: [10, 0, 0, 2],
+        remote: [10, 0, 0, 3],
+        local_port,
+        remote_port,
+        protocol,
+        kind,
+        vlan: 0,
+    }
+}
+
+fn first(family: u8) -> FirstPacket {
+    let header = EventHeader {
+        kind: event_kind::FIRST_PACKET,
+        interface: 7,
+        flow_id: 9,
+        time: 11,
+        length: 74,
+        captured: 0,
+        direction: 0,
+        family,
+    };
+    let mut local = [0; 16];
+    local[..4].copy_from_slice(&[10, 0, 0, 2]);
+    let key = FlowKey6 { interface: 7, local, protocol: 6, remote_port: 80, ..FlowKey6::default() };
+    FirstPacket { header, key, tcp_flags: 2 }
+}
+
+fn sampled(captured: u16) -> SampledPacket {
+    let header = EventHeader {
+        kind: event_kind::SAMPLED_PACKET,
+        captured,
+        direction: 1,
+        length: 1514,
+        ..EventHeader::default()
+    };
+    SampledPacket { header, bytes: std::array::from_fn(|at| u8::try_from(at).unwrap()) }
+}
+
+#[test]
+fn ports_mean_what_the_kind_says() {
+    let check = |kind, protocol, expected| {
+        assert_eq!(key4(kind, protocol, 40_000, 0x0800).decode().ports, expected, "{kind} {protocol}");
+    };
+    check(key_kind::PORTS, 6, FlowPorts::Ports { local: 40_000, remote: 0x0800 });
+    check(key_kind::PORTS, 132, FlowPorts::Ports { local: 40_000, remote: 0x0800 });
+    check(key_kind::PORTS, 47, FlowPorts::None);
+    check(key_kind::ICMP, 1, FlowPorts::Icmp { id: 40_000, kind: 8, code: 0 });
+    check(key_kind::LATER_FRAGMENT, 17, FlowPorts::LaterFragment);
+    check(key_kind::NO_HEADER, 6, FlowPorts::None);
+    check(200, 6, FlowPorts::None);
+}
+
+#[test]
+fn a_vlan_field_of_zero_is_untagged() {
+    assert_eq!(key4(0, 6, 1, 2).decode().vlan, None);
+    assert_eq!(FlowKey4 { vlan: 1, ..key4(0, 6, 1, 2) }.decode().vlan, Some(0));
+    assert_eq!(FlowKey4 { vlan: 13, ..key4(0, 6, 1, 2) }.decode().vlan, Some(12));
+}
+
+#[test]
+fn what_is_not_marked_is_absent() {
+    let entry = FlowEntry { origin: 5, source_mac: [1; 6], cgroup: 3, ..FlowEntry::default() };
+    let delta = flow(&key4(0, 17, 1, 2), &entry);
+    assert_eq!((delta.origin, delta.source_mac, delta.cgroup, delta.tcp), (None, None, None, None));
+
+    let marks = mark::ORIGIN_KNOWN | mark::SOURCE_MAC_KNOWN | mark::CGROUP_ASKED;
+    let delta = flow(&key4(0, 6, 1, 2), &FlowEntry { marks, syn_at: 8, ..entry });
+    assert_eq!(delta.origin, Some(Origin { ifindex: 5, other: None }));
+    assert_eq!(delta.source_mac, Some(Mac([1; 6])));
+    assert_eq!(delta.cgroup, Some(3));
+    assert_eq!(delta.tcp.map(|tcp| (tcp.syn_at, tcp.syn_ack_at)), Some((Some(KernelTime(8)), None)));
+}
+
+#[test]
+fn totals_are_summed_over_the_cpus() {
+    let mut cpu = InterfaceTotals::default();
+    cpu.sent.ipv4 = Counters { skbs: 1, skb_bytes: 66_000, extra_packets: 43, extra_bytes: 2_838 };
+    cpu.received.arp = Counters { skbs: 1, skb_bytes: 42, ..Counters::default() };
+    let sum = totals(&[cpu, cpu]);
+    assert_eq!(sum.sent.ipv4, Counts { packets: 88, bytes: 137_676, skbs: 2, skb_bytes: 132_000 });
+    assert_eq!(sum.received.arp.skbs, 2);
+    assert_eq!(sum.traffic().received.bytes, 84);
+}
+
+#[test]
+fn a_first_packet_is_read() {
+    let Ok(Observation::FirstPacket(seen)) = event(first(4).as_bytes()) else { panic!("refused") };
+    assert_eq!(seen.key.local, IpAddr::from([10, 0, 0, 2]));
+    assert_eq!(seen.key.ports, FlowPorts::Ports { local: 0, remote: 80 });
+    assert_eq!((seen.flow_id, seen.at, seen.length), (FlowId(9), KernelTime(11), 74));
+    assert_eq!((seen.direction, seen.tcp_flags), (Direction::Sent, Some(TcpFlags(2))));
+    let Ok(Observation::FirstPacket(seen)) = event(first(6).as_bytes()) else { panic!("refused") };
+    assert!(seen.key.local.is_ipv6());
+}
+
+#[test]
+fn a_sample_has_the_bytes_it_says() {
+    let Ok(Observation::Sample(sample)) = event(sampled(3).as_bytes()) else { panic!("refused") };
+    assert_eq!((sample.bytes, sample.flow_id), (vec![0, 1, 2], None));
+}
+
+#[test]
+fn hostile_records_are_refused() {
+    let check = |record: &[u8]| assert_eq!(event(record), Err(Malformed), "{record:?}");
+    check(&[]);
+    check(&first(4).as_bytes()[..79]);
+    check(first(5).as_bytes());
+    check(&sampled(3).as_bytes()[..159]);
+    check(sampled(129).as_bytes());
+    let mut unknown = first(4);
+    unknown.header.kind = 3;
+    check(unknown.as_bytes());
+    let mut sideways = first(4);
+    sideways.header.direction = 2;
+    check(sideways.as_bytes());
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused(kind in 0_u32..4, mut record in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Some(start) = record.first_chunk_mut() {
+            *start = kind.to_ne_bytes();
+        }
+        let _ = event(&record);
+    }
+}

@@ -1,0 +1,378 @@
+//! The link thread: hears of devices, and attaches to those that are to be watched at once.
+//!
+//! It commands the attacher directly and never waits for the engine: a container's first packet may come within
+//! 40 ms of its veth.
+
+use super::attacher::{Answer, Attacher, Command};
+use super::device::{DeviceKind, Link, can_follow, link};
+use super::losses::{Lost, OwnLosses};
+use super::netlink::{Netlink, Notifications, Quiet, group, kind};
+use super::outbox::Backlog;
+use super::programs::Maps;
+use super::table::Table;
+use super::wake::{Bell, wait};
+use super::{clock, decode};
+use crate::model::{
+    AttachMode, DeviceCounters, HostAddresses, Interface, InterfaceKind, InterfaceNumber, KernelTime,
+    NotWatched, Observation, PeerDevice, Reading,
+};
+use monitor_common::interface::InterfaceTotals;
+use rustix::fd::AsFd;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Changes of the host's addresses and devices are told together, this long after the first.
+const SETTLE: Duration = Duration::from_millis(200);
+/// How soon what the engine had no room for is offered again.
+const OFFER_AGAIN: Duration = Duration::from_millis(5);
+/// How soon devices that found all slots taken are tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// What a notification says.
+enum News {
+    Link(Link),
+    Gone(Link),
+    Addresses,
+}
+
+/// What the thread is given.
+pub(super) struct Parts {
+    pub(super) attacher: Arc<Attacher>,
+    pub(super) maps: Arc<Maps>,
+    pub(super) table: Arc<Table>,
+    pub(super) losses: Arc<OwnLosses>,
+    pub(super) out: Backlog,
+    pub(super) mode: AttachMode,
+    pub(super) watch_bridges: bool,
+}
+
+/// The thread's state.
+pub(super) struct Links {
+    parts: Parts,
+    netlink: Netlink,
+    notifications: Notifications,
+    totals: Vec<InterfaceTotals>,
+    /// All devices of the host's namespace.
+    known: BTreeMap<u32, Link>,
+    watched: HashMap<u32, Interface>,
+    /// Devices that should be watched and are not, with the reason told.
+    refused: HashMap<u32, String>,
+    /// When to tell the host's addresses and devices.
+    host_due: Option<KernelTime>,
+    try_again: Option<KernelTime>,
+}
+
+impl Links {
+    /// Begins to listen; nothing is attached yet.
+    ///
+    /// # Errors
+    /// When no netlink sockets can be had.
+    pub(super) fn new(parts: Parts) -> io::Result<Self> {
+        let groups = group::LINK | group::IPV4_ADDRESS | group::IPV6_ADDRESS;
+        Ok(Self {
+            netlink: Netlink::open()?,
+            notifications: Notifications::open(groups)?,
+            totals: parts.maps.totals.buffer(),
+            parts,
+            known: BTreeMap::new(),
+            watched: HashMap::new(),
+            refused: HashMap::new(),
+            host_due: None,
+            try_again: None,
+        })
+    }
+
+    /// Attaches to what is there, follows what changes until `stop` rings, and takes everything off.
+    pub(super) fn run(mut self, stop: &Bell) {
+        self.read_all();
+        self.tell_host();
+        loop {
+            let patience = self.patience();
+            let [stopped, _] = wait([stop.as_fd(), self.notifications.as_fd()], patience);
+            if stopped {
+                break;
+            }
+            self.hear();
+            let now = clock::kernel_now();
+            if self.host_due.is_some_and(|due| due <= now) {
+                self.tell_host();
+            }
+            if self.try_again.is_some_and(|due| due <= now) {
+                self.try_again = None;
+                self.try_refused();
+            }
+            self.parts.out.flush();
+        }
+        self.detach_all();
+        self.parts.out.finish();
+    }
+
+    /// How long there is nothing to do but to listen.
+    fn patience(&mut self) -> Option<Duration> {
+        let now = clock::kernel_now();
+        let due = [self.host_due, self.try_again].into_iter().flatten().min();
+        let patience = due.map(|due| due.since(now));
+        if self.parts.out.flush() {
+            Some(patience.map_or(OFFER_AGAIN, |p| p.min(OFFER_AGAIN)))
+        } else {
+            patience
+        }
+    }
+
+    fn hear(&mut self) {
+        let mut news = Vec::new();
+        let quiet = self.notifications.read(|message| match message.kind {
+            kind::NEW_LINK => news.extend(link(message.body).map(News::Link)),
+            kind::DELETE_LINK => news.extend(link(message.body).map(News::Gone)),
+            kind::NEW_ADDRESS | kind::DELETE_ADDRESS => news.push(News::Addresses),
+            _ => (),
+        });
+        for news in news {
+            match news {
+                News::Link(link) => self.on_link(link),
+                News::Gone(link) => self.on_gone(&link),
+                News::Addresses => self.host_changed(),
+            }
+        }
+        match quiet {
+            Ok(Quiet::Empty) => (),
+            Ok(Quiet::Overrun) => {
+                self.parts.losses.add(Lost::NetlinkOverrun, 1);
+                self.read_all();
+                self.host_changed();
+            }
+            Err(error) => log::warn!("notifications about links could not be read: {error}"),
+        }
+    }
+
+    /// Asks for all devices, and treats the answer as news. Container ends come first: bridges can wait.
+    fn read_all(&mut self) {
+        let mut links = match self.netlink.links() {
+            Ok(links) => links,
+            Err(error) => return log::warn!("the list of links could not be read: {error}"),
+        };
+        let gone: Vec<Link> = self
+            .known
+            .values()
+            .filter(|known| !links.iter().any(|link| link.ifindex == known.ifindex))
+            .map(|known| Link { counters: None, ..known.clone() })
+            .collect();
+        gone.iter().for_each(|link| self.on_gone(link));
+        links.sort_by_key(|link| link.kind != DeviceKind::Veth);
+        // A port names its bridge, so the names must be known before the first is told.
+        self.known.extend(links.iter().map(|link| (link.ifindex, link.clone())));
+        links.into_iter().for_each(|link| self.on_link(link));
+    }
+
+    fn on_link(&mut self, link: Link) {
+        let before = self.known.insert(link.ifindex, link.clone());
+        if before.as_ref().is_none_or(|before| before.name != link.name) {
+            self.host_changed();
+        }
+        if self.watched.contains_key(&link.ifindex) {
+            let moved = before.is_none_or(|before| {
+                (before.flags, before.peer_namespace) != (link.flags, link.peer_namespace)
+            });
+            self.update(&link, moved);
+        } else if self.is_wanted(&link) {
+            self.attach(&link);
+        }
+        // A bridge is wanted once it has a watched port.
+        if let Some(bridge) = link.master.and_then(|master| self.known.get(&master)).cloned()
+            && !self.watched.contains_key(&bridge.ifindex)
+            && self.is_wanted(&bridge)
+        {
+            self.attach(&bridge);
+        }
+    }
+
+    fn is_wanted(&self, link: &Link) -> bool {
+        match link.kind {
+            DeviceKind::Veth => link.master.is_some(),
+            DeviceKind::Bridge => {
+                let has_port = || {
+                    let bridge = |port: &Interface| port.master.as_ref().map(|(ifindex, _)| *ifindex);
+                    self.watched.values().any(|port| bridge(port) == Some(link.ifindex))
+                };
+                self.parts.watch_bridges && (is_docker_bridge(link.name.as_str()) || has_port())
+            }
+            DeviceKind::Other => false,
+        }
+    }
+
+    fn attach(&mut self, link: &Link) {
+        let ifindex = link.ifindex;
+        let Some(entry) = self.parts.table.watch(ifindex) else {
+            self.try_again.get_or_insert(clock::kernel_now().plus(TRY_AGAIN));
+            return self.not_watched(link, "all interface slots are in use; raise --max-interfaces".into());
+        };
+        let before = self.netlink.counters(ifindex);
+        let command = Command::Attach { ifindex, number: entry.number, slot: entry.slot };
+        let reason = match self.parts.attacher.handle(command) {
+            Answer::Attached => {
+                let after = self.netlink.counters(ifindex);
+                let at = clock::kernel_now();
+                let interface = self.describe(link, entry.number, None);
+                self.refused.remove(&ifindex);
+                self.watched.insert(ifindex, interface.clone());
+                let mode = self.parts.mode;
+                return self.parts.out.push(Observation::Attached { interface, at, mode, before, after });
+            }
+            Answer::NotAttached { reason } => Some(reason),
+            // A device that is gone is not missed.
+            _ => None,
+        };
+        self.parts.table.forget(entry.number);
+        if let Some(reason) = reason {
+            self.not_watched(link, reason);
+        }
+    }
+
+    fn not_watched(&mut self, link: &Link, reason: String) {
+        if self.refused.get(&link.ifindex) != Some(&reason) {
+            self.refused.insert(link.ifindex, reason.clone());
+            let (ifindex, name) = (link.ifindex, link.name.clone());
+            self.parts.out.push(Observation::NotWatched(NotWatched { ifindex, name, reason }));
+        }
+    }
+
+    fn try_refused(&mut self) {
+        let refused: Vec<Link> =
+            self.refused.keys().filter_map(|ifindex| self.known.get(ifindex)).cloned().collect();
+        for link in refused {
+            if self.is_wanted(&link) && self.try_again.is_none() {
+                self.attach(&link);
+            }
+        }
+    }
+
+    /// What is known of a device. `peer` is what is known of its other end already and need not be read again.
+    fn describe(&mut self, link: &Link, number: InterfaceNumber, peer: Option<PeerDevice>) -> Interface {
+        let kind = if link.kind == DeviceKind::Bridge { InterfaceKind::Bridge } else { InterfaceKind::Veth };
+        let master = link.master.and_then(|master| Some((master, self.known.get(&master)?.name.clone())));
+        Interface {
+            number,
+            ifindex: link.ifindex,
+            name: link.name.clone(),
+            kind,
+            mac: link.mac,
+            master,
+            peer: peer.or_else(|| self.read_peer(link)),
+        }
+    }
+
+    fn read_peer(&mut self, link: &Link) -> Option<PeerDevice> {
+        let ifindex = link.peer.filter(|_| link.kind == DeviceKind::Veth)?;
+        let end = match link.peer_namespace {
+            None => self.known.get(&ifindex).cloned(),
+            // The kernel knows that it is elsewhere but has no number for where.
+            Some(namespace) if namespace < 0 => return None,
+            Some(namespace) => self.netlink.link_in(namespace, ifindex).ok().flatten(),
+        };
+        Some(PeerDevice {
+            namespace: link.peer_namespace,
+            ifindex,
+            name: end.as_ref().map(|end| end.name.clone()),
+            mac: end.and_then(|end| end.mac),
+        })
+    }
+
+    /// A watched device changed, or its other end did (`moved`: then it is read again).
+    fn update(&mut self, link: &Link, moved: bool) {
+        let Some(known) = self.watched.get(&link.ifindex).cloned() else { return };
+        let peer = known.peer.clone().filter(|peer| !moved && peer.mac.is_some());
+        let interface = self.describe(link, known.number, peer);
+        if interface != known {
+            self.watched.insert(link.ifindex, interface.clone());
+            self.parts.out.push(Observation::Changed { interface, at: clock::kernel_now() });
+        }
+    }
+
+    fn on_gone(&mut self, link: &Link) {
+        if self.known.remove(&link.ifindex).is_some() {
+            self.host_changed();
+        }
+        self.refused.remove(&link.ifindex);
+        self.detach(link.ifindex, link.counters);
+    }
+
+    /// Takes the programs off and tells the last reading. `farewell` is what the device counted at its end.
+    fn detach(&mut self, ifindex: u32, farewell: Option<DeviceCounters>) {
+        let Some(interface) = self.watched.remove(&ifindex) else { return };
+        let alive = self.netlink.counters(ifindex);
+        self.parts.attacher.handle(Command::Detach { ifindex });
+        let Some(entry) = self.parts.table.get(interface.number) else { return };
+        let read = self.parts.maps.totals.read(entry.slot, &mut self.totals);
+        let at = clock::kernel_now();
+        let device_before = alive.or(entry.device);
+        let device_after = farewell
+            .or_else(|| self.netlink.counters(ifindex))
+            .filter(|after| device_before.is_none_or(|before| can_follow(after, &before)));
+        self.parts.table.forget(interface.number);
+        match read {
+            Ok(()) => {
+                let totals = decode::totals(&self.totals);
+                let last = Reading { number: interface.number, at, totals, device_before, device_after };
+                self.parts.out.push(Observation::Detached { number: interface.number, at, last });
+            }
+            Err(_) => self.parts.losses.add(Lost::Totals, 1),
+        }
+    }
+
+    fn detach_all(&mut self) {
+        let mut watched: Vec<u32> = self.watched.keys().copied().collect();
+        watched.sort_unstable();
+        for ifindex in watched {
+            self.detach(ifindex, None);
+        }
+    }
+
+    fn host_changed(&mut self) {
+        self.host_due.get_or_insert_with(|| clock::kernel_now().plus(SETTLE));
+    }
+
+    fn tell_host(&mut self) {
+        self.host_due = None;
+        let addresses = match self.netlink.addresses() {
+            Ok(addresses) => addresses,
+            Err(error) => return log::warn!("the host's addresses could not be read: {error}"),
+        };
+        let name = |ifindex: u32| self.known.get(&ifindex).map(|link| link.name.clone());
+        let host = HostAddresses {
+            addresses: addresses
+                .into_iter()
+                .filter_map(|(ifindex, address)| Some((ifindex, name(ifindex)?, address)))
+                .collect(),
+            devices: self.known.values().map(|link| (link.ifindex, link.name.clone())).collect(),
+        };
+        self.parts.out.push(Observation::Host(host));
+    }
+}
+
+/// Whether Docker gives bridges such a name: `docker0`, or `br-` and twelve hexadecimal digits.
+fn is_docker_bridge(name: &str) -> bool {
+    let is_id = |id: &str| id.len() == 12 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    name == "docker0" || name.strip_prefix("br-").is_some_and(is_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_docker_bridge;
+
+    fn check(name: &str, expected: bool) {
+        assert_eq!(is_docker_bridge(name), expected, "{name}");
+    }
+
+    #[test]
+    fn docker_bridges_are_known_by_their_names() {
+        check("docker0", true);
+        check("br-0123456789ab", true);
+        check("br-0123456789a", false);
+        check("br-0123456789ag", false);
+        check("br-lan", false);
+        check("docker1", false);
+        check("virbr0", false);
+    }
+}

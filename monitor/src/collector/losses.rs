@@ -1,0 +1,73 @@
+//! What the collector itself lost, counted where it happens by whichever thread it happens on.
+
+use crate::model::Losses;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A loss of the collector's own.
+#[repr(usize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// Notifications about links or addresses that the kernel threw away; everything was read anew.
+    NetlinkOverrun,
+    /// First packets and samples the engine had no room for.
+    Observations,
+    /// Ring records that were not what the programs write.
+    MalformedRecord,
+    /// Generations that could not be drained to the end.
+    Drain,
+    /// Ticks at which an interface's totals could not be read.
+    Totals,
+    /// Ticks at which the devices' own counters could not be read.
+    DeviceCounters,
+    /// Times the wait for programs still running failed: a packet may be in no generation.
+    Grace,
+    /// Flows nobody took when the collector stopped.
+    FlowsAtStop,
+}
+
+const KINDS: [(Lost, &str); 8] = [
+    (Lost::NetlinkOverrun, "netlink_overrun"),
+    (Lost::Observations, "observations_dropped"),
+    (Lost::MalformedRecord, "ring_malformed"),
+    (Lost::Drain, "drain_failed"),
+    (Lost::Totals, "totals_unread"),
+    (Lost::DeviceCounters, "device_counters_unread"),
+    (Lost::Grace, "grace_period_failed"),
+    (Lost::FlowsAtStop, "flows_dropped_at_stop"),
+];
+
+/// The counters.
+#[derive(Debug, Default)]
+pub(super) struct OwnLosses([AtomicU64; KINDS.len()]);
+
+impl OwnLosses {
+    /// Counts.
+    pub(super) fn add(&self, lost: Lost, count: u64) {
+        self.0[lost as usize].fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Adds what was counted to `losses`.
+    pub(super) fn report(&self, losses: &mut Losses) {
+        for (lost, name) in KINDS {
+            losses.set(name, self.0[lost as usize].load(Ordering::Relaxed));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_loss_has_a_counter_and_a_name_of_its_own() {
+        let own = OwnLosses::default();
+        for (count, (lost, _)) in (1..).zip(KINDS) {
+            own.add(lost, count);
+        }
+        let mut losses = Losses::default();
+        own.report(&mut losses);
+        for (count, (_, name)) in (1..).zip(KINDS) {
+            assert_eq!(losses.get(name), count, "{name}");
+        }
+    }
+}

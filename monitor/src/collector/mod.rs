@@ -1,0 +1,288 @@
+//! The kernel's side of what is seen: programs on devices, their totals, flows and events, the devices' own
+//! counters, and which devices there are.
+//!
+//! Three threads, none of which ever waits for another:
+//!
+//! ```text
+//! links   rtnetlink ─▶ attacher      attaches to a container's veth as it appears; never waits for the engine
+//! drain   once a tick: totals between device counters, flip, grace period, flows; waits for the engine
+//! ring    events; drops and counts what the engine has no room for
+//! ```
+//!
+//! and a fourth that answers the engine's questions about paths, which may hang.
+//! What they see goes to the engine as [`Observation`]s. Their order is that of each thread, not of all: a flow
+//! can arrive before the [`Observation::Attached`] of its interface, and the flows and readings of the last tick
+//! arrive after its [`Observation::Detached`]; the interface's number, never used twice, tells what belongs together.
+
+pub mod clock;
+pub mod probe;
+
+pub use attacher::leftovers;
+
+mod asks;
+mod attacher;
+mod bpf;
+mod decode;
+mod device;
+mod drain;
+mod grace;
+mod links;
+mod losses;
+mod netlink;
+mod object;
+mod outbox;
+mod programs;
+mod ring;
+mod table;
+mod tick;
+mod wake;
+
+pub use asks::{Asker, Command};
+
+use crate::model::{AttachMode, Observation};
+use anyhow::Context as _;
+use asks::Asks;
+use attacher::Attacher;
+use links::{Links, Parts};
+use losses::OwnLosses;
+use monitor_common::settings::feature;
+use outbox::{Backlog, Waiting};
+use programs::Loaded;
+use ring::Ring;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+use table::Table;
+use tick::Ticker;
+use tokio::sync::mpsc::Sender;
+use wake::Bell;
+
+/// How the collector works.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How to attach; `None` is TCX where the kernel has it, clsact otherwise.
+    pub attach: Option<AttachMode>,
+    /// Entries of each family's flow map: flows in one tick.
+    pub max_flows: u32,
+    /// Interfaces that can be watched at once.
+    pub max_interfaces: u32,
+    /// Time between two generations.
+    pub tick: Duration,
+    /// Sample one packet in this many; 0 samples none.
+    pub sample_every: u32,
+    /// Whether bridges are watched too.
+    pub watch_bridges: bool,
+    /// Bits of [`monitor_common::settings::feature`].
+    pub features: u32,
+    /// Where locks are kept. All that run on one host must use the same.
+    pub state_dir: PathBuf,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            attach: None,
+            max_flows: 65_536,
+            max_interfaces: 1_024,
+            tick: Duration::from_secs(1),
+            sample_every: 0,
+            watch_bridges: true,
+            features: feature::DEFAULT,
+            state_dir: PathBuf::from("/run/vethwatch"),
+        }
+    }
+}
+
+/// Why the collector could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The process may not do it. Nothing was touched.
+    #[error("not permitted: {} missing; run it as root", missing.join(", "))]
+    NotPermitted {
+        /// The capabilities that are missing.
+        missing: Vec<&'static str>,
+    },
+    /// The kernel lacks something.
+    #[error("{what}; {todo}")]
+    Unsupported {
+        /// What.
+        what: String,
+        /// What to do about it.
+        todo: String,
+    },
+    /// Anything else.
+    #[error("{0:#}")]
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for StartError {
+    fn from(error: anyhow::Error) -> Self {
+        let refused = |cause: &(dyn std::error::Error + 'static)| {
+            cause.downcast_ref::<io::Error>().is_some_and(|error| error.raw_os_error() == Some(libc::EPERM))
+        };
+        // All capabilities, but only those of a user namespace.
+        if error.chain().any(refused) {
+            Self::NotPermitted { missing: vec!["the capabilities of the host's own user namespace"] }
+        } else {
+            Self::Failed(error)
+        }
+    }
+}
+
+/// A running collector. Dropping it stops it.
+#[derive(Debug)]
+pub struct Collector {
+    mode: AttachMode,
+    state_dir: PathBuf,
+    asks: Asks,
+    links: Worker,
+    drain: Worker,
+    ring: Worker,
+}
+
+/// A thread and how to stop it.
+#[derive(Debug)]
+struct Worker {
+    stop: Bell,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    fn start(name: &str, run: impl FnOnce(&Bell) + Send + 'static, stop: Bell) -> io::Result<Self> {
+        let bell = stop.clone();
+        let thread = Builder::new().name(name.into()).spawn(move || run(&bell))?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+
+    fn stop(&mut self) {
+        self.stop.ring();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("a thread of the collector panicked");
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Collector {
+    /// Loads the programs and begins: devices that are there already are attached to in the background, each told
+    /// by an [`Observation::Attached`].
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(settings: Settings, out: Sender<Observation>) -> Result<Self, StartError> {
+        let mode = check(&settings)?;
+        if let Err(error) = leftovers::remove_all(&settings.state_dir) {
+            log::warn!("leftovers of killed processes could not be looked for: {error}");
+        }
+        Self::start_threads(settings, mode, out).map_err(StartError::from)
+    }
+
+    fn start_threads(
+        settings: Settings,
+        mode: AttachMode,
+        out: Sender<Observation>,
+    ) -> Result<Self, anyhow::Error> {
+        let Loaded { programs, maps, events, diagnostics } = programs::load(&settings)?;
+        let (maps, losses) = (Arc::new(maps), Arc::new(OwnLosses::default()));
+        let table = Arc::new(Table::new(settings.max_interfaces));
+        let attacher = Attacher::new(programs, Arc::clone(&maps), mode, &settings.state_dir)
+            .context("get ready to attach")?;
+        let attacher = Arc::new(attacher);
+        let links = Links::new(Parts {
+            attacher: Arc::clone(&attacher),
+            maps: Arc::clone(&maps),
+            table: Arc::clone(&table),
+            losses: Arc::clone(&losses),
+            out: Backlog::new(out.clone(), Arc::clone(&losses)),
+            mode,
+            watch_bridges: settings.watch_bridges,
+        })
+        .context("listen to links")?;
+        let [stop_links, stop_drain, stop_ring] = [Bell::new()?, Bell::new()?, Bell::new()?];
+        let waiting = Waiting::new(out.clone(), stop_drain.clone());
+        let slots = settings.max_interfaces;
+        let ticker =
+            Ticker::new(maps, table, Arc::clone(&losses), waiting, slots).context("get ready to drain")?;
+        let ring = Ring { events, diagnostics, out: out.clone(), losses };
+        let tick = settings.tick;
+        Ok(Self {
+            mode,
+            state_dir: settings.state_dir,
+            asks: Asks::start(attacher, out)?,
+            links: Worker::start("vw-links", |stop| links.run(stop), stop_links)?,
+            drain: Worker::start("vw-drain", move |stop| ticker.run(tick, stop), stop_drain)?,
+            ring: Worker::start("vw-ring", |stop| ring.run(stop), stop_ring)?,
+        })
+    }
+
+    /// How it attaches.
+    #[must_use]
+    pub fn mode(&self) -> AttachMode {
+        self.mode
+    }
+
+    /// Where questions can be asked.
+    #[must_use]
+    pub fn asker(&self) -> Asker {
+        self.asks.asker()
+    }
+
+    /// Takes the programs off everything, hands over what was counted to the end, and joins the threads. The
+    /// receiver should go on receiving meanwhile; if it does not, what it did not take is lost.
+    pub fn stop(mut self) {
+        self.finish();
+    }
+
+    fn finish(&mut self) {
+        // First no more packets are counted, then the rest is drained.
+        self.links.stop();
+        self.drain.stop();
+        self.ring.stop();
+        self.asks.stop();
+        // A clsact qdisc that another of us made and could not remove while we used it.
+        if self.mode == AttachMode::Clsact
+            && let Err(error) = leftovers::remove_all(&self.state_dir)
+        {
+            log::warn!("leftovers could not be looked for: {error}");
+        }
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// Whether it can work here, and how it attaches. Changes nothing.
+fn check(settings: &Settings) -> Result<AttachMode, StartError> {
+    let probe::Capabilities { missing, .. } = probe::capabilities();
+    if !missing.is_empty() {
+        return Err(StartError::NotPermitted { missing });
+    }
+    let kernel = probe::kernel();
+    if !kernel.is_supported() {
+        return Err(StartError::Unsupported {
+            what: format!("this kernel is {}", kernel.release),
+            todo: "Linux 5.15 or newer is needed".into(),
+        });
+    }
+    match (settings.attach, probe::has_tcx()) {
+        (Some(AttachMode::Tcx), false) => Err(StartError::Unsupported {
+            what: "this kernel has no TCX".into(),
+            todo: "attach with clsact, or use Linux 6.6 or newer".into(),
+        }),
+        (Some(mode), _) => Ok(mode),
+        (None, true) => Ok(AttachMode::Tcx),
+        (None, false) => Ok(AttachMode::Clsact),
+    }
+}

@@ -1,0 +1,148 @@
+//! Loading the kernel programs, once; and their maps, each with its types.
+
+use super::bpf::{Map, PerCpu};
+use super::{Settings, object};
+use anyhow::{Context as _, Result, anyhow, bail};
+use aya::maps::{Map as AyaMap, MapData, RingBuf};
+use aya::programs::SchedClassifier;
+use aya::{Ebpf, EbpfLoader};
+use aya_log::EbpfLogger;
+use monitor_common::{
+    flow::{FlowEntry, FlowKey4, FlowKey6},
+    interface::{InterfaceEntry, InterfaceTotals},
+    settings::{self, feature},
+};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// The program for TC ingress of a host end: what the container sends.
+pub(super) const SENT: &str = "vethwatch_in";
+/// The program for TC egress of a host end: what the container receives.
+pub(super) const RECEIVED: &str = "vethwatch_out";
+
+/// The two generations of the flow maps of one family.
+#[derive(Debug)]
+pub(super) struct Generations<K> {
+    a: Map<K, FlowEntry>,
+    b: Map<K, FlowEntry>,
+}
+
+impl<K> Generations<K> {
+    /// The map of a generation, as `ACTIVE` numbers them.
+    pub(super) fn of(&self, generation: u32) -> &Map<K, FlowEntry> {
+        if generation == 0 { &self.a } else { &self.b }
+    }
+}
+
+/// The maps the agent reads and writes.
+#[derive(Debug)]
+pub(super) struct Maps {
+    /// Low bits of an ifindex to its interface.
+    pub(super) interfaces: Map<u32, InterfaceEntry>,
+    /// ifindex to its interface, where the low bits are taken.
+    pub(super) overflow: Map<u32, InterfaceEntry>,
+    /// Totals by slot.
+    pub(super) totals: PerCpu<InterfaceTotals>,
+    /// Losses by kind.
+    pub(super) losses: PerCpu<u64>,
+    /// The active generation.
+    pub(super) active: Map<u32, u32>,
+    /// IPv4 flows.
+    pub(super) flows4: Generations<FlowKey4>,
+    /// IPv6 flows.
+    pub(super) flows6: Generations<FlowKey6>,
+}
+
+/// The loaded programs, ready to be attached any number of times.
+#[derive(Debug)]
+pub(super) struct Programs {
+    /// [`SENT`].
+    pub(super) sent: OwnedFd,
+    /// [`RECEIVED`].
+    pub(super) received: OwnedFd,
+}
+
+/// Everything that comes from loading.
+pub(super) struct Loaded {
+    /// The programs.
+    pub(super) programs: Programs,
+    /// Their maps.
+    pub(super) maps: Maps,
+    /// Their events.
+    pub(super) events: RingBuf<MapData>,
+    /// Their diagnostics, when those are on.
+    pub(super) diagnostics: Option<EbpfLogger<&'static dyn log::Log>>,
+}
+
+/// Loads the programs with what `settings` asks for.
+///
+/// # Errors
+/// When the kernel refuses, in its own words.
+pub(super) fn load(settings: &Settings) -> Result<Loaded> {
+    let wire = settings::Settings {
+        features: settings.features,
+        sample_every: settings.sample_every,
+        ..settings::Settings::default()
+    };
+    let mut loader = EbpfLoader::new();
+    loader
+        .override_global("SETTINGS", wire.as_bytes(), true)
+        .map_max_entries("TOTALS", settings.max_interfaces);
+    for map in ["FLOWS4_A", "FLOWS4_B", "FLOWS6_A", "FLOWS6_B", "SEEN4", "SEEN6"] {
+        loader.map_max_entries(map, settings.max_flows);
+    }
+    let mut ebpf = loader.load(object::OBJECT).context("load the kernel programs' maps")?;
+    let programs =
+        Programs { sent: load_program(&mut ebpf, SENT)?, received: load_program(&mut ebpf, RECEIVED)? };
+    let maps = maps(&ebpf)?;
+    let events = ebpf.take_map("EVENTS").ok_or_else(|| missing("EVENTS"))?;
+    let diagnostics = (settings.features & feature::DIAGNOSTICS != 0)
+        .then(|| EbpfLogger::init(&mut ebpf))
+        .transpose()
+        .context("open the kernel programs' diagnostics")?;
+    Ok(Loaded {
+        programs,
+        maps,
+        events: RingBuf::try_from(events).context("map the ring of events")?,
+        diagnostics,
+    })
+}
+
+fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<OwnedFd> {
+    let program = ebpf.program_mut(name).ok_or_else(|| missing(name))?;
+    let program: &mut SchedClassifier = program.try_into()?;
+    program.load().with_context(|| format!("load the kernel program {name}"))?;
+    Ok(program.fd()?.as_fd().try_clone_to_owned()?)
+}
+
+fn maps(ebpf: &Ebpf) -> Result<Maps> {
+    let cpus = aya::util::nr_cpus().map_err(|(_, error)| error).context("count the CPUs")?;
+    Ok(Maps {
+        interfaces: map(ebpf, "INTERFACES")?,
+        overflow: map(ebpf, "INTERFACES_OVERFLOW")?,
+        totals: PerCpu::new(descriptor(ebpf, "TOTALS")?, cpus).context("open the map TOTALS")?,
+        losses: PerCpu::new(descriptor(ebpf, "LOSSES")?, cpus).context("open the map LOSSES")?,
+        active: map(ebpf, "ACTIVE")?,
+        flows4: Generations { a: map(ebpf, "FLOWS4_A")?, b: map(ebpf, "FLOWS4_B")? },
+        flows6: Generations { a: map(ebpf, "FLOWS6_A")?, b: map(ebpf, "FLOWS6_B")? },
+    })
+}
+
+fn map<K, V>(ebpf: &Ebpf, name: &str) -> Result<Map<K, V>>
+where
+    K: IntoBytes + FromBytes + Immutable,
+    V: IntoBytes + FromBytes + Immutable,
+{
+    Map::new(descriptor(ebpf, name)?).with_context(|| format!("open the map {name}"))
+}
+
+fn descriptor<'a>(ebpf: &'a Ebpf, name: &str) -> Result<BorrowedFd<'a>> {
+    match ebpf.map(name).ok_or_else(|| missing(name))? {
+        AyaMap::Array(map) | AyaMap::HashMap(map) | AyaMap::PerCpuArray(map) => Ok(map.fd().as_fd()),
+        _ => bail!("the map {name} is of an unexpected type"),
+    }
+}
+
+fn missing(name: &str) -> anyhow::Error {
+    anyhow!("the kernel programs' object has no {name}")
+}

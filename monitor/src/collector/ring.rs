@@ -1,0 +1,64 @@
+//! The ring thread: hands the programs' events to the engine, and never waits for it.
+
+use super::decode;
+use super::losses::{Lost, OwnLosses};
+use super::wake::{Bell, wait};
+use crate::model::Observation;
+use aya::maps::{MapData, RingBuf};
+use aya_log::EbpfLogger;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::Arc;
+use tokio::sync::mpsc::{Sender, error::TrySendError};
+
+/// What the thread works with.
+pub(super) struct Ring {
+    pub(super) events: RingBuf<MapData>,
+    pub(super) diagnostics: Option<EbpfLogger<&'static dyn log::Log>>,
+    pub(super) out: Sender<Observation>,
+    pub(super) losses: Arc<OwnLosses>,
+}
+
+impl Ring {
+    /// Reads until `stop` rings.
+    pub(super) fn run(mut self, stop: &Bell) {
+        loop {
+            if self.rest(stop) {
+                return;
+            }
+            if !self.read_events() {
+                return;
+            }
+            if let Some(diagnostics) = &mut self.diagnostics {
+                diagnostics.flush();
+            }
+        }
+    }
+
+    /// Waits for something to do. Whether it is to stop.
+    fn rest(&self, stop: &Bell) -> bool {
+        match &self.diagnostics {
+            None => wait([stop.as_fd(), self.events.as_fd()], None)[0],
+            Some(diagnostics) => {
+                // SAFETY: the logger owns the descriptor and outlives the wait.
+                let log = unsafe { BorrowedFd::borrow_raw(diagnostics.as_raw_fd()) };
+                wait([stop.as_fd(), self.events.as_fd(), log], None)[0]
+            }
+        }
+    }
+
+    /// Hands over what is in the ring. `false`: nobody listens.
+    fn read_events(&mut self) -> bool {
+        while let Some(record) = self.events.next() {
+            let Ok(event) = decode::event(&record) else {
+                self.losses.add(Lost::MalformedRecord, 1);
+                continue;
+            };
+            match self.out.try_send(event) {
+                Ok(()) => (),
+                Err(TrySendError::Full(_)) => self.losses.add(Lost::Observations, 1),
+                Err(TrySendError::Closed(_)) => return false,
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,231 @@
+//! The drain thread: once a tick it reads the totals, flips the generations and drains the quiet one.
+
+use super::device::can_follow;
+use super::drain::{BATCH, Drain, Handed};
+use super::grace::Grace;
+use super::losses::{Lost, OwnLosses};
+use super::netlink::Netlink;
+use super::outbox::Waiting;
+use super::programs::Maps;
+use super::table::{Table, Watched};
+use super::wake::Bell;
+use super::{clock, decode};
+use crate::model::{
+    DeviceCounters, FlowBatch, FlowDelta, KernelTime, Losses, Observation, Reading, Resources,
+};
+use monitor_common::flow::{FlowEntry, FlowKey4, FlowKey6};
+use monitor_common::interface::InterfaceTotals;
+use monitor_common::loss::Loss;
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the thread works with.
+pub(super) struct Ticker {
+    maps: Arc<Maps>,
+    table: Arc<Table>,
+    losses: Arc<OwnLosses>,
+    out: Waiting,
+    netlink: Netlink,
+    grace: Grace,
+    flows4: Drain<FlowKey4>,
+    flows6: Drain<FlowKey6>,
+    totals: Vec<InterfaceTotals>,
+    counts: Vec<u64>,
+    slots: u64,
+    /// The generation that is active.
+    active: u32,
+    /// Since when.
+    since: KernelTime,
+    flips: u64,
+}
+
+/// One flipped generation.
+#[derive(Clone, Copy)]
+struct Generation {
+    /// The maps that are quiet now.
+    quiet: u32,
+    epoch: u64,
+    start: KernelTime,
+    end: KernelTime,
+}
+
+impl Ticker {
+    /// Gets everything ready; nothing is read yet.
+    ///
+    /// # Errors
+    /// When no netlink socket can be had, or no way to wait for running programs.
+    pub(super) fn new(
+        maps: Arc<Maps>,
+        table: Arc<Table>,
+        losses: Arc<OwnLosses>,
+        out: Waiting,
+        slots: u32,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            totals: maps.totals.buffer(),
+            counts: maps.losses.buffer(),
+            maps,
+            table,
+            losses,
+            out,
+            netlink: Netlink::open()?,
+            grace: Grace::new()?,
+            flows4: Drain::new(BATCH),
+            flows6: Drain::new(BATCH),
+            slots: slots.into(),
+            active: 0,
+            since: clock::kernel_now(),
+            flips: 0,
+        })
+    }
+
+    /// Ticks until `stop` rings, and then once more. Ends early when nobody listens.
+    pub(super) fn run(mut self, tick: Duration, stop: &Bell) {
+        let mut next = clock::kernel_now().plus(tick);
+        while !stop.wait(next.since(clock::kernel_now())) {
+            let now = clock::kernel_now();
+            if now < next {
+                continue;
+            }
+            if !self.tick() {
+                return;
+            }
+            // After a long wait for the engine, go on from here instead of catching up.
+            next = next.plus(tick).max(clock::kernel_now());
+        }
+        self.tick();
+    }
+
+    /// One tick. `false`: nobody listens.
+    fn tick(&mut self) -> bool {
+        let waiting = self.table.take_waiting();
+        let readings = self.readings();
+        if !readings.is_empty() && !self.out.send(Observation::Totals(readings)) {
+            return false;
+        }
+        let began = clock::kernel_now();
+        let Ok(generation) = self.flip(began) else {
+            self.losses.add(Lost::Drain, 1);
+            self.table.free(waiting);
+            return self.report(0, began);
+        };
+        if self.grace.wait().is_err() {
+            self.losses.add(Lost::Grace, 1);
+        }
+        self.table.free(waiting);
+        let Some(flows) = self.drain(generation) else { return false };
+        self.report(flows, began)
+    }
+
+    /// Reads every watched interface's totals between two readings of the devices' own counters.
+    fn readings(&mut self) -> Vec<Reading> {
+        let watched = self.table.watched();
+        if watched.is_empty() {
+            return Vec::new();
+        }
+        let before = self.device_counters();
+        let mut readings: Vec<Reading> =
+            watched.iter().filter_map(|watched| self.reading(watched, &before)).collect();
+        let mut after = self.device_counters();
+        let drops = self.netlink.all_qdisc_drops().unwrap_or_default();
+        let ifindexes: HashMap<_, _> = watched.iter().map(|w| (w.number, w.ifindex)).collect();
+        for reading in &mut readings {
+            let Some(ifindex) = ifindexes.get(&reading.number) else { continue };
+            reading.device_after = after
+                .remove(ifindex)
+                .map(|counters| DeviceCounters { qdisc_dropped: drops.get(ifindex).copied(), ..counters });
+            // A device that is being taken down no longer knows all it counted.
+            let before = reading.device_before;
+            reading.device_after =
+                reading.device_after.filter(|after| before.is_none_or(|before| can_follow(after, &before)));
+            if let Some(after) = reading.device_after {
+                self.table.note(reading.number, after);
+            }
+        }
+        readings
+    }
+
+    fn device_counters(&mut self) -> HashMap<u32, DeviceCounters> {
+        self.netlink.all_counters().unwrap_or_else(|_| {
+            self.losses.add(Lost::DeviceCounters, 1);
+            HashMap::new()
+        })
+    }
+
+    fn reading(&mut self, watched: &Watched, before: &HashMap<u32, DeviceCounters>) -> Option<Reading> {
+        if self.maps.totals.read(watched.slot, &mut self.totals).is_err() {
+            self.losses.add(Lost::Totals, 1);
+            return None;
+        }
+        Some(Reading {
+            number: watched.number,
+            at: clock::kernel_now(),
+            totals: decode::totals(&self.totals),
+            device_before: before.get(&watched.ifindex).copied(),
+            device_after: None,
+        })
+    }
+
+    /// Makes the other generation active.
+    fn flip(&mut self, now: KernelTime) -> io::Result<Generation> {
+        let quiet = self.active;
+        self.maps.active.update(&0, &(1 - quiet))?;
+        let generation = Generation { quiet, epoch: self.flips, start: self.since, end: now };
+        self.active = 1 - quiet;
+        self.since = now;
+        self.flips += 1;
+        Ok(generation)
+    }
+
+    /// Drains both families' quiet maps. `None`: nobody listens.
+    fn drain(&mut self, generation: Generation) -> Option<u64> {
+        let Self { maps, out, losses, .. } = self;
+        let hand_over = |flows: Vec<FlowDelta>, last| {
+            let Generation { epoch, start: tick_start, end: tick_end, .. } = generation;
+            let count = flows.len() as u64;
+            if out.send(Observation::Flows(FlowBatch { epoch, tick_start, tick_end, flows, last })) {
+                return Handed::Over;
+            }
+            losses.add(Lost::FlowsAtStop, count);
+            Handed::Refused
+        };
+        let flows4 = self.flows4.run(maps.flows4.of(generation.quiet), |keys, entries, _| {
+            if keys.is_empty() { Handed::Over } else { hand_over(flows(keys, entries), false) }
+        });
+        let flows6 = self.flows6.run(maps.flows6.of(generation.quiet), |keys, entries, last| {
+            hand_over(flows(keys, entries), last)
+        });
+        let failed = [&flows4, &flows6].into_iter().filter(|flows| flows.is_err()).count() as u64;
+        losses.add(Lost::Drain, failed);
+        // A generation whose end could not be read is ended all the same.
+        let ended = flows6.is_ok() || hand_over(Vec::new(), true) == Handed::Over;
+        ended.then(|| flows4.unwrap_or(0) + flows6.unwrap_or(0))
+    }
+
+    /// Tells losses and resources. `false`: nobody listens.
+    fn report(&mut self, flows: u64, began: KernelTime) -> bool {
+        let drain_ns = clock::kernel_now().since(began).as_nanos();
+        let mut losses = Losses::default();
+        self.losses.report(&mut losses);
+        for loss in Loss::ALL {
+            if self.maps.losses.read(loss as u32, &mut self.counts).is_ok() {
+                losses.set(loss.name(), self.counts.iter().sum());
+            }
+        }
+        self.out.send(Observation::Losses(losses))
+            && self.out.send(Observation::Resources(Resources {
+                flows,
+                flow_capacity: self.maps.flows4.of(0).max_entries().into(),
+                slots: self.table.in_use() as u64,
+                slot_capacity: self.slots,
+                drain_ns: u64::try_from(drain_ns).unwrap_or(u64::MAX),
+                flips: self.flips,
+            }))
+    }
+}
+
+fn flows<K: decode::WireKey>(keys: &[K], entries: &[FlowEntry]) -> Vec<FlowDelta> {
+    keys.iter().zip(entries).map(|(key, entry)| decode::flow(key, entry)).collect()
+}

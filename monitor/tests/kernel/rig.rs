@@ -1,0 +1,156 @@
+//! The programs, loaded but attached to nothing, and packets sent through them by `BPF_PROG_TEST_RUN`.
+//!
+//! Shared by the kernel tests and the kernel bench.
+
+use anyhow::{Context, Result};
+use aya::maps::{Array, Map};
+use aya::programs::SchedClassifier;
+use aya::{Ebpf, EbpfLoader};
+use monitor_common::counters::Direction;
+use monitor_common::interface::{INTERFACE_BUCKETS, InterfaceEntry};
+use monitor_common::settings::Settings;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use zerocopy::{Immutable, IntoBytes};
+
+/// The ELF object under test: the one the agent embeds.
+pub(crate) const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/vethwatch.o"));
+
+/// The loopback device's index: test packets are said to be at this device, since the kernel takes only devices
+/// that exist.
+pub(crate) const LOOPBACK: u32 = 1;
+/// The number given to it.
+pub(crate) const NUMBER: u32 = 4711;
+/// The slot of its totals.
+pub(crate) const SLOT: u32 = 3;
+
+/// The leading part of the kernel's `struct __sk_buff`, which is what a test run may set.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, IntoBytes, Immutable)]
+pub(crate) struct Skb {
+    unset: [u32; 9],
+    /// Where the packet came into this host; 0 for the host itself.
+    pub(crate) ingress_ifindex: u32,
+    /// The device it is at.
+    pub(crate) ifindex: u32,
+    also_unset: [u32; 29],
+    wire_len: u32,
+    /// Segments of a GSO packet, as the kernel counts them.
+    pub(crate) gso_segs: u32,
+    socket: [u32; 2],
+    /// Payload bytes of a segment.
+    pub(crate) gso_size: u32,
+    end: u32,
+}
+
+const _: () = assert!(std::mem::offset_of!(Skb, gso_segs) == 164 && std::mem::offset_of!(Skb, gso_size) == 176);
+
+impl Skb {
+    /// An ordinary packet at the loopback device.
+    pub(crate) fn ordinary() -> Self {
+        Self { ifindex: LOOPBACK, ..Self::default() }
+    }
+}
+
+/// The loaded programs.
+pub(crate) struct Rig {
+    /// As aya holds them.
+    pub(crate) ebpf: Ebpf,
+}
+
+impl Rig {
+    /// Loads the programs with these settings and map sizes, and makes them watch the loopback device.
+    pub(crate) fn load(settings: &Settings, sizes: &[(&'static str, u32)]) -> Result<Self> {
+        let bytes = settings.as_bytes();
+        let mut loader = EbpfLoader::new();
+        loader.override_global("SETTINGS", bytes, true);
+        for (map, entries) in sizes {
+            loader.map_max_entries(map, *entries);
+        }
+        let mut ebpf = loader.load(OBJECT).context("load the object")?;
+        for name in ["vethwatch_in", "vethwatch_out"] {
+            let program: &mut SchedClassifier = ebpf.program_mut(name).context("find a program")?.try_into()?;
+            program.load().with_context(|| format!("load {name}"))?;
+        }
+        let mut rig = Self { ebpf };
+        rig.watch(InterfaceEntry { ifindex: LOOPBACK, number: NUMBER, slot: SLOT, reserved: 0 })?;
+        Ok(rig)
+    }
+
+    /// Writes an entry where its ifindex belongs.
+    pub(crate) fn watch(&mut self, entry: InterfaceEntry) -> Result<()> {
+        let bucket = entry.ifindex & (INTERFACE_BUCKETS - 1);
+        let mut interfaces: Array<_, [u8; 16]> = self.map_mut("INTERFACES")?.try_into()?;
+        let bytes: [u8; 16] = zerocopy::transmute!(entry);
+        interfaces.set(bucket, bytes, 0)?;
+        Ok(())
+    }
+
+    /// The file descriptor of a direction's program.
+    pub(crate) fn program(&self, direction: Direction) -> Result<BorrowedFd<'_>> {
+        let name = match direction {
+            Direction::Sent => "vethwatch_in",
+            Direction::Received => "vethwatch_out",
+        };
+        let program: &SchedClassifier = self.ebpf.program(name).context("find a program")?.try_into()?;
+        Ok(program.fd()?.as_fd())
+    }
+
+    /// A map, to be written.
+    pub(crate) fn map_mut(&mut self, name: &str) -> Result<&mut Map> {
+        self.ebpf.map_mut(name).with_context(|| format!("find the map {name}"))
+    }
+}
+
+/// What a test run says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ran {
+    /// The program's return value.
+    pub(crate) returned: i32,
+    /// Mean duration of one run in nanoseconds, as the kernel rounds it.
+    pub(crate) nanoseconds: u32,
+}
+
+/// Runs a program `repeat` times over one packet.
+pub(crate) fn test_run(program: BorrowedFd<'_>, packet: &[u8], skb: &Skb, repeat: u32) -> Result<Ran> {
+    let mut attr = TestRun {
+        program: u32::try_from(program.as_raw_fd())?,
+        data_size_in: u32::try_from(packet.len())?,
+        data_in: packet.as_ptr() as u64,
+        repeat,
+        ctx_size_in: u32::try_from(size_of::<Skb>())?,
+        ctx_in: std::ptr::from_ref(skb) as u64,
+        ..TestRun::default()
+    };
+    // SAFETY: the attribute is as BPF_PROG_TEST_RUN wants it, and what it points to outlives the call.
+    let done = unsafe { libc::syscall(libc::SYS_bpf, TEST_RUN, &raw mut attr, size_of::<TestRun>()) };
+    if done < 0 {
+        return Err(io::Error::last_os_error()).context("run a program over a packet");
+    }
+    Ok(Ran { returned: attr.returned.cast_signed(), nanoseconds: attr.duration })
+}
+
+/// `BPF_PROG_TEST_RUN`.
+const TEST_RUN: libc::c_int = 10;
+
+/// The kernel's `union bpf_attr` for [`TEST_RUN`].
+#[repr(C)]
+#[derive(Debug, Default)]
+struct TestRun {
+    program: u32,
+    returned: u32,
+    data_size_in: u32,
+    data_size_out: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    duration: u32,
+    ctx_size_in: u32,
+    ctx_size_out: u32,
+    ctx_in: u64,
+    ctx_out: u64,
+    flags: u32,
+    cpu: u32,
+    batch_size: u32,
+    end: u32,
+}
