@@ -14,7 +14,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use zerocopy::{Immutable, IntoBytes};
 
 /// The ELF object under test: the one the agent embeds.
-pub(crate) const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/vethwatch.o"));
+pub(crate) const OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/vethwatch.o"));
 
 /// The loopback device's index: test packets are said to be at this device, since the kernel takes only devices
 /// that exist.
@@ -43,7 +44,8 @@ pub(crate) struct Skb {
     end: u32,
 }
 
-const _: () = assert!(std::mem::offset_of!(Skb, gso_segs) == 164 && std::mem::offset_of!(Skb, gso_size) == 176);
+const _: () =
+    assert!(std::mem::offset_of!(Skb, gso_segs) == 164 && std::mem::offset_of!(Skb, gso_size) == 176);
 
 impl Skb {
     /// An ordinary packet at the loopback device.
@@ -69,7 +71,8 @@ impl Rig {
         }
         let mut ebpf = loader.load(OBJECT).context("load the object")?;
         for name in ["vethwatch_in", "vethwatch_out"] {
-            let program: &mut SchedClassifier = ebpf.program_mut(name).context("find a program")?.try_into()?;
+            let program: &mut SchedClassifier =
+                ebpf.program_mut(name).context("find a program")?.try_into()?;
             program.load().with_context(|| format!("load {name}"))?;
         }
         let mut rig = Self { ebpf };
