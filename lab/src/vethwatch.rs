@@ -1,6 +1,6 @@
 //! The vethwatch program as a test sees it: arguments in, JSON lines and an exit code out.
 
-use crate::{Finished, finish, wait_for};
+use crate::{Finished, Lab, Network, finish, wait_for};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
@@ -143,6 +143,21 @@ impl Running {
                 None => Ok(None),
             }
         })
+    }
+
+    /// Waits until it counts: until flows of a container that is started for this are printed. For a vethwatch that
+    /// was started to print flows; `towards` is an address of the same network.
+    ///
+    /// # Errors
+    /// Docker refuses, or no flow is printed within a minute.
+    pub fn wait_until_watching(&mut self, lab: &Lab, network: &Network, towards: &str) -> Result<()> {
+        let to = format!("{towards}:7");
+        let probe =
+            lab.container("probe").on(network).run(&["udp-send", &to, "--count", "600", "--rate", "10"])?;
+        self.wait_for("flows of the probe", PATIENCE, |lines| {
+            lines.iter().find(|line| line["local"]["container"]["id"] == *probe.id).map(drop)
+        })?;
+        probe.remove()
     }
 
     /// Sends it a signal.

@@ -162,9 +162,9 @@ impl Cell {
 #[expect(clippy::disallowed_methods, reason = "a bench is about real time")]
 fn time(program: BorrowedFd<'_>, packet: &[u8], skb: &Skb, repeat: u32) -> Result<f64> {
     let start = Instant::now();
-    let ran = test_run(program, packet, skb, repeat)?;
+    let returned = test_run(program, packet, skb, repeat)?;
     let elapsed = start.elapsed();
-    ensure!(ran.returned == -1, "the program returned {}", ran.returned);
+    ensure!(returned == -1, "the program returned {returned}");
     Ok(elapsed.as_secs_f64() * 1e9 / f64::from(repeat))
 }
 

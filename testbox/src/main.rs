@@ -35,6 +35,11 @@ enum Part {
         /// TCP port.
         port: u16,
     },
+    /// Accept TCP connections and close them at once, many a second.
+    Sink {
+        /// TCP port.
+        port: u16,
+    },
     /// Accept TCP connections and pass their bytes to and from another address.
     Proxy {
         /// TCP port.
@@ -79,6 +84,7 @@ fn main() -> Result<()> {
     match Arguments::parse().part {
         Part::Sleep => signals::sleep(),
         Part::ServeHttp { port } => http::serve(port),
+        Part::Sink { port } => sink(port),
         Part::Proxy { port, upstream } => proxy::serve(port, &upstream),
         Part::Get(get) => get.run(),
         Part::ConnectStorm(storm) => storm.run(),
@@ -91,4 +97,11 @@ fn main() -> Result<()> {
         Part::SendFrames(frames) => frames.run(),
         Part::CountSegments { interface, port, idle } => segments::count(&interface, port, idle),
     }
+}
+
+fn sink(port: u16) -> Result<()> {
+    let listener = http::listen(port)?;
+    println!("accepting on port {port}");
+    listener.incoming().for_each(drop);
+    Ok(())
 }

@@ -28,7 +28,7 @@ impl PacketSocket {
         Self::open(interface, 0)
     }
 
-    /// Opens one for receiving; every frame comes with a [`VIRTIO_HEADER`] in front.
+    /// Opens one for receiving; every frame comes with the kernel's 10-byte `struct virtio_net_hdr` in front.
     pub(crate) fn for_receiving(interface: &str) -> Result<Self> {
         let socket = Self::open(interface, libc::ETH_P_ALL)?;
         socket.set(libc::SOL_PACKET, libc::PACKET_VNET_HDR, &1_i32).context("asking for segment sizes")?;

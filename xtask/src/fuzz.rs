@@ -2,11 +2,17 @@
 //!
 //! Replaying needs no instrumentation, so a stable compiler does; fuzzing needs `cargo fuzz`.
 
-use crate::cargo::{cargo, workspace};
+use crate::cargo::{cargo, target_folder, workspace};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+/// The crate of the fuzz targets.
+const FUZZ: &str = "monitor-common/fuzz";
+
+/// Kept inputs, for every target.
+const CORPUS: &str = "monitor-common/corpus";
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Arguments {
@@ -17,7 +23,7 @@ pub(crate) struct Arguments {
 
 /// Replays or fuzzes every target.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let folder = workspace().join("monitor-common/fuzz");
+    let folder = workspace().join(FUZZ);
     let targets = targets(&folder)?;
     ensure!(!targets.is_empty(), "there is no fuzz target in {}", folder.display());
     for target in &targets {
@@ -42,8 +48,8 @@ fn targets(folder: &Path) -> Result<Vec<String>> {
 
 /// Gives every file of the corpus to the target once.
 fn replay(folder: &Path, target: &str) -> Result<()> {
-    let corpus = files(&folder.join("corpus").join(target))?;
-    ensure!(!corpus.is_empty(), "{target} has no corpus");
+    let corpus = files(&workspace().join(CORPUS))?;
+    ensure!(!corpus.is_empty(), "there is no kept input in {CORPUS}");
     let mut command = cargo();
     command.args(["run", "--quiet", "--release", "--bin", target, "--manifest-path"]);
     command.arg(folder.join("Cargo.toml")).env("RUSTFLAGS", "--cfg fuzzing").arg("--").args(&corpus);
@@ -61,8 +67,12 @@ fn fuzz(folder: &Path, target: &str, seconds: u32) -> Result<()> {
     ensure!(has_fuzz, "fuzzing needs cargo-fuzz: cargo install cargo-fuzz");
     let mut command: Command = cargo();
     // The parser has no unsafe code for a sanitizer to look at, and without one a stable compiler does.
-    command.args(["fuzz", "run", "--sanitizer", "none", "--fuzz-dir"]).arg(folder);
-    command.args([target, "--", &format!("-max_total_time={seconds}"), "-max_len=512"]);
+    command.args(["fuzz", "run", "--sanitizer", "none", "--fuzz-dir"]).arg(folder).arg(target);
+    // What the fuzzer finds goes into the first folder; a person moves what is worth keeping to the second.
+    let found = target_folder().join("fuzz-found").join(target);
+    fs::create_dir_all(&found).with_context(|| format!("making {}", found.display()))?;
+    command.arg(&found).arg(workspace().join(CORPUS));
+    command.args(["--", &format!("-max_total_time={seconds}"), "-max_len=512"]);
     let status = command.status().context("starting cargo fuzz")?;
     ensure!(status.success(), "{target}: {status}");
     Ok(())

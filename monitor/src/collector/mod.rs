@@ -238,15 +238,17 @@ impl Collector {
 
     /// Takes the programs off everything, hands over what was counted to the end, and joins the threads. The
     /// receiver should go on receiving meanwhile; if it does not, what it did not take is lost.
-    pub fn stop(mut self) {
-        self.finish();
+    pub fn stop(self) {
+        drop(self);
     }
+}
 
-    fn finish(&mut self) {
-        // First no more packets are counted, then the rest is drained.
+impl Drop for Collector {
+    fn drop(&mut self) {
+        // First no more packets are counted, then the rest is handed over; the losses last.
         self.links.stop();
-        self.drain.stop();
         self.ring.stop();
+        self.drain.stop();
         self.asks.stop();
         // A clsact qdisc that another of us made and could not remove while we used it.
         if self.mode == AttachMode::Clsact
@@ -254,12 +256,6 @@ impl Collector {
         {
             log::warn!("leftovers could not be looked for: {error}");
         }
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        self.finish();
     }
 }
 

@@ -2,13 +2,15 @@
 
 use super::attacher::namespace;
 use super::bpf;
-use super::device::DeviceKind;
+use super::device::{DeviceKind, Link};
 use super::netlink::Netlink;
 use crate::model::SafeText;
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::statfs;
 use rustix::process::{Resource, getrlimit};
-use rustix::thread::{CapabilitySet, LinkNameSpaceType, capabilities as held_capabilities};
+use rustix::thread::{
+    CapabilitySet, LinkNameSpaceType, capabilities as held_capabilities, move_into_link_name_space,
+};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -92,11 +94,14 @@ pub struct Report {
     pub memlock: Option<u64>,
     /// What cannot be seen from here.
     pub elsewhere: Vec<Elsewhere>,
+    /// Named namespaces that could not be looked into: there may be more in them.
+    pub unreadable: Vec<PathBuf>,
 }
 
 /// Looks at everything.
 #[must_use]
 pub fn report() -> Report {
+    let (elsewhere, unreadable) = elsewhere();
     Report {
         kernel: kernel(),
         capabilities: capabilities(),
@@ -105,7 +110,8 @@ pub fn report() -> Report {
         tcx: has_tcx(),
         cgroups: cgroups(),
         memlock: getrlimit(Resource::Memlock).current,
-        elsewhere: elsewhere(),
+        elsewhere,
+        unreadable,
     }
 }
 
@@ -165,26 +171,35 @@ fn cgroups() -> Cgroups {
     }
 }
 
-/// Named namespaces other than our own that have bridges or ports. Those that cannot be entered are left out.
-fn elsewhere() -> Vec<Elsewhere> {
-    let files = NAMED.iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten();
-    files.take(MOST_NAMESPACES).filter_map(|file| look_into(file.ok()?.path())).collect()
+/// Named namespaces other than our own that have bridges or ports, and those that could not be looked into.
+fn elsewhere() -> (Vec<Elsewhere>, Vec<PathBuf>) {
+    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+    let files = NAMED.iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten().flatten();
+    for file in files.take(MOST_NAMESPACES) {
+        let path = file.path();
+        // A file that is no namespace is left over from one.
+        let Some(namespace) = namespace::open_other(&path) else { continue };
+        match links_in(namespace) {
+            Ok(links) => found.extend(bridged(path, &links)),
+            Err(_) => unreadable.push(path),
+        }
+    }
+    (found, unreadable)
 }
 
-fn look_into(path: PathBuf) -> Option<Elsewhere> {
-    let namespace = namespace::open_other(&path)?;
+fn links_in(namespace: OwnedFd) -> io::Result<Vec<Link>> {
     // A thread of its own: which namespace one is in is a property of the thread.
     let links = std::thread::spawn(move || {
-        rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
         Netlink::open()?.links()
     });
-    let links = links.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked"))).ok()?;
-    let names = |kind, must_be_port: bool| {
-        let wanted =
-            links.iter().filter(move |link| link.kind == kind && (!must_be_port || link.master.is_some()));
-        wanted.map(|link| link.name.clone()).collect::<Vec<_>>()
-    };
-    let (bridges, ports) = (names(DeviceKind::Bridge, false), names(DeviceKind::Veth, true));
+    links.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
+}
+
+fn bridged(path: PathBuf, links: &[Link]) -> Option<Elsewhere> {
+    let names = |wanted: fn(&&Link) -> bool| links.iter().filter(wanted).map(|link| link.name.clone()).collect();
+    let bridges: Vec<_> = names(|link| link.kind == DeviceKind::Bridge);
+    let ports: Vec<_> = names(|link| link.kind == DeviceKind::Veth && link.master.is_some());
     (!bridges.is_empty() || !ports.is_empty()).then_some(Elsewhere { path, bridges, ports })
 }
 

@@ -21,13 +21,11 @@ pub(super) struct Ring {
 impl Ring {
     /// Reads until `stop` rings.
     pub(super) fn run(mut self, stop: &Bell) {
-        loop {
-            if self.rest(stop) {
-                return;
-            }
-            if !self.read_events() {
-                return;
-            }
+        let mut stopping = false;
+        while !stopping {
+            // What is in the ring when it is time to stop is still read.
+            stopping = self.rest(stop);
+            stopping |= !self.read_events();
             if let Some(diagnostics) = &mut self.diagnostics {
                 diagnostics.flush();
             }

@@ -89,7 +89,7 @@ impl Api {
     pub(super) async fn agree(&self) -> Result<Answer<About>, Failure> {
         let version: SystemVersion = self.within(self.docker.version()).await?;
         let api = agreed(version.api_version.as_deref().unwrap_or(""))?;
-        self.transport.use_version(api.clone());
+        self.transport.use_version(api);
         let mut refusals = Refusals::default();
         let rootless = match self.within(self.docker.info()).await {
             Ok(info) => is_rootless(&info),
@@ -294,7 +294,7 @@ fn agreed(newest: &str) -> Result<ClientVersion, Failure> {
         return Err(Failure::Refused(SafeText::new(&format!("not an API version: {newest}"))));
     };
     let newest = ClientVersion { major_version, minor_version };
-    Ok(if newest < *API_DEFAULT_VERSION { newest } else { API_DEFAULT_VERSION.clone() })
+    Ok(if newest < *API_DEFAULT_VERSION { newest } else { *API_DEFAULT_VERSION })
 }
 
 fn is_rootless(info: &SystemInfo) -> bool {

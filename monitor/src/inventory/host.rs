@@ -62,8 +62,17 @@ pub(super) fn resolve(
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Host, HostError> {
     let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-    if let Some(address) = setting.map(str::to_owned).or_else(|| variable("DOCKER_HOST")) {
-        return parse(&address);
+    if let Some(address) = setting {
+        return parse(address);
+    }
+    if let Some(address) = variable("DOCKER_HOST") {
+        let host = parse(&address)?;
+        let wants_tls = matches!(host, Host::Tcp(_)) && variable("DOCKER_TLS_VERIFY").is_some();
+        return if wants_tls {
+            Err(HostError::Unsupported(SafeText::new("DOCKER_TLS_VERIFY")))
+        } else {
+            Ok(host)
+        };
     }
     let folder = variable("DOCKER_CONFIG")
         .map(PathBuf::from)
@@ -220,6 +229,8 @@ mod tests {
         let todo = "is not supported: name a unix:// socket or a plain tcp:// address of this host's Docker";
         check(Some("ssh://root@db-07"), &[], &format!("ssh://root@db-07 {todo}"));
         check(Some("tcp://"), &[], &format!("tcp:// {todo}"));
+        let tls = [("DOCKER_HOST", "tcp://db-07:2376"), ("DOCKER_TLS_VERIFY", "1")];
+        check(None, &tls, &format!("DOCKER_TLS_VERIFY {todo}"));
         check(Some("a\x1b[31m://x"), &[], &format!("a\\u{{1b}}[31m://x {todo}"));
     }
 

@@ -3,7 +3,8 @@
 use super::Settings;
 use super::api::Api;
 use super::host::{self, Host};
-use super::session::{End, Session, Surroundings};
+use super::session::Session;
+use super::surroundings::{End, Surroundings};
 use crate::model::{Change, DockerState, KernelTime, SafeText};
 use std::time::Duration;
 

@@ -18,6 +18,7 @@ mod mapping;
 mod queries;
 mod refusals;
 mod session;
+mod surroundings;
 mod transport;
 
 pub use hint::Hint;
@@ -26,9 +27,9 @@ use crate::model::{Change, KernelTime, WallTime};
 use clocks::Clocks;
 use hint::Hints;
 use refusals::Refusals;
-use session::Surroundings;
 use std::sync::Arc;
 use std::time::Duration;
+use surroundings::Surroundings;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 

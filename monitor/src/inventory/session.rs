@@ -1,20 +1,20 @@
 //! One connection to Docker, from the first question to the moment it is lost.
 //!
 //! The event stream is begun before anything is listed, so nothing that happens in between is missed. After that the
-//! loop only waits, tells, and starts questions; it never waits for an answer itself.
+//! loop only waits, tells, and starts questions; it waits for no answer itself, except where a list made no sense and
+//! is asked for again.
 
 use super::api::{Answer, Api, Failure, NetworkAnswer};
 use super::book::{Book, MOST_CONTAINERS, MOST_NETWORKS};
 use super::chases::Chases;
-use super::clocks::Clocks;
-use super::hint::Hints;
 use super::mapping::{ContainerEvent, Event, EventKind, ListedEndpoint, NetworkEvent};
 use super::queries::{Answered, Queries};
-use super::refusals::Refusals;
+use super::surroundings::{End, Surroundings};
 use crate::model::{Change, Container, ContainerId, DockerState, KernelTime, NetworkId, SafeText};
 use futures_util::StreamExt as _;
 use std::convert::Infallible;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -32,56 +32,6 @@ const MOST_DROPPED: u32 = 3;
 const REFUSALS_TOLD: Duration = Duration::from_millis(250);
 /// When a list that made no sense is asked for again.
 const LIST_AGAIN: Duration = Duration::from_secs(5);
-
-/// Why a session is over.
-pub(super) enum End {
-    /// Docker is away.
-    Away(SafeText),
-    /// The event stream made no sense; Docker still answers.
-    Unreadable(SafeText),
-    /// Nobody listens any more.
-    Closed,
-}
-
-impl From<Failure> for End {
-    fn from(failure: Failure) -> Self {
-        Self::Away(SafeText::new(&failure.to_string()))
-    }
-}
-
-/// What a session needs from outside.
-pub(super) struct Surroundings {
-    /// Where changes are told.
-    pub(super) out: mpsc::Sender<Change>,
-    /// Hints to take.
-    pub(super) hints: std::sync::Arc<Hints>,
-    /// The clocks.
-    pub(super) clocks: Clocks,
-    /// What was refused so far.
-    pub(super) refusals: Refusals,
-}
-
-impl Surroundings {
-    /// Tells a change.
-    ///
-    /// # Errors
-    /// When nobody listens.
-    pub(super) async fn tell(&self, change: impl Into<Option<Change>>) -> Result<(), End> {
-        match change.into() {
-            Some(change) => self.out.send(change).await.map_err(|_| End::Closed),
-            None => Ok(()),
-        }
-    }
-
-    /// Tells what was refused since the last time.
-    ///
-    /// # Errors
-    /// When nobody listens.
-    pub(super) async fn tell_refusals(&mut self) -> Result<(), End> {
-        let news = self.refusals.news();
-        self.tell(news).await
-    }
-}
 
 /// One connection.
 pub(super) struct Session<'a> {
@@ -146,14 +96,14 @@ impl<'a> Session<'a> {
         };
         self.list(Some(up)).await?;
         let mut refusals = tokio::time::interval(REFUSALS_TOLD);
-        let hints = std::sync::Arc::clone(&self.around.hints);
+        let hints = Arc::clone(&self.around.hints);
         loop {
             self.start_questions();
             tokio::select! {
                 Some(event) = events.recv() => self.happened(event).await?,
                 failure = guards.join_next() => return Err(over(failure)),
-                Some(answered) = self.networks.next() => self.network_answered(answered).await?,
-                Some(answered) = self.containers.next() => self.container_answered(answered).await?,
+                answered = self.networks.next() => self.network_answered(answered).await?,
+                answered = self.containers.next() => self.container_answered(answered).await?,
                 hints = hints.take() => {
                     for (bridge, hinted) in hints {
                         self.chases.begin(bridge, hinted, Instant::now());
@@ -193,7 +143,7 @@ impl<'a> Session<'a> {
         for id in self.book.network_ids() {
             self.ask_network(&id, None);
         }
-        for id in self.book.container_ids() {
+        for id in self.book.running() {
             self.ask_container(&id, None);
         }
         Ok(())
@@ -286,8 +236,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn network_answered(&mut self, answered: Answered<NetworkAnswer>) -> Result<(), End> {
-        let Some((answer, at)) = self.usable(answered.answer, answered.at) else { return Ok(()) };
+    async fn network_answered(&mut self, answered: Option<Answered<NetworkAnswer>>) -> Result<(), End> {
+        let Some((answer, at)) = self.usable(answered) else { return Ok(()) };
         let bridge = answer.network.bridge.clone();
         let change = self.book.network(answer.network, at, &mut self.around.refusals);
         self.around.tell(change).await?;
@@ -316,19 +266,16 @@ impl<'a> Session<'a> {
         self.around.tell(change).await
     }
 
-    async fn container_answered(&mut self, answered: Answered<Container>) -> Result<(), End> {
-        let Some((container, at)) = self.usable(answered.answer, answered.at) else { return Ok(()) };
+    async fn container_answered(&mut self, answered: Option<Answered<Container>>) -> Result<(), End> {
+        let Some((container, at)) = self.usable(answered) else { return Ok(()) };
         let change = self.book.container(container, at, &mut self.around.refusals);
         self.around.tell(change).await
     }
 
     /// An answer and the moment it is about. What failed is counted, unless the object is gone or Docker is: the
     /// event stream tells these.
-    fn usable<T>(
-        &mut self,
-        answer: Result<Answer<T>, Failure>,
-        at: Option<KernelTime>,
-    ) -> Option<(T, KernelTime)> {
+    fn usable<T>(&mut self, answered: Option<Answered<T>>) -> Option<(T, KernelTime)> {
+        let Answered { at, answer } = answered?;
         match answer {
             Ok(Answer { value, refusals }) => {
                 self.around.refusals.absorb(refusals);

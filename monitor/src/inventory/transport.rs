@@ -14,11 +14,13 @@ use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderValue};
 use hyper::{Method, Response, Uri};
 use hyper_util::rt::TokioIo;
+use rustix::net::sockopt;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Notify;
@@ -128,8 +130,21 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 async fn connect(host: &Host) -> io::Result<Box<dyn Connection>> {
     Ok(match host {
         Host::Unix(path) => Box::new(UnixStream::connect(path).await?),
-        Host::Tcp(address) => Box::new(TcpStream::connect(address).await?),
+        Host::Tcp(address) => {
+            let stream = TcpStream::connect(address).await?;
+            keep_alive(&stream)?;
+            Box::new(stream)
+        }
     })
+}
+
+/// Makes the kernel notice a peer that is gone: a stream of events may be silent for days.
+fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, Duration::from_secs(15))?;
+    sockopt::set_tcp_keepintvl(stream, Duration::from_secs(5))?;
+    sockopt::set_tcp_keepcnt(stream, 3)?;
+    Ok(())
 }
 
 /// A connection that is read only so far.
@@ -171,5 +186,39 @@ impl AsyncWrite for Bounded {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.connection).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_but_get_is_sent() {
+        for method in [Method::POST, Method::DELETE, Method::PUT, Method::HEAD] {
+            let request = hyper::Request::builder().method(method).uri("http://docker/containers/x/stop");
+            let request = request.body(bollard::body_full(Default::default())).unwrap();
+            let sent = Transport::new(Host::Unix("/nonexistent".into())).send(request).await;
+            assert_eq!(
+                sent.err().map(|error| error.to_string()).as_deref(),
+                Some("only GET is sent to Docker")
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_read_no_further_than_allowed() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let (mut docker, connection) = tokio::io::duplex(64);
+        let left = Arc::new(AtomicUsize::new(10));
+        let mut bounded = Bounded { connection: Box::new(connection), left: Arc::clone(&left) };
+        let mut buffer = [0; 8];
+        docker.write_all(&[7; 24]).await.unwrap();
+        assert_eq!(bounded.read(&mut buffer).await.unwrap(), 8);
+        assert_eq!(bounded.read(&mut buffer).await.unwrap(), 8);
+        let error = bounded.read(&mut buffer).await.unwrap_err();
+        assert_eq!(error.to_string(), "an answer is longer than allowed");
+        left.store(10, Ordering::Relaxed);
+        assert_eq!(bounded.read(&mut buffer).await.unwrap(), 8);
     }
 }

@@ -1,13 +1,25 @@
 //! A program that is not ours: it counts packets in a map of its own, loaded without any of our code.
 
+use crate::rig::run;
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::path::Path;
 
-/// Attach type of TCX ingress.
-const TCX_INGRESS: u32 = 46;
+/// Attach types of TCX: ingress and egress.
+const TCX: [u32; 2] = [46, 47];
+
+/// How many programs are on a device's two TCX hooks.
+pub(crate) fn tcx_programs(ifindex: u32) -> [u64; 2] {
+    TCX.map(|hook| {
+        let mut query = [pair(ifindex, hook), 0, 0, 0, 0, 0, 0, 0];
+        bpf(16, &mut query).expect("ask for the programs of a hook");
+        query[3] & 0xffff_ffff
+    })
+}
 
 /// The program and its map.
-pub struct Foreign {
+pub(crate) struct Foreign {
     map: OwnedFd,
     program: OwnedFd,
 }
@@ -15,7 +27,7 @@ pub struct Foreign {
 fn bpf(command: u32, attributes: &mut [u64]) -> io::Result<libc::c_long> {
     // SAFETY: the attributes are alive and as long as said; what they point to is alive at every call below.
     let result = unsafe {
-        libc::syscall(libc::SYS_bpf, command, attributes.as_mut_ptr(), std::mem::size_of_val(attributes))
+        libc::syscall(libc::SYS_bpf, command, attributes.as_mut_ptr(), size_of_val(attributes))
     };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
@@ -38,7 +50,7 @@ fn op(code: u8, registers: u8, offset: i16, immediate: i32) -> u64 {
 
 impl Foreign {
     /// Loads it. Its verdict is `verdict`.
-    pub fn load(verdict: i32) -> Self {
+    pub(crate) fn load(verdict: i32) -> Self {
         // An array with one value of eight bytes.
         let map = owned(bpf(0, &mut [pair(2, 4), pair(8, 1), 0]).unwrap());
         let program = [
@@ -62,13 +74,24 @@ impl Foreign {
     }
 
     /// Puts it at the end of a device's TCX ingress hook; it stays as long as the descriptor.
-    pub fn attach(&self, ifindex: u32) -> OwnedFd {
+    pub(crate) fn attach(&self, ifindex: u32) -> OwnedFd {
         let program = u32::try_from(self.program.as_raw_fd()).unwrap();
-        owned(bpf(28, &mut [pair(program, ifindex), pair(TCX_INGRESS, 0), 0, 0]).expect("attach"))
+        owned(bpf(28, &mut [pair(program, ifindex), pair(TCX[0], 0), 0, 0]).expect("attach"))
+    }
+
+    /// Puts it on a device's clsact ingress hook, through a file in `bpffs`.
+    pub(crate) fn add_filter(&self, bpffs: &Path, device: &str, priority: u16) {
+        let file = bpffs.join(format!("{device}-{priority}"));
+        let name = CString::new(file.to_str().unwrap()).unwrap();
+        let program = u64::from(u32::try_from(self.program.as_raw_fd()).unwrap());
+        bpf(6, &mut [name.as_ptr() as u64, program, 0]).expect("pin");
+        let filter = format!("ingress prio {priority} bpf da object-pinned {}", file.display());
+        run(&format!("tc filter add dev {device} {filter}"));
+        std::fs::remove_file(file).unwrap();
     }
 
     /// Packets it has seen.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         let (key, mut value) = (0_u32, 0_u64);
         let map = u64::from(u32::try_from(self.map.as_raw_fd()).unwrap());
         bpf(1, &mut [map, std::ptr::from_ref(&key) as u64, std::ptr::from_mut(&mut value) as u64, 0])

@@ -2,7 +2,11 @@
 
 use crate::fake::{Fake, Reply};
 use crate::{id, inspect_path, inspected, listed, listen, network, support};
+use monitor::inventory::Settings;
 use monitor::model::{Change, DockerState};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, UnixStream};
+use tokio::task::JoinSet;
 
 #[tokio::test]
 async fn events_are_subscribed_before_anything_is_listed_and_only_get_is_sent() {
@@ -44,7 +48,7 @@ async fn a_docker_that_is_absent_at_the_start_is_awaited() {
 
 #[tokio::test]
 async fn an_address_that_is_not_supported_is_told_with_what_to_do() {
-    let settings = monitor::inventory::Settings { host: Some("ssh://x".to_owned()), ..Default::default() };
+    let settings = Settings { host: Some("ssh://x".to_owned()), ..Default::default() };
     let mut listener = support::Listener::start(settings);
     assert!(listener.down().await.1.contains("unix://"));
     listener.stop().await;
@@ -124,6 +128,8 @@ async fn containers_whose_inspect_stalls_are_named_by_the_list_and_hold_up_nobod
         .container("the inspect of the other", |seen| seen.name.as_str() == "db" && seen.pid.is_some())
         .await;
     listener.refused("did not answer within").await;
+    // The event stream stays, and now and then a ping.
+    support::until("end of the stalled connections", || fake.open() == 1).await;
     listener.stop().await;
 }
 
@@ -135,4 +141,28 @@ async fn a_stopped_inventory_leaves_no_connection() {
     listener.stop().await;
     // A connection that is closed is noticed by the fake when it writes to it.
     support::until("end of the event stream", || !fake.emit_if_heard(b"{}\n")).await;
+}
+
+#[tokio::test]
+async fn docker_is_reached_over_tcp_too() {
+    let fake = Fake::start();
+    let socket = fake.host().replace("unix://", "");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = format!("tcp://{}", listener.local_addr().unwrap());
+    let mut relay = JoinSet::new();
+    relay.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut engine = UnixStream::connect(&socket).await.unwrap();
+            connections.spawn(async move { copy_bidirectional(&mut client, &mut engine).await });
+        }
+    });
+    let settings = Settings { host: Some(host.clone()), ..Settings::default() };
+    let mut listener = support::Listener::start(settings);
+    listener.complete().await;
+    let is_up = |change: &Change| matches!(change, Change::Docker(DockerState::Up { host: at, .. }) if at.as_str() == host);
+    assert!(listener.told().iter().any(is_up));
+    relay.shutdown().await;
+    listener.down().await;
+    listener.stop().await;
 }

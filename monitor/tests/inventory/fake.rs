@@ -42,6 +42,7 @@ struct State {
     counts: Mutex<HashMap<String, u32>>,
     events: broadcast::Sender<Option<Vec<u8>>>,
     sent: AtomicUsize,
+    open: AtomicUsize,
 }
 
 /// The running API.
@@ -79,6 +80,7 @@ impl Fake {
             counts: Mutex::default(),
             events: broadcast::channel(1 << 12).0,
             sent: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
         };
         Self { path, state: Arc::new(state), server: JoinSet::new() }
     }
@@ -131,6 +133,11 @@ impl Fake {
         self.state.asked.lock().unwrap().clone()
     }
 
+    /// The connections that are open.
+    pub(crate) fn open(&self) -> usize {
+        self.state.open.load(Ordering::SeqCst)
+    }
+
     /// The bytes that could be sent of endless answers.
     pub(crate) fn sent(&self) -> usize {
         self.state.sent.load(Ordering::Relaxed)
@@ -150,8 +157,10 @@ async fn serve(listener: UnixListener, state: Arc<State>) {
         let Ok((stream, _)) = listener.accept().await else { return };
         let state = Arc::clone(&state);
         connections.spawn(async move {
+            state.open.fetch_add(1, Ordering::SeqCst);
             // A client that closes early is no error here.
             connection(stream, &state).await.ok();
+            state.open.fetch_sub(1, Ordering::SeqCst);
         });
     }
 }

@@ -203,3 +203,18 @@ fn listen_patiently(fake: &Fake) -> crate::support::Listener {
     };
     crate::support::Listener::start(settings)
 }
+
+#[tokio::test]
+async fn a_new_container_whose_inspect_makes_no_sense_or_stalls_is_named_by_the_list() {
+    let fake = Fake::start();
+    let mut listener = listen(&fake);
+    listener.complete().await;
+    fake.answer("/containers/json", format!("[{},{}]", listed("c", "web", "a"), listed("d", "db", "a")));
+    fake.answer(&inspect_path("c"), "{{{{");
+    fake.answer(&inspect_path("d"), Reply::Never);
+    for (container, name) in [("c", "web"), ("d", "db")] {
+        fake.emit(&container_event("start", container));
+        listener.container("start", |container| container.name.as_str() == name).await;
+    }
+    listener.stop().await;
+}

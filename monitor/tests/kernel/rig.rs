@@ -11,11 +11,10 @@ use monitor_common::interface::{INTERFACE_BUCKETS, InterfaceEntry};
 use monitor_common::settings::Settings;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use zerocopy::{Immutable, IntoBytes};
+use zerocopy::IntoBytes;
 
 /// The ELF object under test: the one the agent embeds.
-pub(crate) const OBJECT: &[u8] =
-    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/vethwatch.o"));
+pub(crate) const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/vethwatch.o"));
 
 /// The loopback device's index: test packets are said to be at this device, since the kernel takes only devices
 /// that exist.
@@ -25,32 +24,31 @@ pub(crate) const NUMBER: u32 = 4711;
 /// The slot of its totals.
 pub(crate) const SLOT: u32 = 3;
 
-/// The leading part of the kernel's `struct __sk_buff`, which is what a test run may set.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, IntoBytes, Immutable)]
+/// What a test run may say about a packet.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Skb {
-    unset: [u32; 9],
     /// Where the packet came into this host; 0 for the host itself.
     pub(crate) ingress_ifindex: u32,
     /// The device it is at.
     pub(crate) ifindex: u32,
-    also_unset: [u32; 29],
-    wire_len: u32,
     /// Segments of a GSO packet, as the kernel counts them.
     pub(crate) gso_segs: u32,
-    socket: [u32; 2],
     /// Payload bytes of a segment.
     pub(crate) gso_size: u32,
-    end: u32,
 }
-
-const _: () =
-    assert!(std::mem::offset_of!(Skb, gso_segs) == 164 && std::mem::offset_of!(Skb, gso_size) == 176);
 
 impl Skb {
     /// An ordinary packet at the loopback device.
     pub(crate) fn ordinary() -> Self {
         Self { ifindex: LOOPBACK, ..Self::default() }
+    }
+
+    /// The leading part of the kernel's `struct __sk_buff`, up to `gso_size`.
+    fn context(self) -> [u32; 46] {
+        let mut words = [0; 46];
+        [words[9], words[10], words[41], words[44]] =
+            [self.ingress_ifindex, self.ifindex, self.gso_segs, self.gso_size];
+        words
     }
 }
 
@@ -71,8 +69,7 @@ impl Rig {
         }
         let mut ebpf = loader.load(OBJECT).context("load the object")?;
         for name in ["vethwatch_in", "vethwatch_out"] {
-            let program: &mut SchedClassifier =
-                ebpf.program_mut(name).context("find a program")?.try_into()?;
+            let program: &mut SchedClassifier = ebpf.program_mut(name).context("find a program")?.try_into()?;
             program.load().with_context(|| format!("load {name}"))?;
         }
         let mut rig = Self { ebpf };
@@ -105,24 +102,16 @@ impl Rig {
     }
 }
 
-/// What a test run says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ran {
-    /// The program's return value.
-    pub(crate) returned: i32,
-    /// Mean duration of one run in nanoseconds, as the kernel rounds it.
-    pub(crate) nanoseconds: u32,
-}
-
-/// Runs a program `repeat` times over one packet.
-pub(crate) fn test_run(program: BorrowedFd<'_>, packet: &[u8], skb: &Skb, repeat: u32) -> Result<Ran> {
+/// Runs a program `repeat` times over one packet; returns what it returned last.
+pub(crate) fn test_run(program: BorrowedFd<'_>, packet: &[u8], skb: &Skb, repeat: u32) -> Result<i32> {
+    let context = skb.context();
     let mut attr = TestRun {
         program: u32::try_from(program.as_raw_fd())?,
         data_size_in: u32::try_from(packet.len())?,
         data_in: packet.as_ptr() as u64,
         repeat,
-        ctx_size_in: u32::try_from(size_of::<Skb>())?,
-        ctx_in: std::ptr::from_ref(skb) as u64,
+        ctx_size_in: u32::try_from(size_of_val(&context))?,
+        ctx_in: context.as_ptr() as u64,
         ..TestRun::default()
     };
     // SAFETY: the attribute is as BPF_PROG_TEST_RUN wants it, and what it points to outlives the call.
@@ -130,7 +119,7 @@ pub(crate) fn test_run(program: BorrowedFd<'_>, packet: &[u8], skb: &Skb, repeat
     if done < 0 {
         return Err(io::Error::last_os_error()).context("run a program over a packet");
     }
-    Ok(Ran { returned: attr.returned.cast_signed(), nanoseconds: attr.duration })
+    Ok(attr.returned.cast_signed())
 }
 
 /// `BPF_PROG_TEST_RUN`.
