@@ -10,6 +10,8 @@ use std::time::Duration;
 const SHORTEST_TICK: Duration = Duration::from_millis(50);
 /// The longest tick: the flow maps have to hold the flows of one.
 const LONGEST_TICK: Duration = Duration::from_secs(60);
+/// The window when none is asked for.
+const USUAL_WINDOW: Duration = Duration::from_secs(1);
 /// The longest window: a mark is kept for each tick in it.
 const LONGEST_WINDOW: Duration = Duration::from_secs(10 * 60);
 /// The shortest time between two screens.
@@ -73,7 +75,7 @@ pub enum Senseless {
     #[error("--interval must be at least 100ms")]
     Interval,
     /// `--docker-host`.
-    #[error("--docker-host must begin with unix://, tcp:// or http://")]
+    #[error("--docker-host must begin with unix:// or tcp://")]
     DockerHost,
 }
 
@@ -85,6 +87,7 @@ impl Settings {
     pub fn understand(typed: Typed) -> Result<Self, Senseless> {
         let Typed { command, options } = typed;
         check(&options)?;
+        let window = window(&options);
         let sample_every = match &command {
             Command::Flows(flows) => flows.sample.unwrap_or(0),
             Command::Top(_) | Command::Containers(_) | Command::Doctor | Command::Detach => 0,
@@ -94,19 +97,24 @@ impl Settings {
             json: options.json,
             collector: collector_settings(&options, sample_every),
             inventory: inventory::Settings { host: options.docker_host, ..inventory::Settings::default() },
-            window: options.window,
+            window,
         })
     }
+}
+
+/// The window that was asked for, or one second, but at least one tick.
+fn window(options: &Options) -> Duration {
+    options.window.unwrap_or_else(|| USUAL_WINDOW.max(options.tick))
 }
 
 fn check(options: &Options) -> Result<(), Senseless> {
     if !(SHORTEST_TICK..=LONGEST_TICK).contains(&options.tick) {
         return Err(Senseless::Tick);
     }
-    if !(options.tick..=LONGEST_WINDOW).contains(&options.window) {
+    if !(options.tick..=LONGEST_WINDOW).contains(&window(options)) {
         return Err(Senseless::Window);
     }
-    let known = |host: &String| ["unix://", "tcp://", "http://"].iter().any(|scheme| host.starts_with(scheme));
+    let known = |host: &String| ["unix://", "tcp://"].iter().any(|scheme| host.starts_with(scheme));
     if options.docker_host.as_ref().is_some_and(|host| !known(host)) {
         return Err(Senseless::DockerHost);
     }
@@ -174,6 +182,12 @@ mod tests {
         assert_eq!(settings.task, Task::Top { once: false, interval: Duration::from_secs(1) });
         let (typed, meant) = (settings.collector, crate::collector::Settings::default());
         assert_eq!(format!("{typed:?}"), format!("{meant:?}"));
+    }
+
+    #[test]
+    fn a_long_tick_widens_a_window_that_was_not_asked_for() {
+        assert_eq!(understand("vethwatch top --tick 5s").unwrap().window, Duration::from_secs(5));
+        assert_eq!(understand("vethwatch top --tick 100ms").unwrap().window, Duration::from_secs(1));
     }
 
     #[test]

@@ -106,9 +106,9 @@ pub struct Options {
     /// Do not watch bridges, only containers' interfaces.
     #[arg(long, global = true)]
     pub no_bridges: bool,
-    /// Time over which rates are taken.
-    #[arg(long, global = true, value_name = "TIME", default_value = "1s", value_parser = parse)]
-    pub window: Duration,
+    /// Time over which rates are taken [default: 1s, at least one tick].
+    #[arg(long, global = true, value_name = "TIME", value_parser = parse)]
+    pub window: Option<Duration>,
     /// Let the programs in the kernel write diagnostics to standard error.
     #[arg(long, global = true)]
     pub diagnostics: bool,
