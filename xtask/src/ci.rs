@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: everything that must hold before a change is merged.
 
 use crate::test::{self, Tally};
-use crate::{fuzz, lint, signals};
+use crate::{ebpf, fuzz, lint, signals};
 use anyhow::Result;
 use std::process::ExitCode;
 
@@ -10,8 +10,11 @@ type Step = fn() -> Result<()>;
 /// Runs every check, the failed ones not ending it; the last line is `N passed, N failed`.
 pub(crate) fn run() -> Result<ExitCode> {
     signals::watch()?;
-    let steps: [(&str, Step); 2] =
-        [("lint", lint::run), ("fuzz corpus", || fuzz::run(&fuzz::Arguments::default()))];
+    let steps: [(&str, Step); 3] = [
+        ("lint", lint::run),
+        ("kernel object", || ebpf::run(true)),
+        ("fuzz corpus", || fuzz::run(&fuzz::Arguments::default())),
+    ];
     let mut tally = Tally::default();
     for (name, step) in steps {
         println!("\n== {name}");

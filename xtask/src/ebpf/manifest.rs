@@ -33,7 +33,8 @@ impl Manifest {
 
     /// Reads the manifest of a folder.
     pub(super) fn read(folder: &Path) -> Result<Self> {
-        let text = fs::read_to_string(folder.join(NAME)).context("read the manifest: run `cargo xtask ebpf`")?;
+        let text =
+            fs::read_to_string(folder.join(NAME)).context("read the manifest: run `cargo xtask ebpf`")?;
         let (_, rest) = text.split_once("[tools]\n").context("find [tools] in the manifest")?;
         let (tools, rest) = rest.split_once("\n[sha256]\n").context("find [sha256] in the manifest")?;
         let value = |name: &str| {
