@@ -15,3 +15,5 @@ pub mod collector;
 pub mod inventory;
 pub mod model;
 pub mod snapshot;
+pub mod view;
+pub mod wire;

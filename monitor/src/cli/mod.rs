@@ -1,0 +1,177 @@
+//! What may be typed. What it means is decided in [`crate::settings`].
+
+mod durations;
+
+pub use durations::{NotADuration, parse};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::time::Duration;
+
+/// See who talks to whom between the containers of a Docker host, exactly, by name.
+///
+/// Counts every packet and byte that enters or leaves a container in the kernel and names both ends. Nothing is ever
+/// dropped, changed or delayed, and nothing stays attached when it ends. Needs root (or CAP_BPF, CAP_NET_ADMIN and
+/// CAP_PERFMON).
+///
+/// Exit codes: 0 fine; 2 usage or settings wrong; 3 not permitted, or the kernel or Docker lacks something.
+#[derive(Debug, Parser)]
+#[command(name = "vethwatch", version, max_term_width = 100)]
+pub struct Typed {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show each container with its traffic, rates and peers, and everything that could not be seen.
+    ///
+    /// On a terminal the screen is drawn again and again until Ctrl-C; without a terminal, with --once or --json, one
+    /// picture is printed.
+    Top(Top),
+    /// List containers: networks, addresses, interfaces, totals, and what crossed before the watch.
+    Containers(Containers),
+    /// Print conversations as they go on, one line each tick, both ends named.
+    ///
+    /// A conversation between two containers is seen, and printed, at both of them; SENT is what the end on the left
+    /// sent. Where nobody can tell who began, both ports are shown and the left end is the container that was watched.
+    Flows(Flows),
+    /// Say what this kernel, this Docker and these permissions allow, and what to do about the rest.
+    Doctor,
+    /// Remove programs that a killed vethwatch has left on devices (only where it was attached by clsact).
+    Detach,
+}
+
+/// Options of `top`.
+#[derive(Debug, Args)]
+pub struct Top {
+    /// Print one picture and end.
+    #[arg(long)]
+    pub once: bool,
+    /// Time between two screens.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse)]
+    pub interval: Duration,
+}
+
+/// Options of `containers`.
+#[derive(Debug, Args)]
+pub struct Containers {
+    /// Watch for so long before printing.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
+    pub watch_for: Option<Duration>,
+}
+
+/// Options of `flows`.
+#[derive(Debug, Args)]
+pub struct Flows {
+    /// End after so long.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
+    pub watch_for: Option<Duration>,
+    /// Only flows of the container with this name or id (or the beginning of its id).
+    #[arg(long, value_name = "NAME")]
+    pub container: Option<String>,
+    /// Print one packet in so many, after its flow.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub sample: Option<u32>,
+    /// Print what crosses bridges too; routed packets then appear more than once.
+    #[arg(long, conflicts_with = "no_bridges")]
+    pub bridges: bool,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Print JSON, one object a line.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Where Docker is: unix:///path or tcp://name:port [default: DOCKER_HOST, then the current context].
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub docker_host: Option<String>,
+    /// How to attach [default: tcx where the kernel has it, clsact otherwise].
+    #[arg(long, global = true, value_enum)]
+    pub attach: Option<Attach>,
+    /// Flows that can be counted in one tick, for IPv4 and for IPv6 each.
+    #[arg(long, global = true, value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(64..=16_777_216))]
+    pub max_flows: u32,
+    /// Interfaces that can be watched at once.
+    #[arg(long, global = true, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub max_interfaces: u32,
+    /// Time between two drains of the flows.
+    #[arg(long, global = true, value_name = "TIME", default_value = "1s", value_parser = parse)]
+    pub tick: Duration,
+    /// Do not watch bridges, only containers' interfaces.
+    #[arg(long, global = true)]
+    pub no_bridges: bool,
+    /// Time over which rates are taken [default: 1s, at least one tick].
+    #[arg(long, global = true, value_name = "TIME", value_parser = parse)]
+    pub window: Option<Duration>,
+    /// Let the programs in the kernel write diagnostics to standard error.
+    #[arg(long, global = true)]
+    pub diagnostics: bool,
+}
+
+/// How to attach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Attach {
+    /// TCX links, which end with the process.
+    Tcx,
+    /// Filters on the clsact qdisc, for kernels before 6.6.
+    Clsact,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Command, Typed};
+    use clap::error::ErrorKind;
+    use clap::{CommandFactory, Parser};
+    use std::time::Duration;
+
+    fn parse(line: &str) -> Result<Typed, clap::Error> {
+        Typed::try_parse_from(line.split_whitespace())
+    }
+
+    fn check_refused(line: &str, kind: ErrorKind) {
+        let error = parse(line).expect_err(line);
+        assert_eq!((error.kind(), error.exit_code()), (kind, 2), "{line}: {error}");
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Typed::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_explains_itself() {
+        for command in Typed::command().get_subcommands() {
+            let error = parse(&format!("vethwatch {} --help", command.get_name())).expect_err("help is an early end");
+            assert_eq!((error.kind(), error.exit_code()), (ErrorKind::DisplayHelp, 0));
+            let help = error.to_string();
+            assert!(help.contains("--json") && help.contains("--docker-host"), "{help}");
+        }
+    }
+
+    #[test]
+    fn options_may_stand_before_and_after_the_command() {
+        let typed = parse("vethwatch --json flows --for 1m --sample 100 --tick 100ms").unwrap();
+        assert!(typed.options.json);
+        assert_eq!(typed.options.tick, Duration::from_millis(100));
+        let Command::Flows(flows) = typed.command else { panic!("another command") };
+        assert_eq!((flows.watch_for, flows.sample), (Some(Duration::from_secs(60)), Some(100)));
+    }
+
+    #[test]
+    fn wrong_usage_ends_with_2() {
+        check_refused("vethwatch", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
+        check_refused("vethwatch agent", ErrorKind::InvalidSubcommand);
+        check_refused("vethwatch flows --for 10", ErrorKind::ValueValidation);
+        check_refused("vethwatch flows --sample 0", ErrorKind::ValueValidation);
+        check_refused("vethwatch flows --bridges --no-bridges", ErrorKind::ArgumentConflict);
+        check_refused("vethwatch top --attach xdp", ErrorKind::InvalidValue);
+        check_refused("vethwatch top --max-flows 0", ErrorKind::ValueValidation);
+        check_refused("vethwatch doctor --once", ErrorKind::UnknownArgument);
+    }
+}

@@ -1,0 +1,206 @@
+//! What is meant by what was typed: one set of settings for each layer, checked once.
+
+use crate::cli::{Attach, Command, Options, Typed};
+use crate::model::AttachMode;
+use crate::{collector, inventory};
+use monitor_common::settings::feature;
+use std::time::Duration;
+
+/// The shortest tick: below it, draining costs more than it tells.
+const SHORTEST_TICK: Duration = Duration::from_millis(50);
+/// The longest tick: the flow maps have to hold the flows of one.
+const LONGEST_TICK: Duration = Duration::from_secs(60);
+/// The window when none is asked for.
+const USUAL_WINDOW: Duration = Duration::from_secs(1);
+/// The longest window: a mark is kept for each tick in it.
+const LONGEST_WINDOW: Duration = Duration::from_secs(10 * 60);
+/// The shortest time between two screens.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Everything a run needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What to do.
+    pub task: Task,
+    /// Whether to print JSON.
+    pub json: bool,
+    /// For the kernel's side.
+    pub collector: collector::Settings,
+    /// For Docker's side.
+    pub inventory: inventory::Settings,
+    /// Time over which rates are taken.
+    pub window: Duration,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Show containers, rates and peers.
+    Top {
+        /// Print one picture even on a terminal.
+        once: bool,
+        /// Time between two screens.
+        interval: Duration,
+    },
+    /// List containers.
+    Containers {
+        /// How long to watch before.
+        watch_for: Option<Duration>,
+    },
+    /// Stream flows.
+    Flows {
+        /// How long.
+        watch_for: Option<Duration>,
+        /// Of which container.
+        container: Option<String>,
+        /// Whether those of bridges too.
+        bridges: bool,
+    },
+    /// Say what works here.
+    Doctor,
+    /// Remove what killed processes left.
+    Detach,
+}
+
+/// A setting that makes no sense.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Senseless {
+    /// `--tick`.
+    #[error("--tick must be between 50ms and 1m")]
+    Tick,
+    /// `--window`.
+    #[error("--window must be between one --tick and 10m")]
+    Window,
+    /// `--interval`.
+    #[error("--interval must be at least 100ms")]
+    Interval,
+    /// `--docker-host`.
+    #[error("--docker-host must begin with unix:// or tcp://")]
+    DockerHost,
+}
+
+impl Settings {
+    /// What was typed, understood.
+    ///
+    /// # Errors
+    /// When a setting makes no sense, alone or with the others.
+    pub fn understand(typed: Typed) -> Result<Self, Senseless> {
+        let Typed { command, options } = typed;
+        check(&options)?;
+        let window = window(&options);
+        let sample_every = match &command {
+            Command::Flows(flows) => flows.sample.unwrap_or(0),
+            Command::Top(_) | Command::Containers(_) | Command::Doctor | Command::Detach => 0,
+        };
+        Ok(Self {
+            task: task(command)?,
+            json: options.json,
+            collector: collector_settings(&options, sample_every),
+            inventory: inventory::Settings { host: options.docker_host, ..inventory::Settings::default() },
+            window,
+        })
+    }
+}
+
+/// The window that was asked for, or one second, but at least one tick.
+fn window(options: &Options) -> Duration {
+    options.window.unwrap_or_else(|| USUAL_WINDOW.max(options.tick))
+}
+
+fn check(options: &Options) -> Result<(), Senseless> {
+    if !(SHORTEST_TICK..=LONGEST_TICK).contains(&options.tick) {
+        return Err(Senseless::Tick);
+    }
+    if !(options.tick..=LONGEST_WINDOW).contains(&window(options)) {
+        return Err(Senseless::Window);
+    }
+    let known = |host: &String| ["unix://", "tcp://"].iter().any(|scheme| host.starts_with(scheme));
+    if options.docker_host.as_ref().is_some_and(|host| !known(host)) {
+        return Err(Senseless::DockerHost);
+    }
+    Ok(())
+}
+
+fn task(command: Command) -> Result<Task, Senseless> {
+    Ok(match command {
+        Command::Top(top) if top.interval < SHORTEST_INTERVAL => return Err(Senseless::Interval),
+        Command::Top(top) => Task::Top { once: top.once, interval: top.interval },
+        Command::Containers(containers) => Task::Containers { watch_for: containers.watch_for },
+        Command::Flows(flows) => {
+            Task::Flows { watch_for: flows.watch_for, container: flows.container, bridges: flows.bridges }
+        }
+        Command::Doctor => Task::Doctor,
+        Command::Detach => Task::Detach,
+    })
+}
+
+fn collector_settings(options: &Options, sample_every: u32) -> collector::Settings {
+    let diagnostics = if options.diagnostics { feature::DIAGNOSTICS } else { 0 };
+    collector::Settings {
+        attach: options.attach.map(|attach| match attach {
+            Attach::Tcx => AttachMode::Tcx,
+            Attach::Clsact => AttachMode::Clsact,
+        }),
+        max_flows: options.max_flows,
+        max_interfaces: options.max_interfaces,
+        tick: options.tick,
+        sample_every,
+        watch_bridges: !options.no_bridges,
+        features: feature::DEFAULT | diagnostics,
+        ..collector::Settings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Senseless, Settings, Task};
+    use crate::cli::Typed;
+    use crate::model::AttachMode;
+    use clap::Parser;
+    use std::time::Duration;
+
+    fn understand(line: &str) -> Result<Settings, Senseless> {
+        Settings::understand(Typed::try_parse_from(line.split(' ')).unwrap())
+    }
+
+    #[test]
+    fn what_is_typed_reaches_its_layer() {
+        let settings = understand(
+            "vethwatch flows --sample 10 --attach clsact --no-bridges --max-flows 1024 --docker-host unix:///x",
+        )
+        .unwrap();
+        let collector = &settings.collector;
+        assert_eq!((collector.sample_every, collector.max_flows), (10, 1_024));
+        assert_eq!((collector.attach, collector.watch_bridges), (Some(AttachMode::Clsact), false));
+        assert_eq!(settings.inventory.host.as_deref(), Some("unix:///x"));
+        assert_eq!(settings.task, Task::Flows { watch_for: None, container: None, bridges: false });
+    }
+
+    #[test]
+    fn nothing_typed_means_the_defaults() {
+        let settings = understand("vethwatch top").unwrap();
+        assert_eq!(settings.task, Task::Top { once: false, interval: Duration::from_secs(1) });
+        let (typed, meant) = (settings.collector, crate::collector::Settings::default());
+        assert_eq!(format!("{typed:?}"), format!("{meant:?}"));
+    }
+
+    #[test]
+    fn a_long_tick_widens_a_window_that_was_not_asked_for() {
+        assert_eq!(understand("vethwatch top --tick 5s").unwrap().window, Duration::from_secs(5));
+        assert_eq!(understand("vethwatch top --tick 100ms").unwrap().window, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused() {
+        for (line, expected) in [
+            ("vethwatch top --tick 10ms", Senseless::Tick),
+            ("vethwatch top --tick 2m", Senseless::Tick),
+            ("vethwatch top --tick 2s --window 1s", Senseless::Window),
+            ("vethwatch top --window 1h", Senseless::Window),
+            ("vethwatch top --interval 1ms", Senseless::Interval),
+            ("vethwatch top --docker-host /var/run/docker.sock", Senseless::DockerHost),
+        ] {
+            assert_eq!(understand(line).unwrap_err(), expected, "{line}");
+        }
+    }
+}

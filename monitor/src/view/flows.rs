@@ -1,0 +1,156 @@
+//! The lines of `flows`: one a flow and tick, in the direction of who opened it; sampled packets below.
+
+use super::footer::losses;
+use super::names;
+use super::style::{Frame, Line, Tone, cut, width};
+use super::table::{Column, Layout};
+use super::units::{bytes, duration, exact, plural};
+use crate::model::{Direction, FlowId, FlowPorts, Initiator};
+use crate::snapshot::{End, FlowRecord, SampleRecord, Snapshot, TcpState};
+use std::fmt::Write as _;
+
+const COLUMNS: [Column; 8] = [
+    Column::name("TIME (UTC)", 12, 12, 3),
+    Column::name("FLOW", 42, 72, 0),
+    Column::number("SENT →", 8, 0),
+    Column::number("← RCVD", 8, 0),
+    Column::name("STATE", 12, 12, 2),
+    Column::number("HANDSHAKE", 9, 4),
+    Column::name("NETWORK", 10, 24, 5),
+    Column::name("SEEN AT", 11, 15, 6),
+];
+const FLOW: usize = 1;
+
+/// Lays flows out as they come, with columns that stay where they are.
+#[derive(Debug)]
+pub struct FlowLines {
+    layout: Layout<'static>,
+    frame: Frame,
+    last: Option<FlowId>,
+}
+
+impl FlowLines {
+    /// Lines for a frame.
+    #[must_use]
+    pub fn new(frame: Frame) -> Self {
+        Self { layout: Layout::for_stream(&COLUMNS, frame.width), frame, last: None }
+    }
+
+    /// The headings.
+    #[must_use]
+    pub fn heading(&self) -> Line {
+        self.layout.heading()
+    }
+
+    /// One tick of one flow.
+    pub fn flow(&mut self, flow: &FlowRecord) -> Line {
+        self.last = Some(flow.flow_id);
+        let reverse = flow.initiator == Initiator::Remote;
+        let (sent, received) = if reverse { (flow.received, flow.sent) } else { (flow.sent, flow.received) };
+        let handshake = flow.tcp.and_then(|tcp| tcp.handshake);
+        self.layout.row(&[
+            self.frame.clock.time_of_day(flow.tick_end),
+            conversation(flow, self.layout.width_of(FLOW)),
+            bytes(sent.bytes),
+            bytes(received.bytes),
+            state(flow),
+            handshake.map_or_else(String::new, duration),
+            flow.network.as_ref().map_or_else(|| "-".to_owned(), |network| network.name.to_string()),
+            flow.observed_at.interface.to_string(),
+        ])
+    }
+
+    /// One sampled packet; it names its interface when the line above is not its flow's.
+    pub fn sample(&self, sample: &SampleRecord) -> Line {
+        let time = self.frame.clock.time_of_day(sample.at);
+        let direction = match sample.direction {
+            Direction::Sent => "sent",
+            Direction::Received => "received",
+        };
+        let mut text = format!("    {time}  {direction} {} ", plural(u64::from(sample.length), "byte"));
+        if sample.flow_id.is_none() || sample.flow_id != self.last {
+            let who = sample.container.as_ref().unwrap_or(&sample.observed_at.interface);
+            write!(text, "at {who} ").expect("writing to a String cannot fail");
+        }
+        for (index, byte) in sample.bytes.iter().enumerate() {
+            let gap = if index % 2 == 0 { " " } else { "" };
+            write!(text, "{gap}{byte:02x}").expect("writing to a String cannot fail");
+        }
+        Line::of(Tone::Faint, text)
+    }
+}
+
+/// `who → whom:port protocol`, who being the one that began. Where there is not enough room, the names are cut, so
+/// that port and protocol stay.
+fn conversation(flow: &FlowRecord, columns: usize) -> String {
+    let (from, to) = match flow.initiator {
+        Initiator::Local | Initiator::Unknown => (&flow.local, &flow.remote),
+        Initiator::Remote => (&flow.remote, &flow.local),
+    };
+    let port = |end: &End| end.port.map_or_else(String::new, |port| format!(":{port}"));
+    let (from_port, arrow) = match flow.initiator {
+        Initiator::Unknown => (port(from), "↔"),
+        Initiator::Local | Initiator::Remote => (String::new(), "→"),
+    };
+    let (to_port, protocol) = (port(to), protocol(flow));
+    let rest = width(&format!("{from_port} {arrow} {to_port} {protocol}"));
+    let (from, to) = cut_both(&names::end(from), &names::end(to), columns.saturating_sub(rest));
+    format!("{from}{from_port} {arrow} {to}{to_port} {protocol}")
+}
+
+/// Two texts cut so that together they take at most `columns`; the longer one first.
+fn cut_both(first: &str, second: &str, columns: usize) -> (String, String) {
+    let half = columns / 2;
+    let first_room = half.max(columns.saturating_sub(width(second)));
+    let first = cut(first, first_room);
+    let second = cut(second, columns.saturating_sub(width(&first)));
+    (first, second)
+}
+
+fn protocol(flow: &FlowRecord) -> String {
+    let name = flow.protocol.name();
+    match flow.ports {
+        FlowPorts::Icmp { kind, code, .. } => format!("{name} {}", icmp(flow.protocol.0, kind, code)),
+        FlowPorts::LaterFragment => format!("{name} later fragments"),
+        FlowPorts::Ports { .. } | FlowPorts::None => name.into_owned(),
+    }
+}
+
+fn icmp(protocol: u8, kind: u8, code: u8) -> String {
+    match (protocol, kind) {
+        (1, 8) | (58, 128) => "echo".to_owned(),
+        _ => format!("type {kind} code {code}"),
+    }
+}
+
+/// A TCP connection's state, or the flags while nothing better is known; whether a flow of another kind is over.
+fn state(flow: &FlowRecord) -> String {
+    let Some(tcp) = flow.tcp else {
+        return if flow.last { "ended".to_owned() } else { String::new() };
+    };
+    match tcp.state {
+        TcpState::SynSent => "syn sent",
+        TcpState::SynReceived => "syn received",
+        TcpState::Established => "established",
+        TcpState::Closing => "closing",
+        TcpState::Closed => "closed",
+        TcpState::Reset => "reset",
+        TcpState::Refused => "refused",
+    }
+    .to_owned()
+}
+
+/// The last line of a stream: how much it told, and what was lost.
+#[must_use]
+pub fn flows_ended(flows: u64, samples: u64, snapshot: &Snapshot, refused: u64) -> Line {
+    let mut text = plural(flows, "flow record");
+    if samples > 0 {
+        write!(text, ", {}", plural(samples, "sampled packet")).expect("writing to a String cannot fail");
+    }
+    let mut line = Line::of(Tone::Plain, format!("{text}; "));
+    line.extend(losses(snapshot));
+    if refused > 0 {
+        line.push(Tone::Warning, format!("; this command was too slow for {}", exact(refused)));
+    }
+    line
+}

@@ -1,0 +1,113 @@
+//! The last lines of a screen: everything that was lost, not watched or not named. "none" is said only of none.
+
+use super::style::{Frame, Line, Tone, wrap};
+use super::units::{bytes, exact, plural, share};
+use crate::model::{Counts, SafeText};
+use crate::snapshot::{ContainerRow, Snapshot, UnattributedRow};
+
+/// The footer of `top`.
+pub(super) fn footer(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
+    let mut lines = together([losses(snapshot), not_recorded(snapshot), unaccounted(snapshot)], frame);
+    let unwatched = snapshot.containers.iter().filter(|row| !row.watched);
+    lines.extend(
+        unwatched.flat_map(|row| entry(frame, "not watched", row.container.name.as_str(), &why_not(row))),
+    );
+    lines.extend(snapshot.not_watched.iter().flat_map(|device| {
+        entry(frame, "not watched", &format!("interface {}", device.name), device.reason.as_str())
+    }));
+    lines.extend(snapshot.unattributed.iter().flat_map(|row| unnamed(row, frame)));
+    lines
+}
+
+/// Short lines side by side, as far as they fit.
+fn together(parts: [Line; 3], frame: &Frame) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for part in parts {
+        match lines.last_mut() {
+            Some(line) if line.width() + 3 + part.width() <= frame.width => {
+                line.push(Tone::Plain, "   ");
+                line.extend(part);
+            }
+            _ => lines.push(part),
+        }
+    }
+    lines
+}
+
+/// Losses by name.
+pub(super) fn losses(snapshot: &Snapshot) -> Line {
+    let mut line = Line::of(Tone::Faint, "losses: ");
+    if snapshot.losses.is_empty() {
+        line.push(Tone::Plain, "none");
+    } else {
+        let named = snapshot.losses.iter().map(|(name, count)| format!("{name} {}", exact(count)));
+        line.push(Tone::Warning, named.collect::<Vec<_>>().join(", "));
+    }
+    line
+}
+
+/// What is in the totals but in no flow.
+fn not_recorded(snapshot: &Snapshot) -> Line {
+    let missed: Counts = snapshot.containers.iter().map(|row| row.not_recorded).sum();
+    let mut line = Line::of(Tone::Faint, "in no flow: ");
+    if missed.is_zero() {
+        line.push(Tone::Plain, "none");
+        return line;
+    }
+    let all: Counts = snapshot.containers.iter().map(|row| row.totals.sent + row.totals.received).sum();
+    let share = share(missed.packets, all.packets);
+    line.push(Tone::Warning, format!("{} ({share}): raise --max-flows", plural(missed.packets, "packet")));
+    line
+}
+
+/// How far our totals are from the devices' own counters.
+fn unaccounted(snapshot: &Snapshot) -> Line {
+    let mut line = Line::of(Tone::Faint, "unaccounted: ");
+    let checked = snapshot.containers.iter().filter_map(|row| row.unaccounted_bytes);
+    match checked.reduce(u64::saturating_add) {
+        None => line.push(Tone::Plain, "not compared yet"),
+        Some(0) => line.push(Tone::Plain, "0 bytes"),
+        Some(difference) => line.push(Tone::Warning, plural(difference, "byte")),
+    }
+    line
+}
+
+fn why_not(row: &ContainerRow) -> String {
+    row.unwatched_reason.clone().unwrap_or_else(|| "no interface of it was found".to_owned())
+}
+
+fn unnamed(row: &UnattributedRow, frame: &Frame) -> Vec<Line> {
+    let on = row.network.as_ref().map_or_else(String::new, |network| format!(" on {}", network.name));
+    let what = format!("interface {}{on}", row.observed_at.interface);
+    let reason = match row.reason {
+        "docker_down" => "Docker does not answer",
+        "not_announced_yet" => "Docker has not announced its container yet",
+        "not_a_container" => "no container of this Docker",
+        other => other,
+    };
+    let (sent, received) = (row.totals.sent, row.totals.received);
+    let text = format!(
+        "sent {} in {}, received {} in {}: {reason}",
+        bytes(sent.bytes),
+        plural(sent.packets, "packet"),
+        bytes(received.bytes),
+        plural(received.packets, "packet"),
+    );
+    entry(frame, "not named", &what, &text)
+}
+
+/// `label: who: why`, continued under itself.
+fn entry(frame: &Frame, label: &str, who: &str, why: &str) -> Vec<Line> {
+    let why = SafeText::new(why);
+    let wrapped = wrap(&format!("{who}: {why}"), frame.width.saturating_sub(label.len() + 2));
+    let mut texts = wrapped.into_iter();
+    let mut first = Line::of(Tone::Faint, format!("{label}: "));
+    first.push(Tone::Plain, texts.next().unwrap_or_default());
+    let indent = " ".repeat(label.len() + 2);
+    std::iter::once(first).chain(texts.map(|text| Line::of(Tone::Plain, format!("{indent}{text}")))).collect()
+}
+
+/// The containers that a screen left out for want of rows.
+pub(super) fn left_out(rows: &[&ContainerRow]) -> Line {
+    Line::of(Tone::Faint, format!("{} more, less busy", plural(rows.len() as u64, "container")))
+}

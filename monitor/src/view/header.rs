@@ -1,0 +1,59 @@
+//! The first lines of a screen: whose traffic this is, when, over which window, and whether Docker answers.
+
+use super::style::{Frame, Line, Tone, wrap};
+use super::units::{duration, plural};
+use crate::model::{AttachMode, DockerState, SafeText};
+use crate::snapshot::Snapshot;
+
+/// The header of `top`.
+pub(super) fn header(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
+    let mut first = Line::of(Tone::Strong, "vethwatch");
+    first.push(Tone::Plain, format!("  {}", snapshot.host.name));
+    first.push(Tone::Faint, format!("  {}", frame.clock.date_and_time(snapshot.taken_at)));
+    first.push(Tone::Plain, format!("  {}", window(snapshot)));
+    let mut lines = vec![first];
+    lines.extend(docker(snapshot, frame));
+    lines
+}
+
+/// What the rates are about.
+pub(super) fn window(snapshot: &Snapshot) -> String {
+    if snapshot.window.is_zero() {
+        "no rates yet".to_owned()
+    } else {
+        format!("rates over {}", duration(snapshot.window))
+    }
+}
+
+fn docker(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
+    let watching = watching(snapshot);
+    match &snapshot.docker {
+        DockerState::Up { version, api, host, rootless } => {
+            let kind = if *rootless { " rootless" } else { "" };
+            let text = format!("{watching}  Docker {version}{kind} (API {api}) at {host}");
+            vec![Line::of(Tone::Plain, text)]
+        }
+        DockerState::Connecting => {
+            let mut line = Line::of(Tone::Plain, format!("{watching}  "));
+            line.push(Tone::Warning, "Docker has not answered yet: interfaces are not named");
+            vec![line]
+        }
+        DockerState::Down { since, reason } => {
+            let since = frame.clock.date_and_time(*since);
+            let text = format!("Docker does not answer since {since}: {}", SafeText::new(reason));
+            let mut lines = vec![Line::of(Tone::Plain, watching)];
+            lines.extend(wrap(&text, frame.width).into_iter().map(|text| Line::of(Tone::Warning, text)));
+            lines.push(Line::of(Tone::Warning, "Counting goes on; names may be old or absent."));
+            lines
+        }
+    }
+}
+
+fn watching(snapshot: &Snapshot) -> String {
+    let interfaces = plural(snapshot.interfaces_watched as u64, "interface");
+    match snapshot.attach_mode {
+        Some(AttachMode::Tcx) => format!("{interfaces} watched by tcx"),
+        Some(AttachMode::Clsact) => format!("{interfaces} watched by clsact"),
+        None => format!("{interfaces} watched"),
+    }
+}

@@ -1,0 +1,23 @@
+//! The terminal: screens and tables as text. Pure: what is drawn depends on a snapshot and a [`Frame`] alone.
+//!
+//! Rows are computed first and laid out second ([`table`]), so that what is shown and how wide it is never mix.
+//! Widths are those of a terminal, where a Chinese character takes two columns and an accent none.
+
+mod containers;
+mod flows;
+mod footer;
+mod header;
+mod names;
+mod style;
+mod table;
+mod top;
+mod units;
+
+pub use containers::containers;
+pub use flows::{FlowLines, flows_ended};
+pub use style::{Frame, Line};
+pub use top::top;
+pub use units::duration;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! What ends of conversations are called on a screen.
+
+use crate::snapshot::{ContainerRow, End, EndKind, Peer};
+use std::net::IpAddr;
+
+/// An end without its port: a container's name, or what it is and its address.
+pub(super) fn end(end: &End) -> String {
+    match (&end.container, end.kind) {
+        (Some(container), _) => container.name.to_string(),
+        (None, EndKind::Host) => format!("host({})", end.address),
+        (None, EndKind::Multicast) => format!("multicast({})", end.address),
+        (None, EndKind::Unknown) => format!("unknown({})", end.address),
+        (None, EndKind::External) => format!("external({})", end.address),
+        (None, EndKind::Container) => end.address.to_string(),
+    }
+}
+
+/// An end with its port, where it has one.
+pub(super) fn end_and_port(which: &End) -> String {
+    match (which.port, which.address, which.container.is_some(), which.kind) {
+        (None, ..) => end(which),
+        (Some(port), IpAddr::V6(address), false, EndKind::Container) => format!("[{address}]:{port}"),
+        (Some(port), ..) => format!("{}:{port}", end(which)),
+    }
+}
+
+/// A container's peer: `→ name:port` where the container asks, `← name` where it is asked.
+pub(super) fn peer(peer: &Peer) -> String {
+    match peer.end.port {
+        Some(_) => format!("→ {}", end_and_port(&peer.end)),
+        None => format!("← {}", end(&peer.end)),
+    }
+}
+
+/// A container's networks, each once.
+pub(super) fn networks(row: &ContainerRow) -> String {
+    row.memberships.iter().map(|membership| membership.network.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// A name that may be absent.
+pub(super) fn or_dash(name: Option<&crate::model::SafeText>) -> String {
+    name.map_or_else(|| "-".to_owned(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{end_and_port, peer};
+    use crate::snapshot::EndKind;
+    use crate::wire::fixtures;
+
+    #[test]
+    fn an_end_is_called_by_its_best_name() {
+        for (end, expected) in [
+            (fixtures::container_end("web", "172.18.0.2", Some(80)), "web:80"),
+            (fixtures::end(EndKind::Host, "172.18.0.1", None), "host(172.18.0.1)"),
+            (fixtures::end(EndKind::Host, "172.18.0.1", Some(22)), "host(172.18.0.1):22"),
+            (fixtures::end(EndKind::External, "2001:db8::1", Some(443)), "external(2001:db8::1):443"),
+            (fixtures::end(EndKind::External, "203.0.113.9", None), "external(203.0.113.9)"),
+            (fixtures::end(EndKind::Multicast, "ff02::fb", Some(5353)), "multicast(ff02::fb):5353"),
+            (fixtures::end(EndKind::Unknown, "10.0.0.9", None), "unknown(10.0.0.9)"),
+        ] {
+            assert_eq!(end_and_port(&end), expected);
+        }
+    }
+
+    #[test]
+    fn a_peer_that_is_asked_is_told_from_one_that_asks() {
+        let asked = fixtures::peer(fixtures::container_end("db", "172.18.0.3", Some(5432)));
+        let asks = fixtures::peer(fixtures::end(EndKind::External, "203.0.113.9", None));
+        assert_eq!(
+            (peer(&asked), peer(&asks)),
+            ("→ db:5432".to_owned(), "← external(203.0.113.9)".to_owned())
+        );
+    }
+}

@@ -1,0 +1,158 @@
+//! Screens as text.
+
+use super::{FlowLines, Frame, Line, containers, flows_ended, top};
+use crate::model::{FlowPorts, Initiator, Protocol};
+use crate::snapshot::{EndKind, FlowRecord, Snapshot};
+use crate::wire::fixtures;
+use proptest::prelude::*;
+use unicode_width::UnicodeWidthStr;
+
+fn frame(width: usize) -> Frame {
+    Frame { width, height: None, colour: false, clock: fixtures::clock() }
+}
+
+fn draw(lines: &[Line], frame: &Frame) -> String {
+    lines.iter().map(|line| line.draw(frame) + "\n").collect()
+}
+
+fn check_width(text: &str, width: usize) {
+    for line in text.lines() {
+        assert!(line.width() <= width, "{} columns of {width}: {line}", line.width());
+    }
+}
+
+/// Draws with a view at each width and compares with the kept screen.
+fn check(name: &str, view: fn(&Snapshot, &Frame) -> Vec<Line>, snapshot: &Snapshot) {
+    for width in [80, 120, 200] {
+        let frame = frame(width);
+        let text = draw(&view(snapshot, &frame), &frame);
+        check_width(&text, width);
+        insta::assert_snapshot!(format!("{name}_{width}"), text);
+    }
+}
+
+#[test]
+fn top_of_the_example() {
+    check("top", top, &fixtures::snapshot());
+}
+
+#[test]
+fn top_in_trouble() {
+    check("top_in_trouble", top, &fixtures::troubled_snapshot());
+}
+
+#[test]
+fn top_without_containers() {
+    let snapshot =
+        Snapshot { containers: Vec::new(), interfaces_watched: 0, attach_mode: None, ..fixtures::snapshot() };
+    check("top_without_containers", top, &snapshot);
+}
+
+#[test]
+fn containers_of_the_example() {
+    check("containers", containers, &fixtures::snapshot());
+    check("containers_in_trouble", containers, &fixtures::troubled_snapshot());
+}
+
+#[test]
+fn losses_are_none_only_when_nothing_was_lost() {
+    let frame = frame(80);
+    assert!(draw(&top(&fixtures::snapshot(), &frame), &frame).contains("losses: none"));
+    let text = draw(&top(&fixtures::troubled_snapshot(), &frame), &frame);
+    assert!(!text.contains("losses: none") && text.contains("flow_map_full 1,203, ring_full 3"));
+}
+
+#[test]
+fn a_low_screen_keeps_the_footer_and_says_who_is_left_out() {
+    let mut snapshot = fixtures::snapshot();
+    let row = snapshot.containers[0].clone();
+    snapshot.containers.extend(std::iter::repeat_n(row, 30));
+    for height in 12..60 {
+        let frame = Frame { height: Some(height), ..frame(80) };
+        let text = draw(&top(&snapshot, &frame), &frame);
+        assert!(text.lines().count() <= height);
+        assert!(text.contains("losses: none"), "at {height} rows");
+        assert!(text.contains("more, less busy"), "at {height} rows");
+    }
+}
+
+fn flow_lines() -> Vec<FlowRecord> {
+    let flow = fixtures::flow();
+    let reverse = FlowRecord {
+        initiator: Initiator::Remote,
+        local: flow.remote.clone(),
+        remote: flow.local.clone(),
+        sent: flow.received,
+        received: flow.sent,
+        tcp: flow.tcp.map(|tcp| crate::snapshot::Tcp { handshake: None, ..tcp }),
+        observed_at: fixtures::observed_at("veth9f8e7d6"),
+        ..flow.clone()
+    };
+    let from_outside = FlowRecord {
+        initiator: Initiator::Remote,
+        local: fixtures::container_end("shop-nginx-1", "172.19.0.2", Some(80)),
+        remote: fixtures::end(EndKind::External, "2001:db8::17", Some(51_000)),
+        network: None,
+        ..flow.clone()
+    };
+    let echo = FlowRecord {
+        initiator: Initiator::Unknown,
+        protocol: Protocol::ICMP,
+        ports: FlowPorts::Icmp { id: 1, kind: 8, code: 0 },
+        local: fixtures::container_end("日本語🐳コンテナ\x1b[2J", "172.18.0.9", None),
+        remote: fixtures::end(EndKind::Host, "172.18.0.1", None),
+        tcp: None,
+        last: true,
+        ..flow.clone()
+    };
+    vec![flow, reverse, from_outside, echo]
+}
+
+#[test]
+fn flows_as_they_stream() {
+    for width in [80, 120, 200] {
+        let frame = frame(width);
+        let mut lines = FlowLines::new(frame);
+        let mut drawn = vec![lines.heading()];
+        for flow in flow_lines() {
+            drawn.push(lines.flow(&flow));
+            drawn.push(lines.sample(&fixtures::sample()));
+        }
+        drawn.push(flows_ended(4, 4, &fixtures::snapshot(), 7));
+        let text = draw(&drawn, &frame);
+        check_width(&text, width);
+        insta::assert_snapshot!(format!("flows_{width}"), text);
+    }
+}
+
+#[test]
+fn tones_are_escapes_only_when_asked_for() {
+    let plain = frame(80);
+    let toned = Frame { colour: true, ..plain };
+    let lines = top(&fixtures::troubled_snapshot(), &plain);
+    assert!(!draw(&lines, &plain).contains('\x1b'));
+    let text = draw(&lines, &toned);
+    let unescaped = ["\x1b[1m", "\x1b[2m", "\x1b[1;33m", "\x1b[0m"]
+        .iter()
+        .fold(text.clone(), |text, escape| text.replace(escape, ""));
+    assert_ne!(text, unescaped);
+    assert_eq!(unescaped.replace(' ', ""), draw(&lines, &plain).replace(' ', ""));
+}
+
+proptest! {
+    #[test]
+    fn no_name_breaks_a_line_or_its_width(name in "\\PC{0,60}|[\u{0}-\u{ff}\u{200b}-\u{206f}]{0,40}", width in 20_usize..200) {
+        let mut snapshot = fixtures::troubled_snapshot();
+        let peers = vec![fixtures::peer(fixtures::container_end(&name, "172.18.0.3", Some(80)))];
+        snapshot.containers[0] = fixtures::row(&name, Some(&name), &name, peers);
+        snapshot.containers[2].unwatched_reason = Some(name);
+        let frame = frame(width);
+        for view in [top, containers] {
+            for line in view(&snapshot, &frame) {
+                let text = line.draw(&frame);
+                prop_assert!(text.width() <= width);
+                prop_assert!(!text.chars().any(char::is_control));
+            }
+        }
+    }
+}

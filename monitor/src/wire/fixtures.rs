@@ -1,0 +1,226 @@
+//! Snapshots and records for the tests of `wire` and `view`: the nginx → Flask example on a quiet host.
+
+use super::Clock;
+use crate::model::{
+    AttachMode, ContainerId, ContainerState, Counts, Direction, DockerState, FlowId, FlowPorts, HostId,
+    Initiator, InterfaceKind, InterfaceNumber, KernelTime, Losses, NetworkDriver, NetworkId, NotWatched,
+    Protocol, Resources, SafeText, TcpFlags, Traffic, WallTime,
+};
+use crate::snapshot::{
+    BridgeRow, ContainerRef, ContainerRow, End, EndKind, FlowRecord, Membership, NetworkRef, ObservedAt,
+    OriginEnd, OriginKind, Peer, SampleRecord, Snapshot, Tcp, TcpState, UnattributedRow,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) const NOW: KernelTime = KernelTime(100_000_000_000);
+
+pub(crate) fn clock() -> Clock {
+    Clock::new(NOW, WallTime(1_795_511_403_004_000_000))
+}
+
+pub(crate) fn host() -> HostId {
+    HostId { name: text("db-07"), boot_id: "1b4e28ba-2fa1-11d2-883f-0016d3cca427".into() }
+}
+
+pub(crate) fn text(raw: &str) -> SafeText {
+    SafeText::new(raw)
+}
+
+pub(crate) fn counts(packets: u64, bytes: u64) -> Counts {
+    Counts { packets, bytes, skbs: packets, skb_bytes: bytes }
+}
+
+pub(crate) fn traffic(sent: Counts, received: Counts) -> Traffic {
+    Traffic { sent, received }
+}
+
+pub(crate) fn network(name: &str) -> NetworkRef {
+    let id = NetworkId::new(&"4f".repeat(32)).unwrap();
+    NetworkRef { id, name: text(name), driver: NetworkDriver::Bridge }
+}
+
+pub(crate) fn container(name: &str, service: Option<&str>) -> Arc<ContainerRef> {
+    Arc::new(ContainerRef {
+        id: ContainerId::new(&"0c".repeat(32)).unwrap(),
+        name: text(name),
+        image: Some(text("shop-web:1")),
+        project: service.map(|_| text("shop")),
+        service: service.map(text),
+        networks: vec![network("shop_back")],
+        shares_namespace_with: Vec::new(),
+    })
+}
+
+pub(crate) fn end(kind: EndKind, address: &str, port: Option<u16>) -> End {
+    End { kind, address: address.parse().unwrap(), port, container: None, reason: None }
+}
+
+pub(crate) fn container_end(name: &str, address: &str, port: Option<u16>) -> End {
+    End { container: Some(container(name, Some("web"))), ..end(EndKind::Container, address, port) }
+}
+
+pub(crate) fn observed_at(interface: &str) -> ObservedAt {
+    ObservedAt {
+        kind: InterfaceKind::Veth,
+        number: InterfaceNumber(1),
+        interface: text(interface),
+        ifindex: 41,
+    }
+}
+
+pub(crate) fn row(name: &str, service: Option<&str>, network_name: &str, peers: Vec<Peer>) -> ContainerRow {
+    ContainerRow {
+        container: container(name, service),
+        state: ContainerState::Running,
+        started_at: Some(WallTime(1_795_510_000_000_000_000)),
+        memberships: vec![Membership {
+            network: network(network_name),
+            addresses: vec!["172.18.0.2".parse().unwrap(), "fd00::2".parse().unwrap()],
+            mac: Some("02:42:ac:12:00:02".parse().unwrap()),
+            interface: Some((text("veth1a2b3c4"), 41)),
+        }],
+        totals: traffic(counts(9_412, 12_900_000), counts(1_003_111, 1_258_291)),
+        window: traffic(counts(941, 1_290_000), counts(311, 125_829)),
+        before_watch: traffic(counts(2, 140), counts(0, 0)),
+        not_recorded: Counts::default(),
+        unaccounted_bytes: Some(0),
+        watched: true,
+        unwatched_reason: None,
+        peers,
+    }
+}
+
+pub(crate) fn peer(end: End) -> Peer {
+    let window = traffic(counts(900, 1_100_000), counts(300, 120_000));
+    Peer { end, traffic: window, window }
+}
+
+/// Two services, a host client, nothing lost.
+pub(crate) fn snapshot() -> Snapshot {
+    let flask = container_end("shop-flask_app-1", "172.18.0.3", Some(5000));
+    let nginx_peers = vec![peer(flask), peer(end(EndKind::Host, "172.19.0.1", None))];
+    let nginx = container_end("shop-nginx-1", "172.18.0.2", None);
+    Snapshot {
+        host: host(),
+        taken_at: NOW,
+        window: Duration::from_millis(1_000),
+        watching_since: KernelTime(98_000_000_000),
+        docker: DockerState::Up {
+            version: text("28.5.2"),
+            api: text("1.51"),
+            host: text("unix:///var/run/docker.sock"),
+            rootless: false,
+        },
+        containers: vec![
+            row("shop-nginx-1", Some("nginx"), "shop_front", nginx_peers),
+            row("shop-flask_app-1", Some("flask_app"), "shop_back", vec![peer(nginx)]),
+        ],
+        unattributed: Vec::new(),
+        bridges: Vec::new(),
+        not_watched: Vec::new(),
+        attach_mode: Some(AttachMode::Tcx),
+        interfaces_watched: 3,
+        flows_kept: 12,
+        losses: Losses::default(),
+        resources: Resources {
+            flows: 6,
+            flow_capacity: 65_536,
+            slots: 3,
+            slot_capacity: 1_024,
+            ..Resources::default()
+        },
+    }
+}
+
+/// Docker away, losses, things not watched, and names made to harm.
+pub(crate) fn troubled_snapshot() -> Snapshot {
+    let mut losses = Losses::default();
+    losses.add("flow_map_full", 1_203);
+    losses.add("ring_full", 3);
+    let mut hostile = row("evil\x1b[31m\u{202e}gnp", None, "日本語ネット", Vec::new());
+    hostile.not_recorded = counts(12_345, 3_000_000);
+    hostile.unaccounted_bytes = Some(1_514);
+    let mut host_mode = row("registry", None, "host", Vec::new());
+    host_mode.watched = false;
+    host_mode.totals = Traffic::default();
+    host_mode.window = Traffic::default();
+    host_mode.unwatched_reason = Some("host mode: it uses the host's own network".to_owned());
+    host_mode.memberships.clear();
+    Snapshot {
+        docker: DockerState::Down {
+            since: KernelTime(90_000_000_000),
+            reason: "connecting to /var/run/docker.sock\x1b]0;x\x07: no such file".to_owned(),
+        },
+        containers: vec![hostile, row("日本語🐳コンテナ", Some("café"), "shop_front", Vec::new()), host_mode],
+        unattributed: vec![UnattributedRow {
+            observed_at: observed_at("veth99"),
+            network: Some(network("shop_back")),
+            reason: "docker_down",
+            totals: traffic(counts(10, 4_096), counts(20, 8_192)),
+            window: Traffic::default(),
+            before_watch: Traffic::default(),
+        }],
+        bridges: vec![BridgeRow {
+            observed_at: ObservedAt { kind: InterfaceKind::Bridge, ..observed_at("br-4f4f4f4f4f4f") },
+            network: Some(network("shop_back")),
+            totals: traffic(counts(1, 60), counts(2, 120)),
+        }],
+        not_watched: vec![NotWatched {
+            ifindex: 77,
+            name: text("veth\x07x"),
+            reason: "no free slot: raise --max-interfaces".to_owned(),
+        }],
+        losses,
+        ..snapshot()
+    }
+}
+
+/// nginx asks Flask, as seen at nginx.
+pub(crate) fn flow() -> FlowRecord {
+    FlowRecord {
+        flow_id: FlowId(0x0001_0000_0000_0007),
+        epoch: 42,
+        tick_start: KernelTime(99_000_000_000),
+        tick_end: NOW,
+        first_seen: KernelTime(99_100_000_000),
+        last_seen: KernelTime(99_900_000_000),
+        last: false,
+        observed_at: observed_at("veth1a2b3c4"),
+        network: Some(network("shop_back")),
+        initiator: Initiator::Local,
+        protocol: Protocol::TCP,
+        ports: FlowPorts::Ports { local: 40_112, remote: 5_000 },
+        vlan: None,
+        local: container_end("shop-nginx-1", "172.18.0.2", Some(40_112)),
+        remote: container_end("shop-flask_app-1", "172.18.0.3", Some(5_000)),
+        sent: counts(6, 812),
+        received: counts(5, 1_403),
+        origin: Some(OriginEnd {
+            kind: OriginKind::Veth,
+            interface: Some(text("veth9f8e7d6")),
+            container: Some(text("shop-flask_app-1")),
+            several: false,
+        }),
+        tcp: Some(Tcp {
+            sent_flags: TcpFlags(0x1b),
+            received_flags: TcpFlags(0x1a),
+            state: TcpState::Established,
+            handshake: Some(Duration::from_nanos(213_500)),
+        }),
+        several_source_macs: false,
+    }
+}
+
+/// A sampled packet of [`flow`].
+pub(crate) fn sample() -> SampleRecord {
+    SampleRecord {
+        at: KernelTime(99_200_000_000),
+        flow_id: Some(FlowId(0x0001_0000_0000_0007)),
+        observed_at: observed_at("veth1a2b3c4"),
+        direction: Direction::Sent,
+        container: Some(text("shop-nginx-1")),
+        length: 166,
+        bytes: vec![0x02, 0x42, 0xac, 0x12, 0x00, 0x03],
+    }
+}

@@ -1,0 +1,78 @@
+//! The versioned JSON, `vethwatch/1`: one object a line.
+//!
+//! Field names are promises: fields are added, never renamed, and what was not measured is absent rather than 0.
+//! Each record type has a file here that turns the engine's types into the serialised shape, so that the engine's
+//! types may change without the JSON. Text from outside is [`SafeText`](crate::model::SafeText) when it arrives;
+//! reasons, which are plain strings, are made safe on the way out, so a line may be printed to a terminal as it is.
+
+mod community;
+mod container;
+mod flow;
+mod parts;
+mod report;
+mod status;
+mod time;
+
+pub use container::ContainerBody;
+pub use flow::{FlowBody, SampleBody};
+pub use report::{DetachedBody, DoctorBody};
+pub use status::StatusBody;
+pub use time::Clock;
+
+use crate::model::HostId;
+use serde::Serialize;
+
+/// Name and version of the schema, in every line.
+pub const SCHEMA: &str = "vethwatch/1";
+
+/// What a line is about, without the fields that every line has.
+pub trait Body: Serialize {
+    /// The line's `type`.
+    const TYPE: &'static str;
+}
+
+/// One stream of lines: it numbers them without gaps.
+#[derive(Debug)]
+pub struct Stream {
+    host: HostId,
+    next: u64,
+}
+
+#[derive(Serialize)]
+struct Line<'a, B> {
+    schema: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    host: &'a str,
+    boot_id: &'a str,
+    sequence: u64,
+    #[serde(flatten)]
+    body: B,
+}
+
+impl Stream {
+    /// A stream that starts with sequence number 0.
+    #[must_use]
+    pub fn new(host: HostId) -> Self {
+        Self { host, next: 0 }
+    }
+
+    /// The next line, without its line feed.
+    pub fn line<B: Body>(&mut self, body: B) -> String {
+        let line = Line {
+            schema: SCHEMA,
+            kind: B::TYPE,
+            host: self.host.name.as_str(),
+            boot_id: &self.host.boot_id,
+            sequence: self.next,
+            body,
+        };
+        self.next += 1;
+        serde_json::to_string(&line).expect("bodies have string keys and no failing serialisers")
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fixtures;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! Parts that several record types share.
+
+use crate::model::{ContainerId, InterfaceKind, NetworkId, SafeText};
+use crate::snapshot::{ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind};
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// `network`.
+#[derive(Serialize)]
+pub(super) struct NetworkPart<'a> {
+    id: &'a NetworkId,
+    name: &'a SafeText,
+    driver: &'a str,
+}
+
+impl<'a> From<&'a NetworkRef> for NetworkPart<'a> {
+    fn from(network: &'a NetworkRef) -> Self {
+        Self { id: &network.id, name: &network.name, driver: network.driver.name() }
+    }
+}
+
+/// `container` inside an endpoint.
+#[derive(Serialize)]
+struct ContainerPart<'a> {
+    id: &'a ContainerId,
+    name: &'a SafeText,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<&'a SafeText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<&'a SafeText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a SafeText>,
+    networks: Vec<NetworkPart<'a>>,
+}
+
+impl<'a> From<&'a ContainerRef> for ContainerPart<'a> {
+    fn from(container: &'a ContainerRef) -> Self {
+        Self {
+            id: &container.id,
+            name: &container.name,
+            image: container.image.as_ref(),
+            project: container.project.as_ref(),
+            service: container.service.as_ref(),
+            networks: container.networks.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// `endpoint`: one end of a conversation.
+#[derive(Serialize)]
+pub(super) struct EndpointPart<'a> {
+    kind: &'static str,
+    address: IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<ContainerPart<'a>>,
+    #[serde(skip_serializing_if = "<[SafeText]>::is_empty")]
+    shares_namespace_with: &'a [SafeText],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+impl<'a> From<&'a End> for EndpointPart<'a> {
+    fn from(end: &'a End) -> Self {
+        let container = end.container.as_deref();
+        Self {
+            kind: end_kind(end.kind),
+            address: end.address,
+            port: end.port,
+            container: container.map(Into::into),
+            shares_namespace_with: container.map_or(&[], |container| &container.shares_namespace_with),
+            reason: end.reason,
+        }
+    }
+}
+
+const fn end_kind(kind: EndKind) -> &'static str {
+    match kind {
+        EndKind::Container => "container",
+        EndKind::Host => "host",
+        EndKind::External => "external",
+        EndKind::Multicast => "multicast",
+        EndKind::Unknown => "unknown",
+    }
+}
+
+/// `observed_at`: the device where something was seen.
+#[derive(Serialize)]
+pub(super) struct ObservedAtPart<'a> {
+    kind: InterfaceKind,
+    interface: &'a SafeText,
+    ifindex: u32,
+}
+
+impl<'a> From<&'a ObservedAt> for ObservedAtPart<'a> {
+    fn from(at: &'a ObservedAt) -> Self {
+        Self { kind: at.kind, interface: &at.interface, ifindex: at.ifindex }
+    }
+}
+
+/// `origin`: where received packets entered the host's stack.
+#[derive(Serialize)]
+pub(super) struct OriginPart<'a> {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interface: Option<&'a SafeText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<&'a SafeText>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    several: bool,
+}
+
+impl<'a> From<&'a OriginEnd> for OriginPart<'a> {
+    fn from(origin: &'a OriginEnd) -> Self {
+        let kind = match origin.kind {
+            OriginKind::Veth => "veth",
+            OriginKind::Bridge => "bridge",
+            OriginKind::Host => "host",
+            OriginKind::Uplink => "uplink",
+            OriginKind::Other => "other",
+        };
+        Self {
+            kind,
+            interface: origin.interface.as_ref(),
+            container: origin.container.as_ref(),
+            several: origin.several,
+        }
+    }
+}

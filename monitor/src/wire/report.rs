@@ -1,0 +1,36 @@
+//! `doctor` and `detached`: what the commands that do not watch tell.
+
+use super::Body;
+use crate::model::SafeText;
+use serde::Serialize;
+
+/// One thing `doctor` looked at.
+#[derive(Serialize)]
+pub struct DoctorBody {
+    /// What was looked at, a fixed name.
+    pub subject: &'static str,
+    /// `ok`, `limited` (something cannot be seen) or `missing` (the main job cannot be done).
+    pub result: &'static str,
+    /// What was found.
+    pub found: SafeText,
+    /// What to do about it, unless it is fine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub todo: Option<SafeText>,
+}
+
+impl Body for DoctorBody {
+    const TYPE: &'static str = "doctor";
+}
+
+/// One thing that `detach` removed.
+#[derive(Serialize)]
+pub struct DetachedBody {
+    /// The device it was on.
+    pub interface: SafeText,
+    /// What it was.
+    pub what: SafeText,
+}
+
+impl Body for DetachedBody {
+    const TYPE: &'static str = "detached";
+}

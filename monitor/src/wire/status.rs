@@ -1,0 +1,187 @@
+//! `status`: what is watched, what is not and why, and everything that was lost.
+
+use super::parts::{NetworkPart, ObservedAtPart};
+use super::{Body, Clock};
+use crate::model::{
+    AttachMode, ContainerId, Counts, DockerState, Losses, NotWatched, Resources, SafeText, Traffic,
+};
+use crate::snapshot::{BridgeRow, ContainerRow, Snapshot, UnattributedRow};
+use serde::Serialize;
+
+/// The agent's own state at one moment.
+#[derive(Serialize)]
+pub struct StatusBody<'a> {
+    time: String,
+    watching_since: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window_seconds: Option<f64>,
+    docker: DockerPart<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attach_mode: Option<AttachMode>,
+    interfaces_watched: usize,
+    interfaces_not_watched: Vec<NotWatchedPart<'a>>,
+    containers_not_watched: Vec<UnwatchedContainerPart<'a>>,
+    unattributed: Vec<UnattributedPart<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    bridges: Vec<BridgePart<'a>>,
+    not_recorded: Counts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unaccounted_bytes: Option<u64>,
+    losses: &'a Losses,
+    maps: MapsPart,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+enum DockerPart<'a> {
+    Connecting,
+    Up { version: &'a SafeText, api_version: &'a SafeText, address: &'a SafeText, rootless: bool },
+    Down { since: String, reason: SafeText },
+}
+
+#[derive(Serialize)]
+struct NotWatchedPart<'a> {
+    interface: &'a SafeText,
+    ifindex: u32,
+    reason: SafeText,
+}
+
+#[derive(Serialize)]
+struct UnwatchedContainerPart<'a> {
+    id: &'a ContainerId,
+    name: &'a SafeText,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<SafeText>,
+}
+
+#[derive(Serialize)]
+struct UnattributedPart<'a> {
+    observed_at: ObservedAtPart<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<NetworkPart<'a>>,
+    reason: &'static str,
+    sent: Counts,
+    received: Counts,
+    before_watch: Traffic,
+}
+
+#[derive(Serialize)]
+struct BridgePart<'a> {
+    observed_at: ObservedAtPart<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<NetworkPart<'a>>,
+    into_host: Counts,
+    out_of_host: Counts,
+}
+
+#[derive(Serialize)]
+struct MapsPart {
+    flows_last_tick: u64,
+    flow_capacity: u64,
+    flows_kept: usize,
+    interface_slots: u64,
+    interface_slot_capacity: u64,
+    generations: u64,
+    drain_ns: u64,
+}
+
+impl Body for StatusBody<'_> {
+    const TYPE: &'static str = "status";
+}
+
+impl<'a> StatusBody<'a> {
+    /// The state at a snapshot's moment, its times on the wall clock.
+    #[must_use]
+    pub fn new(snapshot: &'a Snapshot, clock: &Clock) -> Self {
+        let unwatched = snapshot.containers.iter().filter(|row| !row.watched);
+        Self {
+            time: clock.rfc3339(snapshot.taken_at),
+            watching_since: clock.rfc3339(snapshot.watching_since),
+            window_seconds: (!snapshot.window.is_zero()).then_some(snapshot.window.as_secs_f64()),
+            docker: DockerPart::new(&snapshot.docker, clock),
+            attach_mode: snapshot.attach_mode,
+            interfaces_watched: snapshot.interfaces_watched,
+            interfaces_not_watched: snapshot.not_watched.iter().map(Into::into).collect(),
+            containers_not_watched: unwatched.map(Into::into).collect(),
+            unattributed: snapshot.unattributed.iter().map(Into::into).collect(),
+            bridges: snapshot.bridges.iter().map(Into::into).collect(),
+            not_recorded: snapshot.containers.iter().map(|row| row.not_recorded).sum(),
+            unaccounted_bytes: unaccounted_bytes(&snapshot.containers),
+            losses: &snapshot.losses,
+            maps: MapsPart::new(&snapshot.resources, snapshot.flows_kept),
+        }
+    }
+}
+
+/// The sum over the containers that could be checked; absent if none could.
+fn unaccounted_bytes(containers: &[ContainerRow]) -> Option<u64> {
+    containers.iter().filter_map(|row| row.unaccounted_bytes).reduce(u64::saturating_add)
+}
+
+impl<'a> DockerPart<'a> {
+    fn new(docker: &'a DockerState, clock: &Clock) -> Self {
+        match docker {
+            DockerState::Connecting => Self::Connecting,
+            DockerState::Up { version, api, host, rootless } => {
+                Self::Up { version, api_version: api, address: host, rootless: *rootless }
+            }
+            DockerState::Down { since, reason } => {
+                Self::Down { since: clock.rfc3339(*since), reason: SafeText::new(reason) }
+            }
+        }
+    }
+}
+
+impl<'a> From<&'a NotWatched> for NotWatchedPart<'a> {
+    fn from(device: &'a NotWatched) -> Self {
+        Self { interface: &device.name, ifindex: device.ifindex, reason: SafeText::new(&device.reason) }
+    }
+}
+
+impl<'a> From<&'a ContainerRow> for UnwatchedContainerPart<'a> {
+    fn from(row: &'a ContainerRow) -> Self {
+        Self {
+            id: &row.container.id,
+            name: &row.container.name,
+            reason: row.unwatched_reason.as_deref().map(SafeText::new),
+        }
+    }
+}
+
+impl<'a> From<&'a UnattributedRow> for UnattributedPart<'a> {
+    fn from(row: &'a UnattributedRow) -> Self {
+        Self {
+            observed_at: (&row.observed_at).into(),
+            network: row.network.as_ref().map(Into::into),
+            reason: row.reason,
+            sent: row.totals.sent,
+            received: row.totals.received,
+            before_watch: row.before_watch,
+        }
+    }
+}
+
+impl<'a> From<&'a BridgeRow> for BridgePart<'a> {
+    fn from(row: &'a BridgeRow) -> Self {
+        Self {
+            observed_at: (&row.observed_at).into(),
+            network: row.network.as_ref().map(Into::into),
+            into_host: row.totals.sent,
+            out_of_host: row.totals.received,
+        }
+    }
+}
+
+impl MapsPart {
+    fn new(resources: &Resources, flows_kept: usize) -> Self {
+        Self {
+            flows_last_tick: resources.flows,
+            flow_capacity: resources.flow_capacity,
+            flows_kept,
+            interface_slots: resources.slots,
+            interface_slot_capacity: resources.slot_capacity,
+            generations: resources.flips,
+            drain_ns: resources.drain_ns,
+        }
+    }
+}

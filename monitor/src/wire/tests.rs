@@ -1,0 +1,252 @@
+//! The JSON against its description: which fields exist, and that a line is one harmless line.
+
+use super::{
+    Body, ContainerBody, DetachedBody, DoctorBody, FlowBody, SampleBody, StatusBody, Stream, fixtures,
+};
+use crate::model::{FlowPorts, Initiator, Protocol, SafeText};
+use crate::snapshot::FlowRecord;
+use proptest::prelude::*;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+fn line(body: impl Body) -> String {
+    Stream::new(fixtures::host()).line(body)
+}
+
+fn value(body: impl Body) -> Value {
+    serde_json::from_str(&line(body)).unwrap()
+}
+
+/// The paths of all fields of a value; a list's elements share the list's path.
+fn paths(value: &Value, at: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, inner) in fields {
+                let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+                paths(inner, &path, found);
+                found.insert(path);
+            }
+        }
+        Value::Array(elements) => elements.iter().for_each(|element| paths(element, at, found)),
+        _ => {}
+    }
+}
+
+const EVERY: &str = "schema type host boot_id sequence";
+const COUNTS: &str = "packets bytes skbs skb_bytes";
+const NETWORK: &str = "id name driver";
+const OBSERVED_AT: &str = "kind interface ifindex";
+
+/// `prefix` and `prefix.field` for each field.
+fn within(prefix: &str, fields: &str) -> String {
+    let inner = fields.split(' ').map(|field| format!("{prefix}.{field}"));
+    std::iter::once(prefix.to_owned()).chain(inner).collect::<Vec<_>>().join(" ")
+}
+
+fn endpoint(prefix: &str) -> String {
+    let container = format!("{prefix}.container");
+    [
+        within(prefix, "kind address port shares_namespace_with reason"),
+        within(&container, "id name image project service"),
+        within(&format!("{container}.networks"), NETWORK),
+    ]
+    .join(" ")
+}
+
+/// Checks that a record has exactly the promised fields (those in `absent` excepted), no more.
+fn check_fields(record: &Value, promised: &[String], absent: &[&str]) {
+    let mut found = BTreeSet::new();
+    paths(record, "", &mut found);
+    let all = promised.join(" ");
+    let promised: BTreeSet<String> = all.split(' ').chain(EVERY.split(' ')).map(str::to_owned).collect();
+    let unknown: Vec<_> = found.difference(&promised).collect();
+    assert!(unknown.is_empty(), "fields nobody promised: {unknown:?}");
+    let missing: BTreeSet<_> = promised.difference(&found).map(String::as_str).collect();
+    assert_eq!(missing, absent.iter().copied().collect::<BTreeSet<_>>(), "fields that are absent");
+}
+
+fn flow_fields() -> Vec<String> {
+    vec![
+        "flow_id community_id epoch tick_start tick_end first_seen last_seen final initiator protocol"
+            .to_owned(),
+        "protocol_number later_fragment vlan several_source_macs".to_owned(),
+        within("observed_at", OBSERVED_AT),
+        within("network", NETWORK),
+        within("icmp", "type code id"),
+        endpoint("local"),
+        endpoint("remote"),
+        within("sent", COUNTS),
+        within("received", COUNTS),
+        within("origin", "kind interface container several"),
+        within("tcp", "sent_flags received_flags state handshake_us"),
+    ]
+}
+
+#[test]
+fn a_flow_has_the_promised_fields() {
+    let ends = ["local", "remote"];
+    let mut absent: Vec<String> = ends
+        .iter()
+        .flat_map(|end| ["reason", "shares_namespace_with"].map(|it| format!("{end}.{it}")))
+        .collect();
+    absent.extend(
+        ["icmp", "icmp.type", "icmp.code", "icmp.id", "vlan", "later_fragment", "several_source_macs"]
+            .map(str::to_owned),
+    );
+    absent.push("origin.several".to_owned());
+    let absent: Vec<&str> = absent.iter().map(String::as_str).collect();
+    check_fields(&value(FlowBody::new(&fixtures::flow(), &fixtures::clock())), &flow_fields(), &absent);
+}
+
+#[test]
+fn a_flow_reads_as_described() {
+    insta::assert_snapshot!(line(FlowBody::new(&fixtures::flow(), &fixtures::clock())));
+}
+
+#[test]
+fn an_echo_has_its_type_code_and_id_and_no_tcp() {
+    let flow = FlowRecord {
+        protocol: Protocol::ICMP,
+        ports: FlowPorts::Icmp { id: 77, kind: 8, code: 0 },
+        tcp: None,
+        origin: None,
+        vlan: Some(12),
+        last: true,
+        initiator: Initiator::Unknown,
+        ..fixtures::flow()
+    };
+    let record = value(FlowBody::new(&flow, &fixtures::clock()));
+    assert_eq!(record["icmp"], serde_json::json!({"type": 8, "code": 0, "id": 77}));
+    assert_eq!((&record["vlan"], &record["final"]), (&Value::from(12), &Value::from(true)));
+    assert!(record.get("tcp").is_none() && record.get("origin").is_none());
+}
+
+#[test]
+fn a_sample_has_the_promised_fields() {
+    let promised =
+        ["time flow_id direction container length bytes".to_owned(), within("observed_at", OBSERVED_AT)];
+    let record = value(SampleBody::new(&fixtures::sample(), &fixtures::clock()));
+    check_fields(&record, &promised, &[]);
+    assert_eq!(record["bytes"], "0242ac120003");
+    assert_eq!(record["flow_id"], "0001000000000007");
+}
+
+fn container_fields() -> Vec<String> {
+    vec![
+        "id name image project service state since watched not_watched_reason shares_namespace_with"
+            .to_owned(),
+        "unaccounted_bytes".to_owned(),
+        within("networks", "id name driver address addresses mac interface ifindex"),
+        within("sent", COUNTS),
+        within("received", COUNTS),
+        "before_watch".to_owned(),
+        within("before_watch.sent", COUNTS),
+        within("before_watch.received", COUNTS),
+        within("not_recorded", COUNTS),
+    ]
+}
+
+#[test]
+fn a_container_has_the_promised_fields() {
+    let row = fixtures::row("web", Some("web"), "shop_front", Vec::new());
+    let record = value(ContainerBody::new(&row));
+    check_fields(&record, &container_fields(), &["not_watched_reason", "shares_namespace_with"]);
+    assert_eq!(record["networks"][0]["address"], "172.18.0.2");
+    insta::assert_snapshot!(line(ContainerBody::new(&row)));
+}
+
+#[test]
+fn a_container_that_is_not_watched_has_no_counts() {
+    let snapshot = fixtures::troubled_snapshot();
+    let record = value(ContainerBody::with_window(&snapshot.containers[2], snapshot.window));
+    for field in ["sent", "received", "before_watch", "not_recorded", "unaccounted_bytes", "window"] {
+        assert!(record.get(field).is_none(), "{field} was not measured");
+    }
+    assert_eq!(record["not_watched_reason"], "host mode: it uses the host's own network");
+}
+
+#[test]
+fn a_container_of_top_adds_the_window() {
+    let snapshot = fixtures::snapshot();
+    let record = value(ContainerBody::with_window(&snapshot.containers[0], snapshot.window));
+    assert_eq!(record["window"]["seconds"], 1.0);
+    assert_eq!(record["window"]["peers"][0]["peer"]["port"], 5000);
+    let early = value(ContainerBody::with_window(&snapshot.containers[0], Duration::ZERO));
+    assert!(early.get("window").is_none(), "there is no window before two readings exist");
+}
+
+#[test]
+fn a_status_has_the_promised_fields() {
+    let promised = [
+        "time watching_since window_seconds attach_mode interfaces_watched unaccounted_bytes".to_owned(),
+        within("docker", "state since reason"),
+        within("interfaces_not_watched", "interface ifindex reason"),
+        within("containers_not_watched", "id name reason"),
+        within("unattributed", "reason before_watch"),
+        within("unattributed.observed_at", OBSERVED_AT),
+        within("unattributed.network", NETWORK),
+        within("unattributed.sent", COUNTS),
+        within("unattributed.received", COUNTS),
+        within("unattributed.before_watch.sent", COUNTS),
+        within("unattributed.before_watch.received", COUNTS),
+        "bridges".to_owned(),
+        within("bridges.observed_at", OBSERVED_AT),
+        within("bridges.network", NETWORK),
+        within("bridges.into_host", COUNTS),
+        within("bridges.out_of_host", COUNTS),
+        within("not_recorded", COUNTS),
+        within("losses", "flow_map_full ring_full"),
+        within(
+            "maps",
+            "flows_last_tick flow_capacity flows_kept interface_slots interface_slot_capacity generations drain_ns",
+        ),
+    ];
+    let snapshot = fixtures::troubled_snapshot();
+    check_fields(&value(StatusBody::new(&snapshot, &fixtures::clock())), &promised, &[]);
+}
+
+#[test]
+fn a_stream_numbers_its_lines_without_gaps() {
+    let mut stream = Stream::new(fixtures::host());
+    for expected in 0..5_u64 {
+        let line = stream.line(SampleBody::new(&fixtures::sample(), &fixtures::clock()));
+        let record: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(record["sequence"], expected);
+        assert_eq!(record["schema"], "vethwatch/1");
+    }
+}
+
+/// Whether a terminal shows every character as itself.
+fn is_harmless(line: &str) -> bool {
+    !line.chars().any(|character| {
+        character.is_control()
+            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{61c}' | '\u{feff}')
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_line_is_one_line_without_control_or_direction_characters(raw in ".{0,80}|\\PC{0,40}", marks in "[\u{0}-\u{ff}\u{200b}-\u{206f}]{0,40}") {
+        let mut snapshot = fixtures::troubled_snapshot();
+        let name = format!("{raw}{marks}");
+        snapshot.containers[2].unwatched_reason = Some(name.clone());
+        snapshot.not_watched[0].reason.clone_from(&name);
+        snapshot.not_watched[0].name = SafeText::new(&name);
+        snapshot.containers[0] = fixtures::row(&name, Some(&name), &name, Vec::new());
+        let clock = fixtures::clock();
+        let safe = SafeText::new(&name);
+        let lines = [
+            line(StatusBody::new(&snapshot, &clock)),
+            line(ContainerBody::new(&snapshot.containers[0])),
+            line(ContainerBody::new(&snapshot.containers[2])),
+            line(DoctorBody { subject: "btf", result: "ok", found: safe.clone(), todo: Some(safe.clone()) }),
+            line(DetachedBody { interface: safe.clone(), what: safe }),
+        ];
+        for line in lines {
+            prop_assert!(is_harmless(&line), "{line:?}");
+            prop_assert!(serde_json::from_str::<Value>(&line).is_ok());
+        }
+    }
+}
