@@ -11,9 +11,21 @@
 //! 8–9  settings, run, cli                      composition
 //! ```
 
+pub mod model;
+
 pub mod collector;
 pub mod inventory;
-pub mod model;
+
+pub mod attribution;
+pub mod flows;
 pub mod snapshot;
+
+pub mod engine;
+
 pub mod view;
 pub mod wire;
+
+pub mod cli;
+pub mod doctor;
+pub mod run;
+pub mod settings;

@@ -59,7 +59,7 @@ fn cells(row: &ContainerRow) -> Vec<String> {
         measured(bytes(received.bytes)),
         measured(count(sent.packets)),
         measured(count(received.packets)),
-        measured(bytes(before.bytes)),
+        measured(bytes(before.skb_bytes)),
         row.unaccounted_bytes.map_or_else(|| "-".to_owned(), |difference| measured(bytes(difference))),
     ]
 }

@@ -36,6 +36,12 @@ impl FlowLines {
         Self { layout: Layout::for_stream(&COLUMNS, frame.width), frame, last: None }
     }
 
+    /// What they are laid out for.
+    #[must_use]
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
     /// The headings.
     #[must_use]
     pub fn heading(&self) -> Line {

@@ -4,6 +4,7 @@
 //! Widths are those of a terminal, where a Chinese character takes two columns and an accent none.
 
 mod containers;
+mod doctor;
 mod flows;
 mod footer;
 mod header;
@@ -14,6 +15,7 @@ mod top;
 mod units;
 
 pub use containers::containers;
+pub use doctor::doctor;
 pub use flows::{FlowLines, flows_ended};
 pub use style::{Frame, Line};
 pub use top::top;

@@ -1,10 +1,10 @@
 //! `container`.
 
 use super::Body;
-use super::parts::{EndpointPart, NetworkPart};
+use super::parts::{BeforeWatchPart, EndpointPart, NetworkPart};
 use super::time::wall_rfc3339;
 use crate::model::{ContainerId, ContainerState, Counts, Mac, SafeText, Traffic};
-use crate::snapshot::{ContainerRow, Membership, Peer};
+use crate::snapshot::{ContainerRow, Membership, Peer, Percentiles};
 use serde::Serialize;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -32,7 +32,17 @@ pub struct ContainerBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     not_watched_reason: Option<SafeText>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    handshake: Option<HandshakePart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<WindowPart<'a>>,
+}
+
+/// How long the TCP connections it opened took to be answered, since the watch began.
+#[derive(Serialize)]
+struct HandshakePart {
+    count: u64,
+    p50_us: u64,
+    p99_us: u64,
 }
 
 /// What only a watched container has.
@@ -40,7 +50,7 @@ pub struct ContainerBody<'a> {
 struct Measured {
     sent: Counts,
     received: Counts,
-    before_watch: Traffic,
+    before_watch: BeforeWatchPart,
     not_recorded: Counts,
     #[serde(skip_serializing_if = "Option::is_none")]
     unaccounted_bytes: Option<u64>,
@@ -99,6 +109,7 @@ impl<'a> ContainerBody<'a> {
             shares_namespace_with: &container.shares_namespace_with,
             watched: row.watched,
             not_watched_reason: row.unwatched_reason.as_deref().map(SafeText::new),
+            handshake: row.handshake.map(Into::into),
             window: None,
         }
     }
@@ -127,10 +138,17 @@ impl Measured {
         Self {
             sent: row.totals.sent,
             received: row.totals.received,
-            before_watch: row.before_watch,
+            before_watch: row.before_watch.into(),
             not_recorded: row.not_recorded,
             unaccounted_bytes: row.unaccounted_bytes,
         }
+    }
+}
+
+impl From<Percentiles> for HandshakePart {
+    fn from(handshake: Percentiles) -> Self {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        Self { count: handshake.count, p50_us: micros(handshake.p50), p99_us: micros(handshake.p99) }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::snapshot::{
     BridgeRow, ContainerRef, ContainerRow, End, EndKind, FlowRecord, Membership, NetworkRef, ObservedAt,
-    OriginEnd, OriginKind, Peer, SampleRecord, Snapshot, Tcp, TcpState, UnattributedRow,
+    OriginEnd, OriginKind, Peer, Percentiles, SampleRecord, Snapshot, Tcp, TcpState, UnattributedRow,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,11 +82,16 @@ pub(crate) fn row(name: &str, service: Option<&str>, network_name: &str, peers: 
         }],
         totals: traffic(counts(9_412, 12_900_000), counts(1_003_111, 1_258_291)),
         window: traffic(counts(941, 1_290_000), counts(311, 125_829)),
-        before_watch: traffic(counts(2, 140), counts(0, 0)),
+        before_watch: traffic(Counts { skbs: 2, skb_bytes: 140, ..Counts::default() }, Counts::default()),
         not_recorded: Counts::default(),
         unaccounted_bytes: Some(0),
         watched: true,
         unwatched_reason: None,
+        handshake: Some(Percentiles {
+            count: 12,
+            p50: Duration::from_micros(213),
+            p99: Duration::from_micros(1_040),
+        }),
         peers,
     }
 }

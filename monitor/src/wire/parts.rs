@@ -1,6 +1,6 @@
 //! Parts that several record types share.
 
-use crate::model::{ContainerId, InterfaceKind, NetworkId, SafeText};
+use crate::model::{ContainerId, Counts, InterfaceKind, NetworkId, SafeText, Traffic};
 use crate::snapshot::{ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind};
 use serde::Serialize;
 use std::net::IpAddr;
@@ -82,6 +82,26 @@ const fn end_kind(kind: EndKind) -> &'static str {
         EndKind::External => "external",
         EndKind::Multicast => "multicast",
         EndKind::Unknown => "unknown",
+    }
+}
+
+/// `before_watch`: what the device counted before it was watched. A device counts no wire packets.
+#[derive(Serialize)]
+pub(super) struct BeforeWatchPart {
+    sent: DeviceCountsPart,
+    received: DeviceCountsPart,
+}
+
+#[derive(Serialize)]
+struct DeviceCountsPart {
+    skbs: u64,
+    skb_bytes: u64,
+}
+
+impl From<Traffic> for BeforeWatchPart {
+    fn from(before: Traffic) -> Self {
+        let counted = |counts: Counts| DeviceCountsPart { skbs: counts.skbs, skb_bytes: counts.skb_bytes };
+        Self { sent: counted(before.sent), received: counted(before.received) }
     }
 }
 

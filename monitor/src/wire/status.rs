@@ -1,9 +1,9 @@
 //! `status`: what is watched, what is not and why, and everything that was lost.
 
-use super::parts::{NetworkPart, ObservedAtPart};
+use super::parts::{BeforeWatchPart, NetworkPart, ObservedAtPart};
 use super::{Body, Clock};
 use crate::model::{
-    AttachMode, ContainerId, Counts, DockerState, Losses, NotWatched, Resources, SafeText, Traffic,
+    AttachMode, ContainerId, Counts, DockerState, Losses, NotWatched, Resources, SafeText,
 };
 use crate::snapshot::{BridgeRow, ContainerRow, Snapshot, UnattributedRow};
 use serde::Serialize;
@@ -62,7 +62,7 @@ struct UnattributedPart<'a> {
     reason: &'static str,
     sent: Counts,
     received: Counts,
-    before_watch: Traffic,
+    before_watch: BeforeWatchPart,
 }
 
 #[derive(Serialize)]
@@ -156,7 +156,7 @@ impl<'a> From<&'a UnattributedRow> for UnattributedPart<'a> {
             reason: row.reason,
             sent: row.totals.sent,
             received: row.totals.received,
-            before_watch: row.before_watch,
+            before_watch: row.before_watch.into(),
         }
     }
 }

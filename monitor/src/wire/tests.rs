@@ -35,6 +35,7 @@ fn paths(value: &Value, at: &str, found: &mut BTreeSet<String>) {
 
 const EVERY: &str = "schema type host boot_id sequence";
 const COUNTS: &str = "packets bytes skbs skb_bytes";
+const DEVICE_COUNTS: &str = "skbs skb_bytes";
 const NETWORK: &str = "id name driver";
 const OBSERVED_AT: &str = "kind interface ifindex";
 
@@ -141,9 +142,10 @@ fn container_fields() -> Vec<String> {
         within("sent", COUNTS),
         within("received", COUNTS),
         "before_watch".to_owned(),
-        within("before_watch.sent", COUNTS),
-        within("before_watch.received", COUNTS),
+        within("before_watch.sent", DEVICE_COUNTS),
+        within("before_watch.received", DEVICE_COUNTS),
         within("not_recorded", COUNTS),
+        within("handshake", "count p50_us p99_us"),
     ]
 }
 
@@ -188,8 +190,8 @@ fn a_status_has_the_promised_fields() {
         within("unattributed.network", NETWORK),
         within("unattributed.sent", COUNTS),
         within("unattributed.received", COUNTS),
-        within("unattributed.before_watch.sent", COUNTS),
-        within("unattributed.before_watch.received", COUNTS),
+        within("unattributed.before_watch.sent", DEVICE_COUNTS),
+        within("unattributed.before_watch.received", DEVICE_COUNTS),
         "bridges".to_owned(),
         within("bridges.observed_at", OBSERVED_AT),
         within("bridges.network", NETWORK),

@@ -1,0 +1,166 @@
+//! Both ends of a conversation, named.
+
+use crate::model::{
+    ContainerId, FlowPorts, InterfaceKind, InterfaceNumber, NetworkDriver, NetworkId, SafeText,
+};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A Docker network, as far as an endpoint needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkRef {
+    /// Its id.
+    pub id: NetworkId,
+    /// Its name.
+    pub name: SafeText,
+    /// Its driver.
+    pub driver: NetworkDriver,
+}
+
+/// A container, as far as an endpoint needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerRef {
+    /// Its full id.
+    pub id: ContainerId,
+    /// Its name.
+    pub name: SafeText,
+    /// Its image.
+    pub image: Option<SafeText>,
+    /// Compose project.
+    pub project: Option<SafeText>,
+    /// Compose service.
+    pub service: Option<SafeText>,
+    /// The networks it is on.
+    pub networks: Vec<NetworkRef>,
+    /// Names of the containers in the same network namespace.
+    pub shares_namespace_with: Vec<SafeText>,
+}
+
+/// What kind of peer an end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EndKind {
+    /// A container of this host.
+    Container,
+    /// The host itself: its addresses, its processes, docker-proxy, a host-mode container.
+    Host,
+    /// Outside this host.
+    External,
+    /// A multicast or broadcast address.
+    Multicast,
+    /// Cannot be told.
+    Unknown,
+}
+
+/// Why an end or an interface cannot be named. Fixed words: they are part of the JSON.
+pub mod reason {
+    /// Docker does not answer, so what is new has no name.
+    pub const DOCKER_DOWN: &str = "docker_down";
+    /// The interface is there, but Docker has not told whose it is yet.
+    pub const NOT_ANNOUNCED_YET: &str = "not_announced_yet";
+    /// Docker answers and knows no container behind the interface.
+    pub const NOT_A_CONTAINER: &str = "not_a_container";
+    /// The address is in a Docker network, and no container had it at that time.
+    pub const NO_CONTAINER_HAS_IT: &str = "no_container_has_it";
+    /// Another container got the address between the first and the last packet.
+    pub const ADDRESS_CHANGED_HANDS: &str = "address_changed_hands";
+    /// Several networks have that address, each with another container.
+    pub const AMBIGUOUS_ADDRESS: &str = "ambiguous_address";
+    /// The source was rewritten to an address of the host; it is some container of the origin's network.
+    pub const MASQUERADED: &str = "masqueraded";
+    /// Packets came from several interfaces with different owners.
+    pub const SEVERAL_ORIGINS: &str = "several_origins";
+    /// An IPv6 link-local address, and no interface tells whose.
+    pub const LINK_LOCAL: &str = "link_local";
+    /// The interface's network is not known, so neither is what an address in it means.
+    pub const NETWORK_UNKNOWN: &str = "network_unknown";
+    /// The interface itself is not known.
+    pub const INTERFACE_UNKNOWN: &str = "interface_unknown";
+}
+
+/// One end of a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// What it is.
+    pub kind: EndKind,
+    /// Its address in the flow.
+    pub address: IpAddr,
+    /// Its port, for protocols with ports.
+    pub port: Option<u16>,
+    /// The container, when `kind` says so.
+    pub container: Option<Arc<ContainerRef>>,
+    /// Why it cannot be told, when `kind` is unknown; one of [`reason`].
+    pub reason: Option<&'static str>,
+}
+
+impl End {
+    /// An end without a container.
+    #[must_use]
+    pub fn plain(kind: EndKind, address: IpAddr) -> Self {
+        Self { kind, address, port: None, container: None, reason: None }
+    }
+
+    /// A container.
+    #[must_use]
+    pub fn of_container(container: Arc<ContainerRef>, address: IpAddr) -> Self {
+        Self { container: Some(container), ..Self::plain(EndKind::Container, address) }
+    }
+
+    /// An end that cannot be told, and why.
+    #[must_use]
+    pub fn unknown(reason: &'static str, address: IpAddr) -> Self {
+        Self { reason: Some(reason), ..Self::plain(EndKind::Unknown, address) }
+    }
+
+    /// The same end with its port: the local or the remote one of `ports`.
+    #[must_use]
+    pub fn with_port(mut self, ports: FlowPorts, local_side: bool) -> Self {
+        self.port = match ports {
+            FlowPorts::Ports { local, remote } => Some(if local_side { local } else { remote }),
+            FlowPorts::Icmp { .. } | FlowPorts::LaterFragment | FlowPorts::None => None,
+        };
+        self
+    }
+}
+
+/// Where a flow was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservedAt {
+    /// Kind of device.
+    pub kind: InterfaceKind,
+    /// The agent's number of it.
+    pub number: InterfaceNumber,
+    /// Its name.
+    pub interface: SafeText,
+    /// Its ifindex.
+    pub ifindex: u32,
+}
+
+/// What the origin interface of received packets is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OriginKind {
+    /// A container's veth: the sender's, or a routing container's.
+    Veth,
+    /// A bridge: routed from another network.
+    Bridge,
+    /// The host itself, docker-proxy, or a host-mode container.
+    Host,
+    /// Any other device that has an address of the host: outside.
+    Uplink,
+    /// Another device.
+    Other,
+}
+
+/// Where received packets entered the host's stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginEnd {
+    /// What it is.
+    pub kind: OriginKind,
+    /// The device's name; absent for the host itself.
+    pub interface: Option<SafeText>,
+    /// Name of the container behind a veth.
+    pub container: Option<SafeText>,
+    /// The Docker network of a veth or a bridge: "some container of that network" when the source is masqueraded.
+    pub network: Option<NetworkRef>,
+    /// Whether other packets of the flow had another origin.
+    pub several: bool,
+}

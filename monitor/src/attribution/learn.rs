@@ -1,0 +1,205 @@
+//! Taking in what the inventory tells.
+
+use super::Attribution;
+use super::containers::Known;
+use super::facts::{End, FactId};
+use super::networks::KnownNetwork;
+use crate::model::{
+    Change, Container, ContainerId, ContainerState, Endpoint, KernelTime, Network, NetworkId, NetworkMode,
+};
+use std::collections::HashSet;
+
+impl Attribution {
+    /// Takes in one change. What follows from it is drawn by [`Attribution::settle`].
+    pub fn change(&mut self, change: &Change) {
+        self.changed = true;
+        match change {
+            Change::Docker(state) => self.docker = state.clone(),
+            Change::Network { network, at } => self.network_told(network, *at),
+            Change::NetworkGone { id, at } => self.network_gone(id, *at),
+            Change::Container { container, at } => self.container_told(container, *at),
+            Change::Endpoint { container, name, endpoint, at } => {
+                let Some(known) = self.known(container, || Known::named(container.clone(), name.clone()))
+                else {
+                    return;
+                };
+                if !known.inspected {
+                    known.container.name = name.clone();
+                }
+                known.gone = None;
+                known.list_endpoint(endpoint);
+                self.endpoint_told(container, endpoint, *at);
+            }
+            Change::EndpointGone { container, network, at } => self.endpoint_gone(container, network, *at),
+            Change::ContainerStopped { id, at } => self.container_stopped(id, *at),
+            Change::ContainerGone { id, at } => {
+                self.container_stopped(id, *at);
+                if let Some(known) = self.containers.get_mut(id) {
+                    known.gone.get_or_insert(*at);
+                }
+            }
+            Change::Complete { containers, networks, at } => self.complete(containers, networks, *at),
+            Change::Refused { answers, .. } => self.losses.set("docker_answers_refused", *answers),
+        }
+    }
+
+    /// A namespace's number was found, by the path that was asked about.
+    pub fn namespace(&mut self, sandbox: &str, namespace: i32, at: KernelTime) {
+        let is_it =
+            |known: &&mut Known| known.container.sandbox.as_deref() == Some(sandbox) && known.is_running();
+        for known in self.containers.values_mut().filter(is_it) {
+            known.note_namespace(namespace, at);
+            known.container.namespace = Some(namespace);
+            let ids = self.by_namespace.entry(namespace).or_default();
+            if !ids.contains(&known.container.id) {
+                ids.push(known.container.id.clone());
+            }
+            self.changed = true;
+        }
+    }
+
+    /// A container, made known if there is room for one more.
+    fn known(&mut self, id: &ContainerId, make: impl FnOnce() -> Known) -> Option<&mut Known> {
+        if !self.containers.contains_key(id) {
+            if self.containers.len() >= self.settings.max_kept {
+                self.losses.add("containers_refused", 1);
+                return None;
+            }
+            self.containers.insert(id.clone(), make());
+        }
+        self.containers.get_mut(id)
+    }
+
+    fn network_told(&mut self, network: &Network, at: KernelTime) {
+        if let Some(known) = self.networks.get_mut(&network.id) {
+            let from = known.span.from;
+            *known = KnownNetwork::new(network.clone(), from);
+        } else if self.networks.len() < self.settings.max_kept {
+            self.networks.insert(network.id.clone(), KnownNetwork::new(network.clone(), at));
+        } else {
+            self.losses.add("networks_refused", 1);
+        }
+    }
+
+    fn network_gone(&mut self, id: &NetworkId, at: KernelTime) {
+        if let Some(known) = self.networks.get_mut(id) {
+            known.span.until.get_or_insert(at);
+        }
+    }
+
+    fn container_told(&mut self, container: &Container, at: KernelTime) {
+        let id = &container.id;
+        let Some(known) = self.known(id, || Known::named(id.clone(), container.name.clone())) else { return };
+        let before = std::mem::replace(&mut known.container, container.clone());
+        known.inspected = true;
+        known.container.namespace = container.namespace.or(before.namespace);
+        // An answer given before the end, told after it.
+        let stale = known.stopped.is_some_and(|stopped| at <= stopped) && !ended(before.state);
+        if known.stopped.is_some_and(|stopped| at < stopped) || stale {
+            known.container.state = before.state;
+            known.container.endpoints = before.endpoints;
+            known.container.namespace = None;
+            return;
+        }
+        known.gone = None;
+        if ended(container.state) {
+            self.close_endpoints(id, at, |_| true);
+            return;
+        }
+        if let Some(namespace) = container.namespace {
+            known.note_namespace(namespace, at);
+            let ids = self.by_namespace.entry(namespace).or_default();
+            if !ids.contains(id) {
+                ids.push(id.clone());
+            }
+        }
+        let listed: HashSet<&NetworkId> =
+            container.endpoints.iter().map(|endpoint| &endpoint.network).collect();
+        self.close_endpoints(id, at, |network| !listed.contains(network));
+        for endpoint in &container.endpoints {
+            self.endpoint_told(id, endpoint, at);
+        }
+    }
+
+    fn endpoint_told(&mut self, id: &ContainerId, endpoint: &Endpoint, at: KernelTime) {
+        let nothing = endpoint.mac.is_none() && endpoint.addresses.is_empty();
+        let Some(known) = self.containers.get(id).filter(|_| !nothing) else { return };
+        if known.stopped.is_some_and(|stopped| at < stopped) {
+            return;
+        }
+        let is_same = |fact: &FactId| {
+            self.facts.get(*fact).is_some_and(|fact| {
+                fact.network == endpoint.network
+                    && fact.end == End::Open
+                    && fact.mac == endpoint.mac
+                    && fact.addresses == endpoint.addresses
+            })
+        };
+        if known.current.iter().any(is_same) {
+            return;
+        }
+        self.close_endpoints(id, at, |network| *network == endpoint.network);
+        let opened = self.facts.open(id, &endpoint.network, endpoint.mac, &endpoint.addresses, at);
+        if let (Some(fact), Some(known)) = (opened, self.containers.get_mut(id)) {
+            known.current.push(fact);
+            if matches!(known.container.state, ContainerState::Created | ContainerState::Exited) {
+                // A network lists it: it is starting.
+                known.container.state = ContainerState::Unknown;
+            }
+        }
+    }
+
+    fn endpoint_gone(&mut self, id: &ContainerId, network: &NetworkId, at: KernelTime) {
+        self.close_endpoints(id, at, |other| other == network);
+        if let Some(known) = self.containers.get_mut(id) {
+            known.container.endpoints.retain(|endpoint| endpoint.network != *network);
+        }
+    }
+
+    /// Ends the facts of a container's endpoints that `which` picks, if they are not younger than `at`.
+    fn close_endpoints(&mut self, id: &ContainerId, at: KernelTime, which: impl Fn(&NetworkId) -> bool) {
+        let Some(known) = self.containers.get_mut(id) else { return };
+        let facts = &mut self.facts;
+        known.current.retain(|id| {
+            let Some(fact) = facts.get(*id) else { return false };
+            if !which(&fact.network) || fact.told_after(at) {
+                return true;
+            }
+            facts.end(*id, at, End::Told);
+            false
+        });
+    }
+
+    fn container_stopped(&mut self, id: &ContainerId, at: KernelTime) {
+        self.close_endpoints(id, at, |_| true);
+        let Some(known) = self.containers.get_mut(id) else { return };
+        known.stopped = known.stopped.max(Some(at));
+        known.container.state = ContainerState::Exited;
+        known.container.sandbox = None;
+        known.container.pid = None;
+        known.end_namespace(at);
+        // Its endpoints stay listed: where it was is still worth saying; their facts are over.
+        if !matches!(known.container.network_mode, NetworkMode::Networks) {
+            known.container.endpoints.clear();
+        }
+    }
+
+    fn complete(&mut self, containers: &[ContainerId], networks: &[NetworkId], at: KernelTime) {
+        let containers: HashSet<&ContainerId> = containers.iter().collect();
+        let networks: HashSet<&NetworkId> = networks.iter().collect();
+        let gone: Vec<ContainerId> =
+            self.containers.keys().filter(|id| !containers.contains(id)).cloned().collect();
+        for id in gone {
+            self.change(&Change::ContainerGone { id, at });
+        }
+        let gone: Vec<NetworkId> =
+            self.networks.keys().filter(|id| !networks.contains(id)).cloned().collect();
+        for id in gone {
+            self.network_gone(&id, at);
+        }
+    }
+}
+
+fn ended(state: ContainerState) -> bool {
+    matches!(state, ContainerState::Created | ContainerState::Exited | ContainerState::Dead)
+}

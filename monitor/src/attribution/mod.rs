@@ -1,0 +1,304 @@
+//! Who is behind an interface and an address, at a given time.
+//!
+//! Docker's facts and the kernel's links arrive in any order; each is valid for a span of time, and a record is
+//! attributed with the facts of its own time. The order of evidence: the interface a packet crossed, the interface
+//! it came from, the address in that interface's network, any other Docker network's address, the host's own
+//! addresses, and only then "external".
+
+mod containers;
+mod ends;
+mod facts;
+mod interfaces;
+mod learn;
+mod networks;
+mod remote;
+
+pub use containers::Known;
+pub use ends::{ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, reason};
+pub use interfaces::{Evidence, Owner, Watched};
+pub use networks::KnownNetwork;
+pub use remote::Packets;
+
+use crate::model::{
+    ContainerId, DockerState, HostAddresses, Interface, InterfaceKind, InterfaceNumber, KernelTime, Losses,
+    NetworkId, SafeText,
+};
+use facts::Facts;
+use interfaces::Clues;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is kept, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long a fact is kept after its end.
+    pub keep: Duration,
+    /// The most facts, live or ended, containers, and ended interfaces that are kept, each.
+    pub max_kept: usize,
+    /// For how long after it was attached an interface may still be announced: records wait that long for a name.
+    pub announcement: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { keep: Duration::from_secs(120), max_kept: 20_000, announcement: Duration::from_secs(2) }
+    }
+}
+
+/// All facts.
+#[derive(Debug)]
+pub struct Attribution {
+    settings: Settings,
+    docker: DockerState,
+    networks: HashMap<NetworkId, KnownNetwork>,
+    containers: HashMap<ContainerId, Known>,
+    facts: Facts,
+    by_namespace: HashMap<i32, Vec<ContainerId>>,
+    interfaces: HashMap<InterfaceNumber, Watched>,
+    by_ifindex: HashMap<u32, Vec<InterfaceNumber>>,
+    ended_interfaces: VecDeque<InterfaceNumber>,
+    host_addresses: HashSet<IpAddr>,
+    devices: HashMap<u32, SafeText>,
+    uplinks: HashSet<u32>,
+    /// When the youngest interface without an owner was attached.
+    last_unowned: Option<KernelTime>,
+    changed: bool,
+    losses: Losses,
+}
+
+impl Attribution {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            docker: DockerState::Connecting,
+            networks: HashMap::new(),
+            containers: HashMap::new(),
+            facts: Facts::new(settings.max_kept),
+            by_namespace: HashMap::new(),
+            interfaces: HashMap::new(),
+            by_ifindex: HashMap::new(),
+            ended_interfaces: VecDeque::new(),
+            host_addresses: HashSet::new(),
+            devices: HashMap::new(),
+            uplinks: HashSet::new(),
+            last_unowned: None,
+            changed: false,
+            losses: Losses::default(),
+            settings,
+        }
+    }
+
+    /// A device is watched from `at` on.
+    pub fn attached(&mut self, interface: &Interface, at: KernelTime) {
+        let numbers = self.by_ifindex.entry(interface.ifindex).or_default();
+        if !numbers.contains(&interface.number) {
+            numbers.push(interface.number);
+        }
+        self.interfaces.insert(interface.number, Watched::new(interface.clone(), at));
+        self.changed = true;
+    }
+
+    /// What is known of a watched device changed.
+    pub fn changed(&mut self, interface: &Interface) {
+        if let Some(watched) = self.interfaces.get_mut(&interface.number) {
+            watched.replace(interface.clone());
+            self.changed = true;
+        }
+    }
+
+    /// A device is watched no longer. It is remembered for the records of its time.
+    pub fn detached(&mut self, number: InterfaceNumber, at: KernelTime) {
+        // What it was recognised by must be known before it is closed.
+        self.settle(at);
+        let Some(watched) = self.interfaces.get_mut(&number).filter(|watched| watched.life.until.is_none())
+        else {
+            return;
+        };
+        watched.life.until = Some(at);
+        self.ended_interfaces.push_back(number);
+        self.changed = true;
+        let Some(owner) = watched.owner.clone() else { return };
+        if let Some(fact) = owner.fact {
+            self.facts.link_gone(fact, number, at);
+        }
+        let another = self.interfaces.values().any(|other| {
+            other.life.until.is_none()
+                && other.owner.as_ref().is_some_and(|other| other.container == owner.container)
+        });
+        // Namespace numbers are given again; without an interface nothing says that this one is still its own.
+        if let Some(known) = self.containers.get_mut(&owner.container).filter(|_| !another) {
+            known.end_namespace(at);
+        }
+    }
+
+    /// The host's own addresses and devices.
+    pub fn host(&mut self, host: &HostAddresses) {
+        self.host_addresses = host.addresses.iter().map(|(_, _, address)| *address).collect();
+        self.uplinks = host.addresses.iter().map(|(ifindex, _, _)| *ifindex).collect();
+        let named = host.addresses.iter().map(|(ifindex, name, _)| (*ifindex, name.clone()));
+        self.devices = host.devices.iter().cloned().chain(named).collect();
+    }
+
+    /// Draws the conclusions from what changed: networks and owners of interfaces, and what records say of
+    /// containers.
+    pub fn settle(&mut self, now: KernelTime) {
+        let changed = std::mem::take(&mut self.changed);
+        if changed {
+            self.refresh_references();
+        }
+        let Self { interfaces, containers, facts, by_namespace, networks, .. } = self;
+        let mut recognised = Vec::new();
+        for (number, watched) in interfaces.iter_mut() {
+            let open_question = watched.owner.is_none() && watched.life.until.is_none();
+            if watched.interface.kind == InterfaceKind::Bridge && !changed || !(changed || open_question) {
+                continue;
+            }
+            watched.network = interfaces::network_of(watched, networks).or(watched.network.take());
+            let owner = Clues { containers, facts, by_namespace, now }.owner(watched);
+            if let Some(fact) = owner.as_ref().and_then(|owner| owner.fact) {
+                recognised.push((fact, *number, watched.life.from));
+            }
+            watched.owner = owner;
+        }
+        for (fact, number, from) in recognised {
+            if self.facts.get(fact).is_some_and(|fact| fact.interface != Some(number)) {
+                self.facts.bind(fact, number, from);
+            }
+        }
+        self.last_unowned = self
+            .interfaces
+            .values()
+            .filter(|watched| watched.owner.is_none() && watched.interface.kind == InterfaceKind::Veth)
+            .map(|watched| watched.life.from)
+            .max();
+    }
+
+    fn refresh_references(&mut self) {
+        let mut mates = containers::namespace_mates(&self.containers);
+        for (id, known) in &mut self.containers {
+            let shares = mates.remove(id).unwrap_or_default();
+            let reference = containers::reference(known, &self.networks, shares);
+            if *known.reference != reference {
+                known.reference = Arc::new(reference);
+            }
+        }
+    }
+
+    /// Forgets what ended longer ago than is kept.
+    pub fn prune(&mut self, now: KernelTime) {
+        let before = now.minus(self.settings.keep);
+        self.facts.prune(before);
+        self.prune_interfaces(before);
+        self.networks.retain(|_, known| known.not_ended(before));
+        let gone = |known: &Known| known.gone.is_some_and(|gone| gone <= before);
+        self.containers.retain(|_, known| !gone(known));
+        for known in self.containers.values_mut() {
+            known.namespaces.retain(|(_, span)| span.until.is_none_or(|until| until > before));
+            known.current.retain(|fact| self.facts.get(*fact).is_some());
+        }
+        let containers = &self.containers;
+        self.by_namespace.retain(|number, ids| {
+            ids.retain(|id| {
+                containers.get(id).is_some_and(|known| known.namespaces.iter().any(|(its, _)| its == number))
+            });
+            !ids.is_empty()
+        });
+    }
+
+    fn prune_interfaces(&mut self, before: KernelTime) {
+        while let Some(number) = self.ended_interfaces.front().copied() {
+            let until = self.interfaces.get(&number).and_then(|watched| watched.life.until);
+            let early = until.is_some_and(|until| until > before);
+            if early && self.ended_interfaces.len() <= self.settings.max_kept {
+                return;
+            }
+            self.losses.add("interfaces_forgotten", u64::from(early));
+            self.ended_interfaces.pop_front();
+            let Some(watched) = self.interfaces.remove(&number) else { continue };
+            if let Some(numbers) = self.by_ifindex.get_mut(&watched.interface.ifindex) {
+                numbers.retain(|other| *other != number);
+                if numbers.is_empty() {
+                    self.by_ifindex.remove(&watched.interface.ifindex);
+                }
+            }
+        }
+    }
+
+    /// A watched interface, or one that was until lately.
+    #[must_use]
+    pub fn interface(&self, number: InterfaceNumber) -> Option<&Watched> {
+        self.interfaces.get(&number)
+    }
+
+    /// All interfaces that are remembered.
+    pub fn interfaces(&self) -> impl Iterator<Item = &Watched> {
+        self.interfaces.values()
+    }
+
+    /// A container.
+    #[must_use]
+    pub fn container(&self, id: &ContainerId) -> Option<&Known> {
+        self.containers.get(id)
+    }
+
+    /// All containers that are remembered.
+    pub fn containers(&self) -> impl Iterator<Item = &Known> {
+        self.containers.values()
+    }
+
+    /// A network.
+    #[must_use]
+    pub fn network(&self, id: &NetworkId) -> Option<&KnownNetwork> {
+        self.networks.get(id)
+    }
+
+    /// Docker's state.
+    #[must_use]
+    pub fn docker(&self) -> &DockerState {
+        &self.docker
+    }
+
+    /// The container behind an interface.
+    #[must_use]
+    pub fn owner(&self, number: InterfaceNumber) -> Option<&Known> {
+        self.containers.get(&self.interfaces.get(&number)?.owner.as_ref()?.container)
+    }
+
+    /// Whether an interface may still be announced: it is young and has no owner.
+    #[must_use]
+    pub fn may_be_announced(&self, watched: &Watched, now: KernelTime) -> bool {
+        watched.interface.kind == InterfaceKind::Veth
+            && watched.owner.is_none()
+            && now.since(watched.life.from) < self.settings.announcement
+    }
+
+    /// Why an interface has no owner; one of [`reason`].
+    #[must_use]
+    pub fn why_unowned(&self, watched: &Watched, now: KernelTime) -> &'static str {
+        if !matches!(self.docker, DockerState::Up { .. }) {
+            reason::DOCKER_DOWN
+        } else if self.may_be_announced(watched, now) {
+            reason::NOT_ANNOUNCED_YET
+        } else {
+            reason::NOT_A_CONTAINER
+        }
+    }
+
+    /// Facts that were dropped before their time or never taken, by name.
+    #[must_use]
+    pub fn losses(&self) -> Losses {
+        let mut losses = self.losses.clone();
+        losses.add("facts_forgotten", self.facts.forgotten);
+        losses.add("facts_refused", self.facts.refused);
+        losses
+    }
+
+    /// How many facts, containers, networks and interfaces are remembered.
+    #[must_use]
+    pub fn sizes(&self) -> [usize; 4] {
+        [self.facts.len(), self.containers.len(), self.networks.len(), self.interfaces.len()]
+    }
+}

@@ -1,0 +1,78 @@
+//! What works here and what does not: pure judgement of what the probes found and Docker told.
+
+mod docker;
+mod kernel;
+
+pub use docker::Docker;
+
+use crate::collector::probe::Report;
+use crate::model::{AttachMode, SafeText};
+
+/// How good a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// Something cannot be seen; the rest can.
+    Limited,
+    /// The main job cannot be done.
+    Missing,
+}
+
+impl Verdict {
+    /// Its name in JSON and on screen.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Limited => "limited",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What, by a fixed name.
+    pub subject: &'static str,
+    /// How good it is.
+    pub verdict: Verdict,
+    /// What was found.
+    pub found: SafeText,
+    /// What to do about it, unless it is fine.
+    pub todo: Option<SafeText>,
+}
+
+impl Finding {
+    fn ok(subject: &'static str, found: impl AsRef<str>) -> Self {
+        Self { subject, verdict: Verdict::Ok, found: SafeText::new(found.as_ref()), todo: None }
+    }
+
+    fn limited(subject: &'static str, found: impl AsRef<str>, todo: impl AsRef<str>) -> Self {
+        let todo = Some(SafeText::new(todo.as_ref()));
+        Self { verdict: Verdict::Limited, todo, ..Self::ok(subject, found) }
+    }
+
+    fn missing(subject: &'static str, found: impl AsRef<str>, todo: impl AsRef<str>) -> Self {
+        Self { verdict: Verdict::Missing, ..Self::limited(subject, found, todo) }
+    }
+}
+
+/// Judges everything: the kernel first, then Docker, then what cannot be seen.
+#[must_use]
+pub fn judge(report: &Report, docker: &Docker, attach: Option<AttachMode>) -> Vec<Finding> {
+    let mut findings = kernel::judge(report, attach);
+    findings.extend(docker.judge());
+    findings.extend(kernel::elsewhere(report));
+    findings
+}
+
+/// Whether the main job can be done.
+#[must_use]
+pub fn works(findings: &[Finding]) -> bool {
+    findings.iter().all(|finding| finding.verdict != Verdict::Missing)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! Machines that have, and lack, one thing each.
+
+use super::{Docker, Finding, Verdict, judge, works};
+use crate::collector::probe::{Capabilities, Cgroups, Elsewhere, Kernel, Report};
+use crate::model::{
+    AttachMode, Change, Container, ContainerId, ContainerState, DockerState, Endpoint, KernelTime, Network,
+    NetworkDriver, NetworkId, NetworkMode, SafeText,
+};
+
+fn report() -> Report {
+    Report {
+        kernel: Kernel { release: "6.12.1".to_owned(), version: Some((6, 12)) },
+        capabilities: Capabilities { held: vec!["CAP_BPF"], missing: Vec::new() },
+        btf: true,
+        jit: Some(true),
+        tcx: true,
+        cgroups: Cgroups::V2,
+        memlock: None,
+        elsewhere: Vec::new(),
+    }
+}
+
+fn up(rootless: bool) -> Change {
+    let text = SafeText::new;
+    Change::Docker(DockerState::Up {
+        version: text("28.5.2"),
+        api: text("1.51"),
+        host: text("unix:///var/run/docker.sock"),
+        rootless,
+    })
+}
+
+fn docker(changes: impl IntoIterator<Item = Change>) -> Docker {
+    let mut docker = Docker::default();
+    changes.into_iter().for_each(|change| docker.learn(change));
+    docker
+}
+
+fn container(name: &str, network_mode: NetworkMode, endpoints: Vec<Endpoint>) -> Change {
+    let container = Container {
+        id: ContainerId::new(name).unwrap(),
+        name: SafeText::new(name),
+        image: None,
+        project: None,
+        service: None,
+        state: ContainerState::Running,
+        started_at: None,
+        network_mode,
+        endpoints,
+        namespace: None,
+        sandbox: None,
+        pid: None,
+        published: Vec::new(),
+    };
+    Change::Container { container: Box::new(container), at: KernelTime(0) }
+}
+
+fn macvlan() -> Change {
+    let network = Network {
+        id: NetworkId::new("m").unwrap(),
+        name: SafeText::new("lan"),
+        driver: NetworkDriver::Macvlan,
+        bridge: None,
+        subnets: Vec::new(),
+        gateways: Vec::new(),
+        internal: false,
+        inter_container: true,
+        ipv6: false,
+    };
+    Change::Network { network, at: KernelTime(0) }
+}
+
+/// Checks the verdict on one subject, and that the whole follows: only what is missing keeps it from working.
+fn check(report: &Report, docker: &Docker, attach: Option<AttachMode>, subject: &str, verdict: Verdict, says: &str) {
+    let findings = judge(report, docker, attach);
+    let finding: &Finding = findings.iter().find(|finding| finding.subject == subject).expect(subject);
+    assert_eq!(finding.verdict, verdict, "{finding:?}");
+    assert!(finding.found.as_str().contains(says), "{finding:?}");
+    assert_eq!(finding.todo.is_some(), verdict != Verdict::Ok, "{finding:?}");
+    assert_eq!(works(&findings), verdict != Verdict::Missing, "{findings:?}");
+}
+
+#[test]
+fn a_machine_that_has_everything_is_fine() {
+    let findings = judge(&report(), &docker([up(false)]), None);
+    assert!(findings.iter().all(|finding| finding.verdict == Verdict::Ok && finding.todo.is_none()));
+    assert!(works(&findings));
+}
+
+#[test]
+fn what_the_kernel_lacks_is_told_with_what_to_do() {
+    let fine = docker([up(false)]);
+    let check = |report, attach, subject, verdict, says| check(&report, &fine, attach, subject, verdict, says);
+    let old = Kernel { release: "5.10.0".to_owned(), version: Some((5, 10)) };
+    check(Report { kernel: old, ..report() }, None, "kernel", Verdict::Missing, "5.10.0");
+    let missing = vec!["CAP_BPF", "CAP_NET_ADMIN"];
+    let capabilities = Capabilities { held: Vec::new(), missing };
+    check(Report { capabilities, ..report() }, None, "capabilities", Verdict::Missing, "CAP_BPF, CAP_NET_ADMIN");
+    check(Report { tcx: false, ..report() }, None, "attach", Verdict::Limited, "clsact");
+    let (no_tcx, tcx) = (Report { tcx: false, ..report() }, Some(AttachMode::Tcx));
+    check(no_tcx, tcx, "attach", Verdict::Missing, "tcx was asked for");
+    check(report(), Some(AttachMode::Clsact), "attach", Verdict::Ok, "as asked for");
+    check(Report { btf: false, ..report() }, None, "btf", Verdict::Limited, "types");
+    check(Report { jit: Some(false), ..report() }, None, "jit", Verdict::Limited, "slow");
+    check(Report { cgroups: Cgroups::V1, ..report() }, None, "cgroups", Verdict::Limited, "not told apart");
+    let bridge = vec![SafeText::new("br0")];
+    let elsewhere = vec![Elsewhere { path: "/run/docker/netns/1-abc".into(), bridges: bridge, ports: Vec::new() }];
+    check(Report { elsewhere, ..report() }, None, "namespaces", Verdict::Limited, "br0");
+}
+
+#[test]
+fn what_docker_lacks_is_told_with_what_to_do() {
+    let check = |changes: Vec<Change>, subject, verdict, says| {
+        check(&report(), &docker(changes), None, subject, verdict, says);
+    };
+    let down = DockerState::Down { since: KernelTime(0), reason: "no such file\x1b[2J".to_owned() };
+    check(Vec::new(), "docker", Verdict::Missing, "in time");
+    check(vec![Change::Docker(down)], "docker", Verdict::Missing, "no such file\\u{1b}");
+    check(vec![up(true)], "rootless", Verdict::Missing, "namespace of its own");
+    let host = container("proxy", NetworkMode::Host, Vec::new());
+    check(vec![up(false), host], "host-mode", Verdict::Limited, "proxy");
+    let shared = NetworkMode::SharedWith(ContainerId::new("web").unwrap());
+    let shared = container("sidecar", shared, Vec::new());
+    check(vec![up(false), shared], "shared-namespace", Verdict::Limited, "sidecar");
+    let endpoint = Endpoint { network: NetworkId::new("m").unwrap(), mac: None, addresses: Vec::new() };
+    let on_lan = container("camera", NetworkMode::Networks, vec![endpoint]);
+    check(vec![up(false), macvlan(), on_lan], "drivers", Verdict::Limited, "camera");
+}
+
+#[test]
+fn many_names_are_counted_not_listed() {
+    let hosts = (0..8).map(|number| container(&format!("c{number}"), NetworkMode::Host, Vec::new()));
+    let docker = docker(std::iter::once(up(false)).chain(hosts));
+    check(&report(), &docker, None, "host-mode", Verdict::Limited, "c4 and 3 more");
+}

@@ -1,0 +1,165 @@
+//! From a counted tick of a flow to a named record.
+
+use super::held::Tick;
+use super::state::State;
+use crate::flows::{Flow, Update};
+use crate::model::{
+    Counts, Direction, FlowBatch, FlowDelta, Initiator, InterfaceKind, KernelTime, Sample, TcpFlags, Traffic,
+};
+use crate::snapshot::{ContainerRef, End, FlowRecord, Record, SampleRecord, Tcp};
+use std::sync::Arc;
+
+impl State {
+    pub(super) fn take_flows(&mut self, batch: FlowBatch, now: KernelTime) {
+        if self.flows.is_finished(&batch) {
+            return;
+        }
+        self.latest = (batch.epoch, batch.tick_start, batch.tick_end);
+        self.attribution.settle(now);
+        for delta in &batch.flows {
+            let Some(update) = self.flows.ingest(batch.epoch, delta) else { continue };
+            let FlowBatch { epoch, tick_start, tick_end, .. } = batch;
+            self.name_or_hold(Tick { epoch, tick_start, tick_end, delta: *delta, update, last: false }, now);
+        }
+        self.flows.batch_done(&batch);
+    }
+
+    fn name_or_hold(&mut self, tick: Tick, now: KernelTime) {
+        let packets = tick.packets();
+        let remote = self.attribution.remote_end(&packets, now);
+        if !self.attribution.is_waiting_for(&packets, &remote, now) {
+            self.tell(&tick, remote, now);
+        } else if let Some(first) = self.held.push(tick, now) {
+            let remote = self.attribution.remote_end(&first.packets(), now);
+            self.tell(&first, remote, now);
+        }
+    }
+
+    /// Lets go of the flows that have a name now, or have waited long enough.
+    pub(super) fn release_held(&mut self, now: KernelTime) {
+        let grace = self.settings.attribution.announcement;
+        for (since, tick) in self.held.take() {
+            let packets = tick.packets();
+            let remote = self.attribution.remote_end(&packets, now);
+            let waits = self.attribution.is_waiting_for(&packets, &remote, now);
+            if waits && now.since(since) < grace {
+                self.held.put_back(since, tick);
+            } else {
+                self.tell(&tick, remote, now);
+            }
+        }
+    }
+
+    /// A flow is over: its last record counts nothing.
+    pub(super) fn flow_is_over(&mut self, flow: &Flow, now: KernelTime) {
+        let kind = self.attribution.interface(flow.key.interface).map(|watched| watched.interface.kind);
+        let owner = self.attribution.owner(flow.key.interface).map(|known| known.reference().clone());
+        let wanted = kind.is_some_and(|kind| self.subscribers.want_flow(kind, owner.as_deref()));
+        if !wanted {
+            return;
+        }
+        let (epoch, tick_start, tick_end) = self.latest;
+        let tcp = flow.tcp_state().map(|state| Tcp {
+            sent_flags: TcpFlags::default(),
+            received_flags: TcpFlags::default(),
+            state,
+            handshake: None,
+        });
+        let update =
+            Update { first_seen: flow.first_seen, initiator: flow.initiator(), tcp, origin: flow.origin };
+        let delta = FlowDelta {
+            key: flow.key,
+            flow_id: flow.flow_id,
+            first_seen: flow.last_seen,
+            last_seen: flow.last_seen,
+            is_new: false,
+            first_direction: Direction::Sent,
+            sent: Counts::default(),
+            received: Counts::default(),
+            tcp: None,
+            origin: None,
+            source_mac: None,
+            several_source_macs: false,
+            cgroup: None,
+        };
+        self.name_or_hold(Tick { epoch, tick_start, tick_end, delta, update, last: true }, now);
+    }
+
+    /// Books a flow's tick under its container, and tells whoever wants to know.
+    fn tell(&mut self, tick: &Tick, remote: End, now: KernelTime) {
+        let number = tick.delta.key.interface;
+        let kind = self.attribution.interface(number).map_or(InterfaceKind::Veth, |it| it.interface.kind);
+        let owner = self.attribution.owner(number).map(|known| known.reference().clone());
+        let remote = remote.with_port(tick.delta.key.ports, false);
+        if kind == InterfaceKind::Veth
+            && !tick.last
+            && let Some(owner) = &owner
+        {
+            self.book(owner, tick, &remote);
+        }
+        if self.subscribers.want_flow(kind, owner.as_deref())
+            && let Some(record) = self.record(tick, remote, now)
+        {
+            self.subscribers.send(&Record::Flow(Arc::new(record)), kind, owner.as_deref());
+        }
+    }
+
+    fn book(&mut self, owner: &ContainerRef, tick: &Tick, remote: &End) {
+        let is_client = tick.update.initiator == Initiator::Local;
+        let mut peer = remote.clone();
+        peer.port = peer.port.filter(|_| is_client);
+        let traffic = Traffic { sent: tick.delta.sent, received: tick.delta.received };
+        self.books.talked(&owner.id, peer, traffic, tick.delta.last_seen);
+        let handshake = tick.update.tcp.and_then(|tcp| tcp.handshake);
+        if let Some(took) = handshake.filter(|_| is_client) {
+            self.books.answered(&owner.id, took);
+        }
+    }
+
+    fn record(&self, tick: &Tick, remote: End, now: KernelTime) -> Option<FlowRecord> {
+        let Tick { epoch, tick_start, tick_end, delta, update, last } = tick;
+        let key = &delta.key;
+        let watched = self.attribution.interface(key.interface)?;
+        Some(FlowRecord {
+            flow_id: delta.flow_id,
+            epoch: *epoch,
+            tick_start: *tick_start,
+            tick_end: *tick_end,
+            first_seen: update.first_seen,
+            last_seen: delta.last_seen,
+            last: *last,
+            observed_at: watched.observed_at.clone(),
+            network: watched.network.clone(),
+            initiator: update.initiator,
+            protocol: key.protocol,
+            ports: key.ports,
+            vlan: key.vlan,
+            local: self.attribution.local_end(&tick.packets(), now).with_port(key.ports, true),
+            remote,
+            sent: delta.sent,
+            received: delta.received,
+            origin: update.origin.map(|(origin, seen)| self.attribution.origin_end(origin, seen)),
+            tcp: update.tcp,
+            several_source_macs: delta.several_source_macs,
+        })
+    }
+
+    pub(super) fn take_sample(&mut self, sample: Sample) {
+        let Some(watched) = self.attribution.interface(sample.interface) else { return };
+        let kind = watched.interface.kind;
+        let owner = self.attribution.owner(sample.interface).map(|known| known.reference().clone());
+        if !self.subscribers.want_sample(kind, owner.as_deref()) {
+            return;
+        }
+        let record = SampleRecord {
+            at: sample.at,
+            flow_id: sample.flow_id,
+            observed_at: watched.observed_at.clone(),
+            direction: sample.direction,
+            container: owner.as_ref().map(|owner| owner.name.clone()),
+            length: sample.length,
+            bytes: sample.bytes,
+        };
+        self.subscribers.send(&Record::Sample(Arc::new(record)), kind, owner.as_deref());
+    }
+}

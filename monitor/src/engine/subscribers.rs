@@ -1,0 +1,126 @@
+//! Who reads the records. Each reader has a bounded queue; a slow one loses its own records and nobody else's.
+
+use crate::model::InterfaceKind;
+use crate::snapshot::{ContainerRef, Record};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+/// The shortest beginning of a container's id that is taken for one.
+const SHORTEST_ID: usize = 4;
+
+/// Which records a subscriber wants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only of the container with this name, or with an id that begins so (four characters at least).
+    pub container: Option<String>,
+    /// Flows seen at bridges too; routed traffic is then told twice.
+    pub include_bridges: bool,
+    /// Sampled packets too.
+    pub samples: bool,
+}
+
+impl Filter {
+    fn wants(&self, kind: InterfaceKind, container: Option<&ContainerRef>) -> bool {
+        if kind == InterfaceKind::Bridge && !self.include_bridges {
+            return false;
+        }
+        let Some(wanted) = self.container.as_deref() else { return true };
+        container.is_some_and(|container| {
+            let names = std::iter::once(&container.name).chain(&container.shares_namespace_with);
+            let by_id = wanted.len() >= SHORTEST_ID && container.id.as_str().starts_with(wanted);
+            by_id || names.into_iter().any(|name| name.as_str() == wanted)
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Subscriber {
+    filter: Filter,
+    queue: mpsc::Sender<Record>,
+    lost: u64,
+    /// Whether the loss was told to the subscriber.
+    told: bool,
+}
+
+impl Subscriber {
+    /// Hands over a record, or counts it as lost; whether anybody still reads.
+    fn send(&mut self, record: &Record) -> bool {
+        if !self.told {
+            match self.queue.try_send(Record::Lost(self.lost)) {
+                Ok(()) => self.told = true,
+                Err(TrySendError::Full(_)) => {
+                    self.lost += 1;
+                    return true;
+                }
+                Err(TrySendError::Closed(_)) => return false,
+            }
+        }
+        match self.queue.try_send(record.clone()) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                self.lost += 1;
+                self.told = false;
+                true
+            }
+            Err(TrySendError::Closed(_)) => false,
+        }
+    }
+}
+
+/// All subscribers.
+#[derive(Debug, Default)]
+pub(super) struct Subscribers {
+    all: Vec<Subscriber>,
+    lost_by_gone: u64,
+}
+
+impl Subscribers {
+    pub(super) fn add(&mut self, filter: Filter, queue: mpsc::Sender<Record>) {
+        self.all.push(Subscriber { filter, queue, lost: 0, told: true });
+    }
+
+    /// Whether anybody wants a flow seen there.
+    pub(super) fn want_flow(&self, kind: InterfaceKind, container: Option<&ContainerRef>) -> bool {
+        self.all.iter().any(|subscriber| subscriber.filter.wants(kind, container))
+    }
+
+    /// Whether anybody wants a sampled packet seen there.
+    pub(super) fn want_sample(&self, kind: InterfaceKind, container: Option<&ContainerRef>) -> bool {
+        self.all.iter().any(|one| one.filter.samples && one.filter.wants(kind, container))
+    }
+
+    /// Hands a record to everybody who wants it.
+    pub(super) fn send(&mut self, record: &Record, kind: InterfaceKind, container: Option<&ContainerRef>) {
+        let is_sample = matches!(record, Record::Sample(_));
+        let Self { all, lost_by_gone } = self;
+        all.retain_mut(|subscriber| {
+            let wanted =
+                subscriber.filter.wants(kind, container) && (subscriber.filter.samples || !is_sample);
+            let reads = !wanted || subscriber.send(record);
+            if !reads {
+                *lost_by_gone += subscriber.lost;
+            }
+            reads
+        });
+    }
+
+    /// Forgets those who read no longer; tells the others what they lost, if they have room again.
+    pub(super) fn tidy(&mut self) {
+        let Self { all, lost_by_gone } = self;
+        all.retain_mut(|subscriber| {
+            if !subscriber.told && subscriber.queue.try_send(Record::Lost(subscriber.lost)).is_ok() {
+                subscriber.told = true;
+            }
+            if subscriber.queue.is_closed() {
+                *lost_by_gone += subscriber.lost;
+                return false;
+            }
+            true
+        });
+    }
+
+    /// Records that subscribers lost because they were slow.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost_by_gone + self.all.iter().map(|subscriber| subscriber.lost).sum::<u64>()
+    }
+}

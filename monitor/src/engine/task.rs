@@ -1,0 +1,120 @@
+//! The task that owns the engine's state.
+
+use super::asks::Ask;
+use super::state::{Publish, State};
+use super::subscribers::Filter;
+use crate::model::{Change, KernelTime, Observation};
+use crate::snapshot::{Record, Snapshot};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// The most observations, and the most changes, that are taken in at once.
+const BATCH: usize = 4_096;
+/// How often time alone is looked after, and what is notable is published.
+const HOUSEKEEPING: Duration = Duration::from_millis(50);
+
+/// What a handle asks of the task.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Add a reader.
+    Subscribe(Filter, mpsc::Sender<Record>),
+    /// End.
+    Stop,
+}
+
+/// The task's channels.
+pub(super) struct Task {
+    pub(super) state: State,
+    pub(super) changes: mpsc::Receiver<Change>,
+    pub(super) observations: mpsc::Receiver<Observation>,
+    pub(super) asks: mpsc::Sender<Ask>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) published: watch::Sender<Arc<Snapshot>>,
+    pub(super) now: fn() -> KernelTime,
+}
+
+impl Task {
+    /// Runs until it is stopped or the collector ends; the last snapshot has everything that was told.
+    pub(super) async fn run(mut self) {
+        let mut timer = tokio::time::interval(HOUSEKEEPING);
+        timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut told, mut seen) = (Vec::new(), Vec::new());
+        let mut publish = Publish::No;
+        let mut looked_after = (self.now)();
+        let mut inventory_lives = true;
+        loop {
+            tokio::select! {
+                biased;
+                command = self.commands.recv() => match command {
+                    Some(Command::Subscribe(filter, queue)) => self.state.subscribe(filter, queue),
+                    Some(Command::Stop) | None => break,
+                },
+                count = self.changes.recv_many(&mut told, BATCH), if inventory_lives => inventory_lives = count > 0,
+                count = self.observations.recv_many(&mut seen, BATCH) => if count == 0 { break },
+                _ = timer.tick() => {}
+            }
+            publish = publish.max(self.take_in(&mut told, &mut seen));
+            let now = (self.now)();
+            if now.since(looked_after) >= HOUSEKEEPING {
+                looked_after = now;
+                self.state.housekeeping(now);
+                self.ask(now);
+                if publish == Publish::Soon {
+                    publish = Publish::Now;
+                }
+            }
+            if publish == Publish::Now {
+                publish = Publish::No;
+                self.publish();
+            }
+        }
+        self.take_in(&mut told, &mut seen);
+        self.publish();
+    }
+
+    /// Changes first, then observations: what a container's first packets are named by came before them.
+    fn take_in(&mut self, told: &mut Vec<Change>, seen: &mut Vec<Observation>) -> Publish {
+        fill(told, &mut self.changes);
+        fill(seen, &mut self.observations);
+        let mut publish = Publish::No;
+        for change in told.drain(..) {
+            publish = publish.max(self.state.change(&change));
+        }
+        for observation in seen.drain(..) {
+            // Changes that came meanwhile may name what this batch carries.
+            if matches!(observation, Observation::Flows(_)) {
+                while let Ok(change) = self.changes.try_recv() {
+                    publish = publish.max(self.state.change(&change));
+                }
+            }
+            let attached = matches!(observation, Observation::Attached { .. });
+            publish = publish.max(self.state.observe(observation, (self.now)()));
+            if attached {
+                // Its first packet may come 38 ms from now.
+                self.ask((self.now)());
+            }
+        }
+        publish
+    }
+
+    fn ask(&mut self, now: KernelTime) {
+        for ask in self.state.asks(now) {
+            if let Err(mpsc::error::TrySendError::Full(ask)) = self.asks.try_send(ask) {
+                self.state.not_asked(&ask);
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        let snapshot = self.state.snapshot((self.now)());
+        self.published.send_replace(Arc::new(snapshot));
+    }
+}
+
+fn fill<T>(batch: &mut Vec<T>, channel: &mut mpsc::Receiver<T>) {
+    while batch.len() < BATCH {
+        let Ok(item) = channel.try_recv() else { return };
+        batch.push(item);
+    }
+}

@@ -1,0 +1,273 @@
+//! The conversations that are alive, over the ticks the kernel hands over.
+//!
+//! The table is keyed by flow id. A generation's parts may be handed over twice: a whole generation that was
+//! finished is dropped by its epoch, a repeated flow of an unfinished one by (epoch, flow id).
+
+mod latency;
+mod lists;
+mod tcp;
+
+pub use latency::{Latency, Percentiles};
+pub use tcp::{Tcp, TcpState};
+
+use crate::model::{
+    Direction, FlowBatch, FlowDelta, FlowId, FlowKey, Initiator, InterfaceNumber, KernelTime, Origin, Traffic,
+};
+use lists::{Lists, Patience};
+use std::collections::HashMap;
+use std::time::Duration;
+use tcp::Connection;
+
+/// How long and how many flows are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The most flows that are kept; the one that was quiet longest makes room for a new one.
+    pub max_flows_kept: usize,
+    /// A flow without an end of its own is over after this long without a packet.
+    pub idle: Duration,
+    /// An open TCP connection is over after this long without a packet.
+    pub idle_established: Duration,
+    /// A closed connection waits this long for stragglers.
+    pub linger: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_flows_kept: 65_536,
+            idle: Duration::from_secs(60),
+            idle_established: Duration::from_secs(900),
+            linger: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A conversation at one interface.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Its key.
+    pub key: FlowKey,
+    /// Its number.
+    pub flow_id: FlowId,
+    /// Its first packet.
+    pub first_seen: KernelTime,
+    /// Its last packet.
+    pub last_seen: KernelTime,
+    /// Everything that was counted of it.
+    pub traffic: Traffic,
+    /// Where the latest received packets came from, and when that was.
+    pub origin: Option<(Origin, KernelTime)>,
+    epoch: u64,
+    opened_by: Initiator,
+    connection: Option<Connection>,
+}
+
+impl Flow {
+    /// Who opened it.
+    #[must_use]
+    pub fn initiator(&self) -> Initiator {
+        match &self.connection {
+            Some(connection) => connection.initiator(),
+            None => self.opened_by,
+        }
+    }
+
+    /// Its TCP state, without flags of a tick.
+    #[must_use]
+    pub fn tcp_state(&self) -> Option<TcpState> {
+        self.connection.as_ref().map(Connection::state)
+    }
+
+    fn patience(&self) -> Patience {
+        match self.tcp_state() {
+            Some(state) if state.is_over() => Patience::Closed,
+            Some(TcpState::Established | TcpState::Closing) => Patience::Long,
+            _ => Patience::Short,
+        }
+    }
+}
+
+/// What one tick made of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// The flow's first packet.
+    pub first_seen: KernelTime,
+    /// Who opened it.
+    pub initiator: Initiator,
+    /// Its TCP after this tick.
+    pub tcp: Option<Tcp>,
+    /// Where received packets came from, of this tick or of an earlier one.
+    pub origin: Option<(Origin, KernelTime)>,
+}
+
+/// All flows that are alive.
+#[derive(Debug)]
+pub struct FlowTable {
+    settings: Settings,
+    slots: HashMap<FlowId, u32>,
+    flows: Lists<Flow>,
+    finished: Option<u64>,
+    forgotten: u64,
+    repeated: u64,
+}
+
+impl FlowTable {
+    /// An empty table.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            slots: HashMap::new(),
+            flows: Lists::new(),
+            finished: None,
+            forgotten: 0,
+            repeated: 0,
+        }
+    }
+
+    /// Whether a batch belongs to a generation that was finished before; it is to be dropped then.
+    #[must_use]
+    pub fn is_finished(&self, batch: &FlowBatch) -> bool {
+        self.finished.is_some_and(|finished| batch.epoch <= finished)
+    }
+
+    /// All flows of a batch were ingested.
+    pub fn batch_done(&mut self, batch: &FlowBatch) {
+        if batch.last {
+            self.finished = self.finished.max(Some(batch.epoch));
+        }
+    }
+
+    /// Takes in one flow of one generation; `None` if it was taken in before.
+    pub fn ingest(&mut self, epoch: u64, delta: &FlowDelta) -> Option<Update> {
+        let slot = match self.slots.get(&delta.flow_id).copied() {
+            Some(slot) if self.flows.get(slot).is_some_and(|flow| flow.key == delta.key) => {
+                if self.flows.get(slot).is_some_and(|flow| flow.epoch >= epoch) {
+                    self.repeated += 1;
+                    return None;
+                }
+                slot
+            }
+            Some(other_key) => {
+                self.flows.remove(other_key);
+                self.insert(delta)
+            }
+            None => {
+                self.make_room();
+                self.insert(delta)
+            }
+        };
+        let flow = self.flows.get_mut(slot)?;
+        flow.epoch = epoch;
+        flow.last_seen = flow.last_seen.max(delta.last_seen);
+        flow.traffic += Traffic { sent: delta.sent, received: delta.received };
+        flow.origin = delta.origin.map(|origin| (origin, delta.last_seen)).or(flow.origin);
+        let tcp = delta.tcp.as_ref().map(|seen| {
+            let connection = flow.connection.get_or_insert_default();
+            connection.observe(delta, seen)
+        });
+        let update =
+            Update { first_seen: flow.first_seen, initiator: flow.initiator(), tcp, origin: flow.origin };
+        let patience = flow.patience();
+        self.flows.touch(slot, patience);
+        Some(update)
+    }
+
+    fn insert(&mut self, delta: &FlowDelta) -> u32 {
+        let opened_by = match (delta.is_new, delta.first_direction) {
+            (false, _) => Initiator::Unknown,
+            (true, Direction::Sent) => Initiator::Local,
+            (true, Direction::Received) => Initiator::Remote,
+        };
+        let flow = Flow {
+            key: delta.key,
+            flow_id: delta.flow_id,
+            first_seen: delta.first_seen,
+            last_seen: delta.last_seen,
+            traffic: Traffic::default(),
+            origin: None,
+            epoch: 0,
+            opened_by,
+            connection: None,
+        };
+        let slot = self.flows.insert(flow, Patience::Short);
+        self.slots.insert(delta.flow_id, slot);
+        slot
+    }
+
+    fn make_room(&mut self) {
+        while self.flows.len() >= self.settings.max_flows_kept.max(1) {
+            let oldest = Patience::ALL.into_iter().find_map(|patience| self.flows.oldest(patience));
+            let Some((slot, flow)) = oldest else { return };
+            let id = flow.flow_id;
+            self.forgotten += 1;
+            self.remove(slot, id);
+        }
+    }
+
+    fn remove(&mut self, slot: u32, id: FlowId) -> Option<Flow> {
+        self.slots.remove(&id);
+        self.flows.remove(slot)
+    }
+
+    /// Takes out the flows that are over at `now`, and tells of each.
+    pub fn expire(&mut self, now: KernelTime, mut over: impl FnMut(Flow)) {
+        let Settings { idle, idle_established, linger, .. } = self.settings;
+        for (patience, limit) in
+            [(Patience::Closed, linger), (Patience::Short, idle), (Patience::Long, idle_established)]
+        {
+            while let Some((slot, flow)) = self.flows.oldest(patience) {
+                // Stragglers of a flow in the latest generation come with the next one.
+                let in_latest = self.finished.is_some_and(|finished| flow.epoch >= finished);
+                if now.since(flow.last_seen) < limit || (in_latest && patience == Patience::Closed) {
+                    break;
+                }
+                let id = flow.flow_id;
+                if let Some(flow) = self.remove(slot, id) {
+                    over(flow);
+                }
+            }
+        }
+    }
+
+    /// Takes out the flows of interfaces that are gone, and tells of each.
+    pub fn end_interfaces(&mut self, gone: &[InterfaceNumber], mut over: impl FnMut(Flow)) {
+        let of_gone = |flow: &&Flow| gone.contains(&flow.key.interface);
+        let ids: Vec<FlowId> = self.flows.iter().filter(of_gone).map(|flow| flow.flow_id).collect();
+        for id in ids {
+            let slot = self.slots.get(&id).copied();
+            if let Some(flow) = slot.and_then(|slot| self.remove(slot, id)) {
+                over(flow);
+            }
+        }
+    }
+
+    /// The flows that are kept, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Flow> {
+        self.flows.iter()
+    }
+
+    /// How many flows are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Whether none are.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Flows that made room for others before they were over.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Flows that were handed over again and dropped.
+    #[must_use]
+    pub fn repeated(&self) -> u64 {
+        self.repeated
+    }
+}

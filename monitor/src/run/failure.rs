@@ -1,0 +1,52 @@
+//! Why a command could not do its work, and the exit code that says so.
+
+use crate::collector::StartError;
+use std::fmt;
+
+/// Not permitted, or the kernel, Docker or the system lacks something.
+const LACKING: u8 = 3;
+
+/// A command that could not do its work.
+#[derive(Debug)]
+pub struct Failure {
+    code: u8,
+    error: anyhow::Error,
+}
+
+impl Failure {
+    /// Something is lacking, which was said already.
+    #[must_use]
+    pub fn lacking(error: anyhow::Error) -> Self {
+        Self { code: LACKING, error }
+    }
+
+    /// The process's exit code.
+    #[must_use]
+    pub const fn code(&self) -> u8 {
+        self.code
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:#}", self.error)
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Self::lacking(error.into())
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::lacking(error)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::lacking(error.into())
+    }
+}

@@ -1,0 +1,165 @@
+//! Collector, inventory and engine, connected and running.
+
+use super::failure::Failure;
+use super::host;
+use crate::collector::{self, Asker, Collector, clock};
+use crate::engine::{self, Ask, EngineHandle, Filter};
+use crate::inventory::{Hint, Inventory};
+use crate::model::{Change, DockerState, HostId, KernelTime};
+use crate::settings::Settings;
+use crate::snapshot::{Record, Snapshot};
+use anyhow::{Context as _, anyhow};
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// Observations that may wait for the engine; behind them the collector waits.
+const OBSERVATIONS: usize = 8_192;
+/// Changes that may wait; behind them the inventory waits.
+const CHANGES: usize = 1_024;
+/// Questions that may wait; behind them the engine asks again later.
+const ASKS: usize = 256;
+
+/// Everything that watches.
+pub(super) struct Session {
+    host: HostId,
+    collector: Option<Collector>,
+    inventory: Inventory,
+    engine: EngineHandle,
+    relay: JoinHandle<()>,
+    asks: JoinHandle<()>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    told: watch::Receiver<Option<KernelTime>>,
+    records: Option<mpsc::Receiver<Record>>,
+}
+
+impl Session {
+    /// Starts to watch; with a filter, records are kept from the first on.
+    ///
+    /// # Errors
+    /// When the collector cannot start, or the host does not tell who it is.
+    pub(super) async fn start(settings: &Settings, filter: Option<Filter>) -> Result<Self, Failure> {
+        let host = host::id()?;
+        let (told_changes, from_inventory) = mpsc::channel(CHANGES);
+        let (to_engine, changes) = mpsc::channel(CHANGES);
+        let (seen, observations) = mpsc::channel(OBSERVATIONS);
+        let (asked, asks) = mpsc::channel(ASKS);
+        let (told_when, told) = watch::channel(None);
+        let inventory = Inventory::start(
+            settings.inventory.clone(),
+            told_changes,
+            clock::kernel_now,
+            clock::wall_now,
+        );
+        let relay = tokio::spawn(relay(from_inventory, to_engine, told_when));
+        let engine = engine::spawn(
+            engine::Settings { window: settings.window, ..engine::Settings::new(host.clone()) },
+            changes,
+            observations,
+            asked,
+            clock::kernel_now,
+        );
+        let records = filter.map(|filter| engine.subscribe(filter));
+        let collector = start_collector(settings.collector.clone(), seen).await?;
+        let asks = tokio::spawn(answer(asks, inventory.hint(), collector.asker()));
+        let snapshots = engine.snapshots();
+        Ok(Self { host, collector: Some(collector), inventory, engine, relay, asks, snapshots, told, records })
+    }
+
+    /// The host that is watched.
+    pub(super) fn host(&self) -> &HostId {
+        &self.host
+    }
+
+    /// The latest snapshot.
+    pub(super) fn snapshot(&mut self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshots.borrow_and_update())
+    }
+
+    /// Waits for the next snapshot.
+    ///
+    /// # Errors
+    /// When the engine has ended, which it does only by a fault.
+    pub(super) async fn changed(&mut self) -> Result<(), Failure> {
+        let changed = self.snapshots.changed().await;
+        Ok(changed.map_err(|_| anyhow!("the engine ended unexpectedly"))?)
+    }
+
+    /// Since when the engine could know all that Docker has to tell, or that Docker does not answer.
+    pub(super) fn docker_told(&self) -> Option<KernelTime> {
+        *self.told.borrow()
+    }
+
+    /// The records that were subscribed to; they can be taken once.
+    pub(super) fn take_records(&mut self) -> Option<mpsc::Receiver<Record>> {
+        self.records.take()
+    }
+
+    /// Takes the programs off everything. The engine takes in what was counted to the end, and ends; then the
+    /// records end too.
+    ///
+    /// # Errors
+    /// When stopping ran into a fault.
+    pub(super) async fn stop_collecting(&mut self) -> Result<(), Failure> {
+        let Some(collector) = self.collector.take() else { return Ok(()) };
+        Ok(tokio::task::spawn_blocking(|| collector.stop()).await.context("stop the collector")?)
+    }
+
+    /// Stops everything and gives back the last snapshot.
+    ///
+    /// # Errors
+    /// When stopping ran into a fault.
+    pub(super) async fn stop(mut self) -> Result<Arc<Snapshot>, Failure> {
+        let stopped = self.stop_collecting().await;
+        let Self { engine, inventory, relay, asks, snapshots, .. } = self;
+        engine.stop().await;
+        inventory.stop().await;
+        relay.abort();
+        asks.abort();
+        stopped?;
+        Ok(Arc::clone(&snapshots.borrow()))
+    }
+}
+
+/// Loading takes a while and blocks.
+async fn start_collector(
+    settings: collector::Settings,
+    out: mpsc::Sender<crate::model::Observation>,
+) -> Result<Collector, Failure> {
+    let started = tokio::task::spawn_blocking(|| Collector::start(settings, out)).await;
+    Ok(started.context("start the collector")??)
+}
+
+/// Passes the inventory's changes on, and notes when everything there is to know was told.
+async fn relay(
+    mut from: mpsc::Receiver<Change>,
+    to: mpsc::Sender<Change>,
+    told: watch::Sender<Option<KernelTime>>,
+) {
+    while let Some(change) = from.recv().await {
+        let all = matches!(change, Change::Complete { .. } | Change::Docker(DockerState::Down { .. }));
+        if to.send(change).await.is_err() {
+            return;
+        }
+        if all {
+            told.send_if_modified(|told| {
+                let first = told.is_none();
+                told.get_or_insert_with(clock::kernel_now);
+                first
+            });
+        }
+    }
+}
+
+/// Takes the engine's questions to who can answer them.
+async fn answer(mut asks: mpsc::Receiver<Ask>, hint: Hint, asker: Asker) {
+    while let Some(ask) = asks.recv().await {
+        match ask {
+            Ask::NetworkOfBridge(bridge) => hint.bridge_changed(bridge.as_str()),
+            // A question that finds no room is asked again by the engine.
+            Ask::Namespace { sandbox } => {
+                asker.ask(collector::Command::Namespace { sandbox });
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What every command that watches has: a session, an output, signals, and the two clocks.
+
+use super::failure::Failure;
+use super::output::{Closed, Output};
+use super::session::Session;
+use super::signals::Signals;
+use super::terminal;
+use crate::collector::clock;
+use crate::engine::Filter;
+use crate::settings::Settings;
+use crate::snapshot::Snapshot;
+use crate::view::{Frame, Line};
+use crate::wire::{Body, Clock, Stream};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a reader that stands still may delay the end after a signal.
+const PATIENCE_AFTER_SIGNAL: Duration = Duration::from_secs(1);
+/// How long it may otherwise: as good as for ever.
+const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A command that watches.
+pub(super) struct Watch {
+    pub(super) session: Session,
+    pub(super) output: Output,
+    pub(super) signals: Signals,
+    pub(super) json: bool,
+    clock: Clock,
+    stream: Stream,
+}
+
+/// Why a command's loop ended, when nothing failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It is done.
+    Done,
+    /// A signal came.
+    Signal,
+    /// Nobody reads what it prints.
+    Closed,
+}
+
+impl From<Closed> for Ended {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
+
+impl Watch {
+    /// Starts to watch. Signals are caught before anything is attached.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub(super) async fn start(settings: &Settings, filter: Option<Filter>) -> Result<Self, Failure> {
+        let signals = Signals::catch()?;
+        let session = Session::start(settings, filter).await?;
+        let stream = Stream::new(session.host().clone());
+        let clock = Clock::new(clock::kernel_now(), clock::wall_now());
+        Ok(Self { session, output: Output::to(std::io::stdout()), signals, json: settings.json, clock, stream })
+    }
+
+    /// The clock that times are shown by; it follows when the wall clock is set.
+    pub(super) fn clock(&mut self) -> Clock {
+        self.clock.update(clock::kernel_now(), clock::wall_now());
+        self.clock
+    }
+
+    /// What to draw on.
+    pub(super) fn frame(&mut self, fit: bool) -> Frame {
+        let clock = self.clock();
+        terminal::frame(clock, fit)
+    }
+
+    /// Prints lines of text.
+    pub(super) async fn print(&self, lines: &[Line], frame: &Frame) -> Result<(), Closed> {
+        let text = lines.iter().map(|line| line.draw(frame) + "\n").collect();
+        self.output.print(text).await
+    }
+
+    /// Prints one JSON line.
+    pub(super) async fn record(&mut self, body: impl Body) -> Result<(), Closed> {
+        let line = self.stream.line(body);
+        self.output.line(line).await
+    }
+
+    /// Stops everything; gives back the last snapshot.
+    ///
+    /// # Errors
+    /// When something failed on the way, or what was printed could not be written.
+    pub(super) async fn finish(self, ended: Ended) -> Result<Arc<Snapshot>, Failure> {
+        let stopped = self.session.stop().await;
+        let patience = if ended == Ended::Signal { PATIENCE_AFTER_SIGNAL } else { PATIENCE };
+        self.output.finish(patience).await?;
+        stopped
+    }
+}

@@ -1,0 +1,80 @@
+//! What was counted at each interface.
+
+use super::bracket::{Difference, difference};
+use super::window::{AtMarks, Base};
+use crate::model::{Counts, DeviceCounters, KernelTime, Reading, Traffic};
+use std::ops::AddAssign;
+
+/// Sums over interfaces.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sums {
+    pub(super) totals: Traffic,
+    pub(super) window: Traffic,
+    pub(super) before_watch: Traffic,
+    pub(super) not_recorded: Counts,
+    /// Absent when no device could be compared.
+    pub(super) difference: Option<Difference>,
+}
+
+impl AddAssign for Sums {
+    fn add_assign(&mut self, other: Self) {
+        self.totals += other.totals;
+        self.window += other.window;
+        self.before_watch += other.before_watch;
+        self.not_recorded += other.not_recorded;
+        self.difference = match (self.difference, other.difference) {
+            (Some(one), Some(other)) => Some(one + other),
+            (one, other) => one.or(other),
+        };
+    }
+}
+
+/// One interface's figures.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    attached: Option<(DeviceCounters, DeviceCounters)>,
+    latest: Option<Reading>,
+    at_marks: AtMarks,
+    /// When it was watched no longer.
+    pub(super) gone: Option<KernelTime>,
+}
+
+impl Account {
+    pub(super) fn new(before: Option<DeviceCounters>, after: Option<DeviceCounters>) -> Self {
+        let attached = before.map(|before| (before, after.unwrap_or(before)));
+        Self { attached, ..Self::default() }
+    }
+
+    /// Takes in a reading, marked if it is one of those that are kept.
+    pub(super) fn read(&mut self, reading: Reading, mark: Option<u64>, oldest: u64) {
+        if let Some(mark) = mark {
+            self.at_marks.push(mark, reading.totals.traffic(), oldest);
+        }
+        self.latest = Some(reading);
+    }
+
+    /// Whether it went before the window began.
+    pub(super) fn left_the_window(&self, base: Base) -> bool {
+        self.gone.is_some() && self.at_marks.is_before(base)
+    }
+
+    pub(super) fn sums(&self, base: Base) -> Sums {
+        let before_watch = self.attached.map_or_else(Traffic::default, |(before, _)| Traffic {
+            sent: skbs_only(before.sent_skbs, before.sent_bytes),
+            received: skbs_only(before.received_skbs, before.received_bytes),
+        });
+        let Some(latest) = &self.latest else { return Sums { before_watch, ..Sums::default() } };
+        let totals = latest.totals.traffic();
+        Sums {
+            totals,
+            window: self.at_marks.window(totals, base),
+            before_watch,
+            not_recorded: latest.totals.not_recorded(),
+            difference: difference(self.attached, latest),
+        }
+    }
+}
+
+fn skbs_only(skbs: u64, skb_bytes: u64) -> Counts {
+    Counts { packets: 0, bytes: 0, skbs, skb_bytes }
+}

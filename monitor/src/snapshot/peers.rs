@@ -1,0 +1,124 @@
+//! With whom each container talks.
+
+use super::{End, EndKind, Peer};
+use crate::model::{ContainerId, KernelTime, Traffic};
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Peers of one container that are kept.
+const PER_CONTAINER: usize = 64;
+/// Peers of all containers that are kept.
+const IN_ALL: usize = 4_096;
+/// Peers a row shows.
+const SHOWN: usize = 16;
+/// Parts a window is divided into.
+const PARTS: u32 = 10;
+
+/// What makes peers the same: the container, or else the address; and the service port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    kind: EndKind,
+    container: Option<ContainerId>,
+    address: Option<IpAddr>,
+    port: Option<u16>,
+}
+
+impl Key {
+    fn of(end: &End) -> Self {
+        let container = end.container.as_ref().map(|container| container.id.clone());
+        let address = container.is_none().then_some(end.address);
+        Self { kind: end.kind, container, address, port: end.port }
+    }
+}
+
+#[derive(Debug)]
+struct Account {
+    end: End,
+    traffic: Traffic,
+    parts: VecDeque<(u64, Traffic)>,
+    last: KernelTime,
+}
+
+/// All peers of all containers.
+#[derive(Debug)]
+pub(super) struct Peers {
+    part: Duration,
+    of: HashMap<ContainerId, HashMap<Key, Account>>,
+    count: usize,
+    /// Peers that made room for others.
+    pub(super) forgotten: u64,
+}
+
+impl Peers {
+    pub(super) fn new(window: Duration) -> Self {
+        let part = (window / PARTS).max(Duration::from_millis(1));
+        Self { part, of: HashMap::new(), count: 0, forgotten: 0 }
+    }
+
+    fn part_of(&self, at: KernelTime) -> u64 {
+        at.0 / u64::try_from(self.part.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Adds traffic of one tick. `end.port` is the service port, or absent.
+    pub(super) fn add(&mut self, container: &ContainerId, end: End, traffic: Traffic, at: KernelTime) {
+        let part = self.part_of(at);
+        if !self.of.contains_key(container) {
+            self.of.insert(container.clone(), HashMap::new());
+        }
+        let Some(peers) = self.of.get_mut(container) else { return };
+        let key = Key::of(&end);
+        if !peers.contains_key(&key) {
+            if peers.len() >= PER_CONTAINER || self.count >= IN_ALL {
+                self.forgotten += 1;
+                let oldest = peers.iter().min_by_key(|(_, account)| account.last);
+                let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { return };
+                peers.remove(&oldest);
+                self.count -= 1;
+            }
+            self.count += 1;
+        }
+        let account = peers.entry(key).or_insert_with(|| Account {
+            end: end.clone(),
+            traffic: Traffic::default(),
+            parts: VecDeque::new(),
+            last: at,
+        });
+        account.end = end;
+        account.traffic += traffic;
+        account.last = account.last.max(at);
+        match account.parts.back_mut() {
+            Some((last, sum)) if *last >= part => *sum += traffic,
+            _ => account.parts.push_back((part, traffic)),
+        }
+        while account.parts.len() > PARTS as usize + 1 {
+            account.parts.pop_front();
+        }
+    }
+
+    /// The busiest peers of a container in the window of that length that ends at `now`.
+    pub(super) fn busiest(&self, container: &ContainerId, now: KernelTime) -> Vec<Peer> {
+        let from = self.part_of(now).saturating_sub(u64::from(PARTS));
+        let accounts = self.of.get(container).into_iter().flatten();
+        let mut peers: Vec<Peer> = accounts
+            .map(|(_, account)| {
+                let recent = account.parts.iter().filter(|(part, _)| *part > from);
+                let window = recent.fold(Traffic::default(), |sum, (_, traffic)| sum + *traffic);
+                Peer { end: account.end.clone(), traffic: account.traffic, window }
+            })
+            .collect();
+        let bytes = |traffic: &Traffic| traffic.sent.bytes.saturating_add(traffic.received.bytes);
+        peers.sort_by_key(|peer| {
+            (Reverse(bytes(&peer.window)), Reverse(bytes(&peer.traffic)), peer.end.address, peer.end.port)
+        });
+        peers.truncate(SHOWN);
+        peers
+    }
+
+    /// Forgets the containers that are no longer known.
+    pub(super) fn keep(&mut self, known: impl Fn(&ContainerId) -> bool) {
+        self.of.retain(|container, _| known(container));
+        self.count = self.of.values().map(HashMap::len).sum();
+    }
+}

@@ -1,0 +1,80 @@
+//! The records that stream past the views.
+
+use super::{End, NetworkRef, ObservedAt, OriginEnd, Tcp};
+use crate::model::{Counts, Direction, FlowId, FlowPorts, Initiator, KernelTime, Protocol, SafeText};
+use std::sync::Arc;
+
+/// One tick of one flow, both ends named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowRecord {
+    /// Number of the flow.
+    pub flow_id: FlowId,
+    /// Number of the generation it was drained with.
+    pub epoch: u64,
+    /// The tick's start.
+    pub tick_start: KernelTime,
+    /// The tick's end.
+    pub tick_end: KernelTime,
+    /// The flow's first packet.
+    pub first_seen: KernelTime,
+    /// The tick's last packet.
+    pub last_seen: KernelTime,
+    /// Whether the flow is over (closed, reset, or idle too long): no record of it follows.
+    pub last: bool,
+    /// Where it was seen.
+    pub observed_at: ObservedAt,
+    /// The Docker network of that interface; absent while it is not known.
+    pub network: Option<NetworkRef>,
+    /// Who opened it.
+    pub initiator: Initiator,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Ports, or what stands for them.
+    pub ports: FlowPorts,
+    /// VLAN id of the outermost tag.
+    pub vlan: Option<u16>,
+    /// The container's end.
+    pub local: End,
+    /// The other end.
+    pub remote: End,
+    /// What the container's end sent in this tick.
+    pub sent: Counts,
+    /// What it received in this tick.
+    pub received: Counts,
+    /// Where received packets came from.
+    pub origin: Option<OriginEnd>,
+    /// TCP only.
+    pub tcp: Option<Tcp>,
+    /// Whether sent frames carried several source MACs.
+    pub several_source_macs: bool,
+}
+
+/// A sampled packet, tied to its flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SampleRecord {
+    /// When.
+    pub at: KernelTime,
+    /// Its flow.
+    pub flow_id: Option<FlowId>,
+    /// Where it was seen.
+    pub observed_at: ObservedAt,
+    /// Which way.
+    pub direction: Direction,
+    /// The container behind the interface, once known.
+    pub container: Option<SafeText>,
+    /// Length in bytes, Ethernet header included.
+    pub length: u32,
+    /// Its first bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// What streams past the views.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// One tick of one flow.
+    Flow(Arc<FlowRecord>),
+    /// A sampled packet.
+    Sample(Arc<SampleRecord>),
+    /// Records that this subscriber lost because it was slow, since it subscribed.
+    Lost(u64),
+}
