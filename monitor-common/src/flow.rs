@@ -140,5 +140,7 @@ const _: () = assert!(size_of::<SeenFlow>() == 16);
 
 /// An Ethernet address.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
 pub struct Mac(pub [u8; 6]);

@@ -143,11 +143,16 @@ impl Cell {
     }
 
     fn clear(&mut self) -> Result<()> {
-        if is_ipv4(&self.packet) { self.clear_map::<20>("FLOWS4_A") } else { self.clear_map::<44>("FLOWS6_A") }
+        if is_ipv4(&self.packet) {
+            self.clear_map::<20>("FLOWS4_A")
+        } else {
+            self.clear_map::<44>("FLOWS6_A")
+        }
     }
 
     fn clear_map<const N: usize>(&mut self, map: &str) -> Result<()> {
-        let mut flows: HashMap<_, [u8; N], [u8; size_of::<FlowEntry>()]> = self.rig.map_mut(map)?.try_into()?;
+        let mut flows: HashMap<_, [u8; N], [u8; size_of::<FlowEntry>()]> =
+            self.rig.map_mut(map)?.try_into()?;
         let keys = flows.keys().collect::<Result<Vec<_>, MapError>>()?;
         keys.iter().try_for_each(|key| Ok(flows.remove(key)?))
     }
@@ -271,22 +276,22 @@ fn empty() -> Result<OwnedFd> {
 
 fn changer(array: &OwnedFd, at: i16, mask: u32) -> Result<OwnedFd> {
     load(&[
-        op(0xbf, 0x16, 0, 0),                     // r6 = r1
-        op(0x61, 0x12, 76, 0),                    // r2 = data
-        op(0x61, 0x13, 80, 0),                    // r3 = data_end
-        op(0xbf, 0x24, 0, 0),                     // r4 = r2
-        op(0x07, 0x04, 0, 38),                    // r4 += 38
-        op(0x2d, 0x34, 9, 0),                     // if r4 > r3 goto out
-        op(0x61, 0x25, at, 0),                    // r5 = *(u32 *)(r2 + at)
-        op(0x04, 0x05, 0, 1),                     // w5 += 1
-        op(0x54, 0x05, 0, mask.cast_signed()),    // w5 &= mask
-        op(0x63, 0x52, at, 0),                    // *(u32 *)(r2 + at) = w5
-        op(0xbf, 0x61, 0, 0),                     // r1 = r6
-        op(0x18, 0x12, 0, array.as_raw_fd()),     // r2 = array
+        op(0xbf, 0x16, 0, 0),                  // r6 = r1
+        op(0x61, 0x12, 76, 0),                 // r2 = data
+        op(0x61, 0x13, 80, 0),                 // r3 = data_end
+        op(0xbf, 0x24, 0, 0),                  // r4 = r2
+        op(0x07, 0x04, 0, 38),                 // r4 += 38
+        op(0x2d, 0x34, 9, 0),                  // if r4 > r3 goto out
+        op(0x61, 0x25, at, 0),                 // r5 = *(u32 *)(r2 + at)
+        op(0x04, 0x05, 0, 1),                  // w5 += 1
+        op(0x54, 0x05, 0, mask.cast_signed()), // w5 &= mask
+        op(0x63, 0x52, at, 0),                 // *(u32 *)(r2 + at) = w5
+        op(0xbf, 0x61, 0, 0),                  // r1 = r6
+        op(0x18, 0x12, 0, array.as_raw_fd()),  // r2 = array
         op(0, 0, 0, 0),
-        op(0xb7, 0x03, 0, 0),                     // r3 = 0
-        op(0x85, 0, 0, 12),                       // bpf_tail_call
-        op(0xb7, 0, 0, 0),                        // out: return 0, which no measured program does
+        op(0xb7, 0x03, 0, 0), // r3 = 0
+        op(0x85, 0, 0, 12),   // bpf_tail_call
+        op(0xb7, 0, 0, 0),    // out: return 0, which no measured program does
         op(0x95, 0, 0, 0),
     ])
 }

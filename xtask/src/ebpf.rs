@@ -21,7 +21,7 @@ use tools::Tools;
 
 /// Makes the object and its manifest. With `check`, compares instead: the sources with the manifest, and where the
 /// tools are the manifest's, a rebuilt object with the committed one, byte by byte.
-pub fn run(check: bool) -> Result<()> {
+pub(crate) fn run(check: bool) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("find the workspace")?;
     let folder = root.join("monitor/bpf");
     let object = folder.join("vethwatch.o");
@@ -53,7 +53,9 @@ fn check_sources(root: &Path) -> Result<Manifest> {
     let committed = Manifest::read(&folder)?;
     let now = Manifest::of(root, &folder.join("vethwatch.o"), committed.tools.clone())?;
     if now.sources != committed.sources {
-        bail!("the kernel programs' sources have changed since monitor/bpf/vethwatch.o: run `cargo xtask ebpf`");
+        bail!(
+            "the kernel programs' sources have changed since monitor/bpf/vethwatch.o: run `cargo xtask ebpf`"
+        );
     }
     if now.object != committed.object {
         bail!("monitor/bpf/vethwatch.o is not the one in its manifest: run `cargo xtask ebpf`");
@@ -67,7 +69,14 @@ fn build(root: &Path, tools: &Tools, object: &Path) -> Result<()> {
     let source = root.join("monitor-ebpf");
     let mut cargo = Command::new("cargo");
     cargo
-        .args(["+nightly", "build", "--release", "--locked", "-Zbuild-std=core", "--target=bpfel-unknown-none"])
+        .args([
+            "+nightly",
+            "build",
+            "--release",
+            "--locked",
+            "-Zbuild-std=core",
+            "--target=bpfel-unknown-none",
+        ])
         .current_dir(&source)
         .env("__CARGO_TESTS_ONLY_SRC_ROOT", tools.rust_source.join("library"))
         .env("CARGO_TARGET_DIR", &target)

@@ -33,7 +33,8 @@ impl Manifest {
 
     /// Reads the manifest of a folder.
     pub(super) fn read(folder: &Path) -> Result<Self> {
-        let text = fs::read_to_string(folder.join(NAME)).context("read the manifest: run `cargo xtask ebpf`")?;
+        let text =
+            fs::read_to_string(folder.join(NAME)).context("read the manifest: run `cargo xtask ebpf`")?;
         let (_, rest) = text.split_once("[tools]\n").context("find [tools] in the manifest")?;
         let (tools, rest) = rest.split_once("\n[sha256]\n").context("find [sha256] in the manifest")?;
         let value = |name: &str| {
@@ -71,7 +72,7 @@ fn sources(root: &Path) -> Result<String> {
     let scratch = root.join("target").join(format!("ebpf-sources-{}", std::process::id()));
     fs::create_dir_all(root.join("target"))?;
     fs::write(&scratch, list)?;
-    let checksum = sha256(&[scratch.clone()]);
+    let checksum = sha256(std::slice::from_ref(&scratch));
     fs::remove_file(&scratch)?;
     Ok(checksum?.split_whitespace().next().context("read a checksum")?.to_owned())
 }

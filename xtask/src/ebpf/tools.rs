@@ -34,8 +34,9 @@ impl Tools {
     /// Finds the tools, and fetches what is missing.
     pub(super) fn find(root: &Path) -> Result<Self> {
         let folder = root.join("target/ebpf-tools");
-        let sysroot = output(Command::new("rustc").args(["+nightly", "--print", "sysroot"]).env_remove("RUSTC"))
-            .context("find a nightly compiler: `rustup toolchain install nightly --profile minimal`")?;
+        let sysroot =
+            output(Command::new("rustc").args(["+nightly", "--print", "sysroot"]).env_remove("RUSTC"))
+                .context("find a nightly compiler: `rustup toolchain install nightly --profile minimal`")?;
         let host = output(Command::new("rustc").args(["+nightly", "--print", "host-tuple"]))?;
         let linker = match env::var_os("VETHWATCH_BPF_LINKER") {
             Some(linker) => linker.into(),
@@ -63,7 +64,8 @@ impl Tools {
         let rustc = output(Command::new("rustc").args(["+nightly", "--version"]))?;
         let linker = output(Command::new(&self.linker).arg("--version"))?;
         let objcopy = output(self.objcopy().arg("--version"))?;
-        let objcopy = objcopy.lines().find_map(|line| line.trim().strip_prefix("LLVM version ")).unwrap_or("unknown");
+        let objcopy =
+            objcopy.lines().find_map(|line| line.trim().strip_prefix("LLVM version ")).unwrap_or("unknown");
         // Debian's package has the compiler's whole tree; the component has the library and is the compiler's own.
         let source = fs::read_to_string(self.rust_source.join("src/version"));
         let source = source.as_deref().map_or("the toolchain's own", str::trim);
