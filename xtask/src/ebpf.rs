@@ -21,7 +21,7 @@ use tools::Tools;
 
 /// Makes the object and its manifest. With `check`, compares instead: the sources with the manifest, and where the
 /// tools are the manifest's, a rebuilt object with the committed one, byte by byte.
-pub fn run(check: bool) -> Result<()> {
+pub(crate) fn run(check: bool) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("find the workspace")?;
     let folder = root.join("monitor/bpf");
     let object = folder.join("vethwatch.o");
