@@ -1,6 +1,7 @@
 //! Records of the ring buffer.
 
 use crate::{
+    clock,
     flows::{Key, Start},
     losses::lose,
     maps::{EVENTS, SCRATCH},
@@ -8,7 +9,7 @@ use crate::{
 };
 use aya_ebpf::{
     bindings::__sk_buff,
-    helpers::{bpf_skb_load_bytes, generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns}},
+    helpers::{bpf_skb_load_bytes, generated::bpf_ktime_get_ns},
     maps::ring_buf::RingBufEntry,
 };
 use core::arch::asm;
@@ -98,9 +99,9 @@ fn sampled_packet(skb: *mut __sk_buff, interface: u32, flow_id: u64, direction: 
 #[inline(always)]
 fn reserve<T: 'static>() -> Option<RingBufEntry<T>> {
     let scratch = SCRATCH.get_ptr_mut(0)?;
-    // SAFETY: this CPU has its scratch to itself; the helper has no preconditions.
+    let now = clock::coarse();
+    // SAFETY: this CPU has its scratch to itself.
     unsafe {
-        let now = bpf_ktime_get_coarse_ns();
         if now - (*scratch).second >= 1_000_000_000 {
             (*scratch).second = now;
             (*scratch).records = 0;

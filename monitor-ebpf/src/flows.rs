@@ -14,7 +14,7 @@ use aya_ebpf::{
     helpers::{bpf_get_smp_processor_id, generated::{bpf_ktime_get_ns, bpf_skb_cgroup_id}},
     maps::LruHashMap,
 };
-use core::{arch::asm, ptr::NonNull};
+use core::{arch::asm, mem::MaybeUninit, ptr::NonNull};
 use monitor_common::{
     counters::{Counters, Direction},
     flow::{FlowEntry, FlowKey4, FlowKey6, SeenFlow, mark},
@@ -37,6 +37,37 @@ pub struct Crossing {
     pub source_mac: [u8; 6],
 }
 
+/// A key as the kernel's hash reads it: in whole aligned words.
+///
+/// Written field by field, a port is two bytes in the store buffer, and the hash's wider load of it waits until
+/// they have reached the cache: some ten nanoseconds a packet.
+#[repr(C, align(8))]
+pub struct Stored<K>(MaybeUninit<K>);
+
+impl<K> Stored<K> {
+    #[inline(always)]
+    const fn key(&self) -> &K {
+        // SAFETY: `Key::stored` has written all of it.
+        unsafe { self.0.assume_init_ref() }
+    }
+}
+
+/// Joins two halves of a word; the target is little-endian.
+#[inline(always)]
+const fn join(low: u32, high: u32) -> u64 {
+    low as u64 | (high as u64) << 32
+}
+
+/// Writes a word of a key.
+///
+/// # Safety
+/// `to` is the key's start, and it has a word of this type at `offset`.
+#[inline(always)]
+unsafe fn write<K, W>(to: *mut K, offset: usize, word: W) {
+    // SAFETY: the caller's promise. Volatile, so that the compiler does not take words apart again.
+    unsafe { to.cast::<u8>().add(offset).cast::<W>().write_volatile(word) }
+}
+
 /// A key of one of the two families, which knows the maps it is for.
 pub trait Key: Copy + 'static {
     /// Flows that are not new.
@@ -47,6 +78,8 @@ pub trait Key: Copy + 'static {
     fn find(&self, generation: u32) -> Option<NonNull<FlowEntry>>;
     /// Puts an entry into a generation, unless there is one or no room.
     fn insert(&self, generation: u32, entry: &FlowEntry);
+    /// Writes the key in whole words.
+    fn stored(&self) -> Stored<Self>;
     /// As an IPv6 key; an IPv4 address comes first in its field.
     fn widened(&self) -> FlowKey6;
 }
@@ -91,6 +124,21 @@ impl Key for FlowKey4 {
     generations!(FLOWS4_A, FLOWS4_B);
 
     #[inline(always)]
+    fn stored(&self) -> Stored<Self> {
+        let mut stored = MaybeUninit::<Self>::uninit();
+        let to = stored.as_mut_ptr();
+        let ports = u32::from(self.local_port) | u32::from(self.remote_port) << 16;
+        let rest = u32::from(self.protocol) | u32::from(self.kind) << 8 | u32::from(self.vlan) << 16;
+        // SAFETY: the fields in their order, 20 bytes.
+        unsafe {
+            write(to, 0, join(self.interface, u32::from_ne_bytes(self.local)));
+            write(to, 8, join(u32::from_ne_bytes(self.remote), ports));
+            write(to, 16, rest);
+        }
+        Stored(stored)
+    }
+
+    #[inline(always)]
     fn widened(&self) -> FlowKey6 {
         let Self { interface, local: l, remote: r, local_port, remote_port, protocol, kind, vlan } = *self;
         let local = [l[0], l[1], l[2], l[3], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -105,15 +153,49 @@ impl Key for FlowKey6 {
     generations!(FLOWS6_A, FLOWS6_B);
 
     #[inline(always)]
+    fn stored(&self) -> Stored<Self> {
+        let mut stored = MaybeUninit::<Self>::uninit();
+        let to = stored.as_mut_ptr();
+        let [l0, l1, l2, l3] = quarters(self.local);
+        let [r0, r1, r2, r3] = quarters(self.remote);
+        let ports = u32::from(self.local_port) | u32::from(self.remote_port) << 16;
+        let rest = u32::from(self.protocol) | u32::from(self.kind) << 8 | u32::from(self.vlan) << 16;
+        // SAFETY: the fields in their order, 44 bytes.
+        unsafe {
+            write(to, 0, join(self.interface, l0));
+            write(to, 8, join(l1, l2));
+            write(to, 16, join(l3, r0));
+            write(to, 24, join(r1, r2));
+            write(to, 32, join(r3, ports));
+            write(to, 40, rest);
+        }
+        Stored(stored)
+    }
+
+    #[inline(always)]
     fn widened(&self) -> FlowKey6 {
         *self
     }
+}
+
+/// An IPv6 address as four words of 32 bits, as they are in memory.
+#[inline(always)]
+const fn quarters(address: [u8; 16]) -> [u32; 4] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = address;
+    [
+        u32::from_ne_bytes([a, b, c, d]),
+        u32::from_ne_bytes([e, f, g, h]),
+        u32::from_ne_bytes([i, j, k, l]),
+        u32::from_ne_bytes([m, n, o, p]),
+    ]
 }
 
 /// Adds a packet to its flow's entry in the active generation, which is made if there is none; `None` if there was
 /// no room for it.
 #[inline(always)]
 pub fn record<K: Key>(crossing: &Crossing, key: &K, transport: &Transport) -> Option<NonNull<FlowEntry>> {
+    let stored = key.stored();
+    let key = stored.key();
     let generation = ACTIVE.get(0).copied().unwrap_or(0);
     let found = match key.find(generation) {
         Some(entry) => Some(entry),

@@ -9,6 +9,7 @@
 #![expect(internal_features, reason = "atomic adds on map values: aya-ebpf has no wrapper and the target no AtomicU64")]
 
 mod atomic;
+mod clock;
 mod events;
 mod flows;
 mod hooks;

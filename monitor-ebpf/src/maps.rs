@@ -94,6 +94,10 @@ pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 /// What a CPU remembers between packets.
 #[repr(C)]
 pub struct Scratch {
+    /// The kernel's tick count when `coarse_time` was asked for.
+    pub tick: u64,
+    /// Coarse monotonic time of that tick, nanoseconds.
+    pub coarse_time: u64,
     /// Flows this CPU has given an id to.
     pub flows: u64,
     /// Packets since the last sampled one.

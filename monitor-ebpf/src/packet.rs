@@ -52,19 +52,36 @@ impl Packet {
         }
         let mut bytes = MaybeUninit::<[u8; N]>::uninit();
         let to = bytes.as_mut_ptr().cast::<u8>();
-        let mut done = 0;
-        while done < N {
-            // SAFETY: `start + N` is within the packet, and `to` has `N` bytes; each step stays below `N`.
-            unsafe {
-                done += match N - done {
-                    8.. => copy_u64(start + done, to.add(done)),
-                    4.. => copy_u32(start + done, to.add(done)),
-                    2.. => copy_u16(start + done, to.add(done)),
-                    _ => copy_u8(start + done, to.add(done)),
-                };
+        const { assert!(N < 48, "longer reads need more steps below") };
+        // Not a loop: LLVM would keep one, and the bytes in memory. The conditions are constants.
+        // SAFETY: `start + N` is within the packet, and `to` has `N` bytes; each step stays below `N`.
+        unsafe {
+            if N >= 8 {
+                copy_u64(start, to);
+            }
+            if N >= 16 {
+                copy_u64(start + 8, to.add(8));
+            }
+            if N >= 24 {
+                copy_u64(start + 16, to.add(16));
+            }
+            if N >= 32 {
+                copy_u64(start + 24, to.add(24));
+            }
+            if N >= 40 {
+                copy_u64(start + 32, to.add(32));
+            }
+            if N & 4 != 0 {
+                copy_u32(start + (N & !7), to.add(N & !7));
+            }
+            if N & 2 != 0 {
+                copy_u16(start + (N & !3), to.add(N & !3));
+            }
+            if N & 1 != 0 {
+                copy_u8(start + (N & !1), to.add(N & !1));
             }
         }
-        // SAFETY: the loop has written all `N` bytes.
+        // SAFETY: the steps have written all `N` bytes.
         Some(unsafe { bytes.assume_init() })
     }
 
@@ -105,14 +122,13 @@ macro_rules! copy {
         /// # Safety
         /// `from` is a readable address and `to` writable for the type's size.
         #[inline(always)]
-        unsafe fn $name(from: usize, to: *mut u8) -> usize {
+        unsafe fn $name(from: usize, to: *mut u8) {
             let value: u64;
             // SAFETY: the caller's promise.
             unsafe {
                 asm!($load, value = out(reg) value, from = in(reg) from, options(pure, readonly, nostack));
                 ptr::write_unaligned(to.cast::<$type>(), value as $type);
             }
-            size_of::<$type>()
         }
     };
 }

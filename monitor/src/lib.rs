@@ -12,5 +12,6 @@
 //! ```
 
 pub mod collector;
+pub mod inventory;
 pub mod model;
 pub mod snapshot;

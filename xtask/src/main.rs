@@ -1,2 +1,64 @@
-//! xtask.
-fn main() {}
+//! Everything a person or CI does to this workspace, as commands: `cargo xtask --help`.
+
+mod cargo;
+mod signals;
+
+mod bench;
+mod ci;
+mod demo;
+mod fuzz;
+mod image;
+mod lint;
+mod run;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(about, version, bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build vethwatch and run it as root with these arguments.
+    Run(run::Arguments),
+    /// Run vethwatch over a small set of containers that is made for it and removed afterwards.
+    Demo(demo::Arguments),
+    /// Install what the tests need, and run all of them, as root where they need it.
+    Test(test::Arguments),
+    /// Check formatting, clippy, documentation, and the commands that the documents name.
+    Lint,
+    /// Measure, and write the figures to docs/benchmarks.md.
+    Bench(bench::Arguments),
+    /// Fuzz the packet parser.
+    Fuzz(fuzz::Arguments),
+    /// Everything that CI checks.
+    Ci,
+    /// Make a test image, unless it exists already.
+    Image(image::Arguments),
+}
+
+fn main() -> ExitCode {
+    carry_out(Arguments::parse().command).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn carry_out(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Run(arguments) => run::run(&arguments),
+        Task::Demo(arguments) => demo::run(&arguments),
+        Task::Test(arguments) => test::run(&arguments),
+        Task::Lint => lint::run().map(|()| ExitCode::SUCCESS),
+        Task::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::Fuzz(arguments) => fuzz::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::Ci => ci::run(),
+        Task::Image(arguments) => image::run(&arguments).map(|()| ExitCode::SUCCESS),
+    }
+}

@@ -1,14 +1,14 @@
 //! The flow counter: every packet of a watched interface goes into its interface's totals and into its flow.
 
 use crate::{
-    events,
+    clock, events,
     flows::{self, Crossing, Key},
     losses::lose,
     maps::{INTERFACES, INTERFACES_OVERFLOW, SCRATCH, TOTALS},
     options::enabled,
     packet::Packet,
 };
-use aya_ebpf::{helpers::generated::bpf_ktime_get_coarse_ns, programs::TcContext};
+use aya_ebpf::programs::TcContext;
 use aya_log_ebpf::debug;
 use monitor_common::{
     counters::{Counters, Direction},
@@ -88,10 +88,13 @@ impl Counting<'_> {
         if !enabled(feature::FLOWS) {
             return self.sample(0, K::FAMILY);
         }
-        // SAFETY: the helper has no preconditions.
-        let now = unsafe { bpf_ktime_get_coarse_ns() };
-        let crossing =
-            Crossing { skb: self.context.skb.skb, direction: self.direction, now, counted, source_mac: link.source_mac };
+        let crossing = Crossing {
+            skb: self.context.skb.skb,
+            direction: self.direction,
+            now: clock::coarse(),
+            counted,
+            source_mac: link.source_mac,
+        };
         match flows::record(&crossing, key, transport) {
             // SAFETY: a map lookup gave a valid value.
             Some(entry) => self.sample(unsafe { (*entry.as_ptr()).flow_id }, K::FAMILY),

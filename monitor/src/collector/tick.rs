@@ -51,6 +51,17 @@ struct Generation {
     end: KernelTime,
 }
 
+/// How long the parts of a tick took.
+#[derive(Clone, Copy, Default)]
+struct Took {
+    grace: Duration,
+    drain: Duration,
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 impl Ticker {
     /// Gets everything ready; nothing is read yet.
     ///
@@ -109,14 +120,15 @@ impl Ticker {
         let Ok(generation) = self.flip(began) else {
             self.losses.add(Lost::Drain, 1);
             self.table.free(waiting);
-            return self.report(0, began);
+            return self.report(0, Took::default());
         };
         if self.grace.wait().is_err() {
             self.losses.add(Lost::Grace, 1);
         }
+        let quiet = clock::kernel_now();
         self.table.free(waiting);
         let Some(flows) = self.drain(generation) else { return false };
-        self.report(flows, began)
+        self.report(flows, Took { grace: quiet.since(began), drain: clock::kernel_now().since(quiet) })
     }
 
     /// Reads every watched interface's totals between two readings of the devices' own counters.
@@ -212,8 +224,7 @@ impl Ticker {
     }
 
     /// Tells losses and resources. `false`: nobody listens.
-    fn report(&mut self, flows: u64, began: KernelTime) -> bool {
-        let drain_ns = clock::kernel_now().since(began).as_nanos();
+    fn report(&mut self, flows: u64, took: Took) -> bool {
         let mut losses = Losses::default();
         self.losses.report(&mut losses);
         for loss in Loss::ALL {
@@ -227,7 +238,8 @@ impl Ticker {
                 flow_capacity: self.maps.flows4.of(0).max_entries().into(),
                 slots: self.table.in_use() as u64,
                 slot_capacity: self.slots,
-                drain_ns: u64::try_from(drain_ns).unwrap_or(u64::MAX),
+                grace_ns: nanoseconds(took.grace),
+                drain_ns: nanoseconds(took.drain),
                 flips: self.flips,
             }))
     }

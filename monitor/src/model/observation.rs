@@ -75,7 +75,9 @@ pub struct Resources {
     pub slots: u64,
     /// Interface slots there are.
     pub slot_capacity: u64,
-    /// Nanoseconds the last drain took, from flip to the last batch.
+    /// Nanoseconds from the last flip until no program was still adding to the quiet generation.
+    pub grace_ns: u64,
+    /// Nanoseconds it then took to read, hand over and delete the quiet generation's entries.
     pub drain_ns: u64,
     /// Generations flipped since the start.
     pub flips: u64,

@@ -1,12 +1,10 @@
-//! scratch
+//! The kernel programs, run by the kernel over packets made here. Needs root.
+//!
+//! `cargo test -p monitor --test kernel`. Nothing is attached to a real device: `BPF_PROG_TEST_RUN` hands each
+//! packet to a program, and the tests read what it wrote into its maps.
+
+mod events;
+mod features;
+mod packets;
+mod read;
 mod rig;
-use rig::*;
-use monitor_common::{settings::Settings, counters::Direction};
-#[test]
-fn loads() {
-    let r = Rig::load(&Settings::default(), &[]).map_err(|e| { eprintln!("{e:#?}"); e }).expect("load");
-    let mut p = vec![0u8; 64]; p[12]=8; p[14]=0x45; p[23]=17;
-    println!("{:?}", r.send(Direction::Sent, &p, &Skb::ordinary()));
-    println!("{:?}", r.flows::<20>("FLOWS4_A"));
-    println!("{:?}", r.totals(SLOT));
-}

@@ -3,69 +3,64 @@
 //! Shared by the kernel tests and the kernel bench.
 
 use anyhow::{Context, Result};
-use aya::maps::{Array, HashMap, Map, PerCpuArray};
+use aya::maps::{Array, Map};
 use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader};
 use monitor_common::counters::Direction;
-use monitor_common::flow::FlowEntry;
-use monitor_common::interface::{InterfaceEntry, InterfaceTotals};
-use monitor_common::loss::Loss;
+use monitor_common::interface::{INTERFACE_BUCKETS, InterfaceEntry};
 use monitor_common::settings::Settings;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::IntoBytes;
 
 /// The ELF object under test: the one the agent embeds.
-pub const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/vethwatch.o"));
+pub(crate) const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/vethwatch.o"));
 
 /// The loopback device's index: test packets are said to be at this device, since the kernel takes only devices
 /// that exist.
-pub const LOOPBACK: u32 = 1;
+pub(crate) const LOOPBACK: u32 = 1;
 /// The number given to it.
-pub const NUMBER: u32 = 4711;
+pub(crate) const NUMBER: u32 = 4711;
 /// The slot of its totals.
-pub const SLOT: u32 = 3;
+pub(crate) const SLOT: u32 = 3;
 
-/// The maps of flow entries, by family and generation.
-pub const FLOW_MAPS: [[&str; 2]; 2] = [["FLOWS4_A", "FLOWS4_B"], ["FLOWS6_A", "FLOWS6_B"]];
-
-/// The leading part of the kernel's `struct __sk_buff`, which is what a test run may set.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, IntoBytes, zerocopy::Immutable)]
-pub struct Skb {
-    unset: [u32; 9],
+/// What a test run may say about a packet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Skb {
     /// Where the packet came into this host; 0 for the host itself.
-    pub ingress_ifindex: u32,
+    pub(crate) ingress_ifindex: u32,
     /// The device it is at.
-    pub ifindex: u32,
-    also_unset: [u32; 29],
-    wire_len: u32,
+    pub(crate) ifindex: u32,
     /// Segments of a GSO packet, as the kernel counts them.
-    pub gso_segs: u32,
-    socket: [u32; 2],
+    pub(crate) gso_segs: u32,
     /// Payload bytes of a segment.
-    pub gso_size: u32,
-    end: u32,
+    pub(crate) gso_size: u32,
 }
-
-const _: () = assert!(std::mem::offset_of!(Skb, gso_segs) == 164 && std::mem::offset_of!(Skb, gso_size) == 176);
 
 impl Skb {
     /// An ordinary packet at the loopback device.
-    pub fn ordinary() -> Self {
+    pub(crate) fn ordinary() -> Self {
         Self { ifindex: LOOPBACK, ..Self::default() }
+    }
+
+    /// The leading part of the kernel's `struct __sk_buff`, up to `gso_size`.
+    fn context(self) -> [u32; 46] {
+        let mut words = [0; 46];
+        [words[9], words[10], words[41], words[44]] =
+            [self.ingress_ifindex, self.ifindex, self.gso_segs, self.gso_size];
+        words
     }
 }
 
 /// The loaded programs.
-pub struct Rig {
+pub(crate) struct Rig {
     /// As aya holds them.
-    pub ebpf: Ebpf,
+    pub(crate) ebpf: Ebpf,
 }
 
 impl Rig {
     /// Loads the programs with these settings and map sizes, and makes them watch the loopback device.
-    pub fn load(settings: &Settings, sizes: &[(&'static str, u32)]) -> Result<Self> {
+    pub(crate) fn load(settings: &Settings, sizes: &[(&'static str, u32)]) -> Result<Self> {
         let bytes = settings.as_bytes();
         let mut loader = EbpfLoader::new();
         loader.override_global("SETTINGS", bytes, true);
@@ -83,27 +78,16 @@ impl Rig {
     }
 
     /// Writes an entry where its ifindex belongs.
-    pub fn watch(&mut self, entry: InterfaceEntry) -> Result<()> {
-        let bucket = entry.ifindex & (monitor_common::interface::INTERFACE_BUCKETS - 1);
+    pub(crate) fn watch(&mut self, entry: InterfaceEntry) -> Result<()> {
+        let bucket = entry.ifindex & (INTERFACE_BUCKETS - 1);
         let mut interfaces: Array<_, [u8; 16]> = self.map_mut("INTERFACES")?.try_into()?;
         let bytes: [u8; 16] = zerocopy::transmute!(entry);
         interfaces.set(bucket, bytes, 0)?;
         Ok(())
     }
 
-    /// Sets the active generation.
-    pub fn activate(&mut self, generation: u32) -> Result<()> {
-        let mut active: Array<_, u32> = self.map_mut("ACTIVE")?.try_into()?;
-        Ok(active.set(0, generation, 0)?)
-    }
-
-    /// Sends one packet through the program of `direction`; returns what the program returned.
-    pub fn send(&self, direction: Direction, packet: &[u8], skb: &Skb) -> Result<i32> {
-        Ok(test_run(self.program(direction)?, packet, skb, 1)?.returned)
-    }
-
     /// The file descriptor of a direction's program.
-    pub fn program(&self, direction: Direction) -> Result<BorrowedFd<'_>> {
+    pub(crate) fn program(&self, direction: Direction) -> Result<BorrowedFd<'_>> {
         let name = match direction {
             Direction::Sent => "vethwatch_in",
             Direction::Received => "vethwatch_out",
@@ -112,70 +96,22 @@ impl Rig {
         Ok(program.fd()?.as_fd())
     }
 
-    /// All entries of a flow map; `N` is the size of its key.
-    pub fn flows<const N: usize>(&self, map: &str) -> Result<Vec<([u8; N], FlowEntry)>> {
-        let flows: HashMap<_, [u8; N], [u8; size_of::<FlowEntry>()]> = self.map(map)?.try_into()?;
-        flows
-            .iter()
-            .map(|pair| {
-                let (key, value) = pair?;
-                Ok((key, FlowEntry::read_from_bytes(&value).expect("the sizes agree")))
-            })
-            .collect()
-    }
-
-    /// Deletes all entries of a flow map; `N` is the size of its key.
-    pub fn clear<const N: usize>(&mut self, map: &str) -> Result<()> {
-        let mut flows: HashMap<_, [u8; N], [u8; size_of::<FlowEntry>()]> = self.map_mut(map)?.try_into()?;
-        let keys: Vec<_> = flows.keys().collect::<Result<_, _>>()?;
-        keys.iter().try_for_each(|key| Ok(flows.remove(key)?))
-    }
-
-    /// The totals of a slot, summed over all CPUs.
-    pub fn totals(&self, slot: u32) -> Result<InterfaceTotals> {
-        let totals: PerCpuArray<_, [u8; size_of::<InterfaceTotals>()]> = self.map("TOTALS")?.try_into()?;
-        let mut sum = [0; size_of::<InterfaceTotals>() / 8];
-        for value in totals.get(&slot, 0)?.iter() {
-            let words: [u64; size_of::<InterfaceTotals>() / 8] = zerocopy::transmute!(*value);
-            sum.iter_mut().zip(words).for_each(|(sum, word)| *sum += word);
-        }
-        Ok(zerocopy::transmute!(sum))
-    }
-
-    /// How often something was lost, summed over all CPUs.
-    pub fn losses(&self, loss: Loss) -> Result<u64> {
-        let losses: PerCpuArray<_, u64> = self.map("LOSSES")?.try_into()?;
-        Ok(losses.get(&(loss as u32), 0)?.iter().sum())
-    }
-
-    fn map(&self, name: &str) -> Result<&Map> {
-        self.ebpf.map(name).with_context(|| format!("find the map {name}"))
-    }
-
     /// A map, to be written.
-    pub fn map_mut(&mut self, name: &str) -> Result<&mut Map> {
+    pub(crate) fn map_mut(&mut self, name: &str) -> Result<&mut Map> {
         self.ebpf.map_mut(name).with_context(|| format!("find the map {name}"))
     }
 }
 
-/// What a test run says.
-#[derive(Clone, Copy, Debug)]
-pub struct Ran {
-    /// The program's return value.
-    pub returned: i32,
-    /// Mean duration of one run in nanoseconds, as the kernel rounds it.
-    pub nanoseconds: u32,
-}
-
-/// Runs a program `repeat` times over one packet.
-pub fn test_run(program: BorrowedFd<'_>, packet: &[u8], skb: &Skb, repeat: u32) -> Result<Ran> {
+/// Runs a program `repeat` times over one packet; returns what it returned last.
+pub(crate) fn test_run(program: BorrowedFd<'_>, packet: &[u8], skb: &Skb, repeat: u32) -> Result<i32> {
+    let context = skb.context();
     let mut attr = TestRun {
         program: u32::try_from(program.as_raw_fd())?,
         data_size_in: u32::try_from(packet.len())?,
         data_in: packet.as_ptr() as u64,
         repeat,
-        ctx_size_in: u32::try_from(size_of::<Skb>())?,
-        ctx_in: std::ptr::from_ref(skb) as u64,
+        ctx_size_in: u32::try_from(size_of_val(&context))?,
+        ctx_in: context.as_ptr() as u64,
         ..TestRun::default()
     };
     // SAFETY: the attribute is as BPF_PROG_TEST_RUN wants it, and what it points to outlives the call.
@@ -183,7 +119,7 @@ pub fn test_run(program: BorrowedFd<'_>, packet: &[u8], skb: &Skb, repeat: u32) 
     if done < 0 {
         return Err(io::Error::last_os_error()).context("run a program over a packet");
     }
-    Ok(Ran { returned: attr.returned.cast_signed(), nanoseconds: attr.duration })
+    Ok(attr.returned.cast_signed())
 }
 
 /// `BPF_PROG_TEST_RUN`.

@@ -1,0 +1,118 @@
+//! Docker networks and containers for the demo and the end-to-end tests.
+//!
+//! Everything made here carries a name that starts with `vw-` and the label [`LABEL`], is removed when its [`Lab`]
+//! is dropped, and is found and removed by a later run if this one was killed. [`Listing`] proves that nothing
+//! stayed. Works through the `docker` command, so `DOCKER_HOST` and contexts are honoured.
+
+mod command;
+mod container;
+mod deadline;
+mod docker;
+pub mod image;
+mod link;
+mod listing;
+mod network;
+mod vethwatch;
+
+pub use command::{Finished, finish, is_root, privileged, text};
+pub use container::{Container, ContainerSpec};
+pub use deadline::{Deadline, wait_for};
+pub use docker::{docker, docker_within};
+pub use link::{Device, DeviceCounters};
+pub use listing::{Difference, Listing};
+pub use network::Network;
+pub use vethwatch::{Running, Vethwatch};
+
+use anyhow::{Context, Result};
+use std::path::Path;
+use std::time::Duration;
+
+/// Label of everything a lab makes; its value is the lab's prefix.
+pub const LABEL: &str = "vethwatch.lab";
+
+/// A set of networks and containers that is removed when dropped.
+#[derive(Debug)]
+pub struct Lab {
+    prefix: String,
+}
+
+impl Lab {
+    /// Opens a lab whose objects are named `vw-<name>-<pid>-…`. First removes what labs of processes that no
+    /// longer run have left.
+    ///
+    /// # Errors
+    /// Docker does not answer, or refuses to remove leftovers.
+    pub fn new(name: &str) -> Result<Self> {
+        remove_leftovers().context("removing what an earlier lab left")?;
+        Ok(Self { prefix: format!("vw-{name}-{}", std::process::id()) })
+    }
+
+    /// What the names of all its objects start with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Makes a bridge network `<prefix>-<name>`; `options` are those of `docker network create`.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub fn network(&self, name: &str, options: &[&str]) -> Result<Network> {
+        Network::create(&self.prefix, name, options)
+    }
+
+    /// Describes a container `<prefix>-<name>` of the testbox image; nothing is made before [`ContainerSpec::run`].
+    #[must_use]
+    pub fn container(&self, name: &str) -> ContainerSpec {
+        ContainerSpec::new(&self.prefix, name)
+    }
+
+    /// Removes everything of this lab now, and tells what could not be removed. Dropping does the same silently.
+    ///
+    /// # Errors
+    /// Docker refuses, or something of the lab still exists afterwards.
+    pub fn close(self) -> Result<()> {
+        remove_matching(|prefix| prefix == self.prefix)
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if let Err(error) = remove_matching(|prefix| prefix == self.prefix) {
+            eprintln!("{}: {error:#}", self.prefix);
+        }
+    }
+}
+
+/// Removes the networks and containers of labs whose process no longer runs.
+///
+/// # Errors
+/// Docker does not answer or refuses.
+pub fn remove_leftovers() -> Result<()> {
+    remove_matching(|prefix| {
+        let pid = prefix.rsplit('-').next().and_then(|pid| pid.parse::<u32>().ok());
+        pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
+    })
+}
+
+/// Removes containers first, then networks, of the labs that `wanted` chooses by prefix.
+fn remove_matching(wanted: impl Fn(&str) -> bool) -> Result<()> {
+    let format = format!("{{{{.ID}}}} {{{{.Label \"{LABEL}\"}}}}");
+    let filter = format!("label={LABEL}");
+    for (list, remove) in [
+        (vec!["ps", "--all", "--no-trunc"], vec!["rm", "--force", "--volumes"]),
+        (vec!["network", "ls", "--no-trunc"], vec!["network", "rm"]),
+    ] {
+        let listing = docker(&[&list[..], &["--filter", &filter, "--format", &format]].concat())?;
+        let ids: Vec<&str> = listing
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .filter(|(_, prefix)| wanted(prefix))
+            .map(|(id, _)| id)
+            .collect();
+        for some in ids.chunks(50) {
+            docker_within(&[&remove[..], some].concat(), Duration::from_secs(180))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! The agent as a process, and what it costs, from `/proc`.
+
+use anyhow::{Context, Result, bail, ensure};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A running vethwatch whose output is read and thrown away.
+pub(crate) struct Agent(Child);
+
+impl Agent {
+    /// Starts `vethwatch flows --json` and waits for its first line, which says that it counts.
+    pub(crate) fn start() -> Result<Self> {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_vethwatch"))
+            .args(["flows", "--json", "--for", "1h"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting vethwatch")?;
+        let mut output = BufReader::new(child.stdout.take().context("its output is a pipe")?);
+        let agent = Self(child);
+        let mut line = String::new();
+        ensure!(output.read_line(&mut line)? > 0, "vethwatch ended at once");
+        std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+        Ok(agent)
+    }
+
+    /// CPU time (user and system, all threads) that it has used.
+    pub(crate) fn cpu_time(&self) -> Result<Duration> {
+        let stat = self.read("stat")?;
+        let (_, after_name) = stat.rsplit_once(')').context("stat has a name in parentheses")?;
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        let ticks = [11, 12].iter().map(|field| Ok(fields[*field].parse::<u64>()?)).sum::<Result<u64>>()?;
+        Ok(Duration::from_millis(ticks * 10))
+    }
+
+    /// Its resident memory now, bytes.
+    pub(crate) fn resident(&self) -> Result<u64> {
+        let status = self.read("status")?;
+        let Some(line) = status.lines().find_map(|line| line.strip_prefix("VmRSS:")) else {
+            bail!("no VmRSS")
+        };
+        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1_024)
+    }
+
+    fn read(&self, file: &str) -> Result<String> {
+        let path = format!("/proc/{}/{file}", self.0.id());
+        fs::read_to_string(&path).with_context(|| format!("reading {path}"))
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if let Ok(pid) = i32::try_from(self.0.id()) {
+            // SAFETY: a signal to a child that was not waited for yet.
+            unsafe { libc::kill(pid, libc::SIGTERM) };
+        }
+        // It is over either way.
+        let _ = self.0.wait();
+    }
+}
+
+/// Time all CPUs spent in softirq, and in anything but idle, in ticks of 10 ms, since boot.
+pub(crate) fn machine_ticks() -> (u64, u64) {
+    let stat = fs::read_to_string("/proc/stat").expect("/proc/stat can be read");
+    let fields: Vec<u64> = stat
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .skip(1)
+        .map(|field| field.parse().expect("/proc/stat holds numbers"))
+        .collect();
+    (fields[6], fields[0] + fields[1] + fields[2] + fields[5] + fields[6])
+}

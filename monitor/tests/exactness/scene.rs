@@ -1,0 +1,199 @@
+//! Two containers on a network of their own, and a collector that flips its generations every 100 ms.
+
+use crate::account::{Account, Difference, InFlight};
+use anyhow::{Context, Result, bail, ensure};
+use lab::{Container, Device, Lab, Network, image, wait_for};
+use monitor::collector::{Collector, Settings};
+use monitor::model::AttachMode;
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How a scene is set up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// How the programs are attached.
+    pub(crate) attach: AttachMode,
+    /// Bits of `monitor_common::settings::feature`.
+    pub(crate) features: u32,
+    /// Whether the network has IPv6.
+    pub ipv6: bool,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { attach: AttachMode::Tcx, features: Settings::default().features, ipv6: false }
+    }
+}
+
+/// Two containers, `a` and `b`, watched.
+pub(crate) struct Scene {
+    /// The first one.
+    pub(crate) a: Container,
+    /// The second one; iperf3 serves there.
+    pub(crate) b: Container,
+    /// Host ends of both.
+    pub(crate) devices: [Device; 2],
+    /// Their network.
+    pub(crate) network: Network,
+    account: Arc<Mutex<Account>>,
+    collector: Option<Collector>,
+    reader: Option<std::thread::JoinHandle<()>>,
+    // Dropped last: the containers go after the collector.
+    lab: Lab,
+}
+
+impl Scene {
+    /// Makes the containers, lets them fall silent, and starts the collector.
+    pub(crate) fn new(name: &str, plan: Plan) -> Result<Self> {
+        let lab = Lab::new(name)?;
+        let options: &[&str] = if plan.ipv6 { &["--ipv6", "--subnet", "fd76:7700:1::/64"] } else { &[] };
+        let network = lab.network("net", options)?;
+        let debian = image::ready(image::DEBIAN)?;
+        let start =
+            |name: &str, command: &[&str]| lab.container(name).image(&debian).on(&network).run(command);
+        let b = start("b", &["iperf3", "-s"])?;
+        let a = start("a", &["sleep", "infinity"])?;
+        let devices = [a.host_device(&network)?, b.host_device(&network)?];
+        wait_until_quiet(&devices)?;
+
+        let settings = Settings {
+            attach: Some(plan.attach),
+            features: plan.features,
+            tick: Duration::from_millis(100),
+            ..Settings::default()
+        };
+        let (out, mut observations) = tokio::sync::mpsc::channel(4_096);
+        let collector = Collector::start(settings, out).context("starting the collector")?;
+        let account = Arc::new(Mutex::new(Account::default()));
+        let reader = std::thread::spawn({
+            let account = Arc::clone(&account);
+            move || {
+                while let Some(observation) = observations.blocking_recv() {
+                    account.lock().unwrap_or_else(PoisonError::into_inner).book(observation);
+                }
+            }
+        });
+        let scene =
+            Self { a, b, devices, network, account, collector: Some(collector), reader: Some(reader), lab };
+        wait_for("both interfaces to be attached", Duration::from_secs(5), || {
+            let account = scene.account();
+            Ok(scene.devices.iter().all(|device| account.interface(&device.name).is_some()).then_some(()))
+        })?;
+        Ok(scene)
+    }
+
+    /// What was booked so far.
+    pub(crate) fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on every reading must lie in the bracket, but for what can be in flight.
+    pub(crate) fn check_every_reading(&self) {
+        let cpus = u64::try_from(std::thread::available_parallelism().map_or(1, usize::from)).unwrap_or(1);
+        let backlog = std::fs::read_to_string("/proc/sys/net/core/netdev_max_backlog")
+            .ok()
+            .and_then(|text| text.trim().parse::<u64>().ok())
+            .unwrap_or(1_000);
+        self.account().in_flight = Some(InFlight { sent: cpus * backlog, received: cpus });
+    }
+
+    /// Runs a command in `a`.
+    pub(crate) fn in_a(&self, command: &[&str]) -> Result<String> {
+        self.a.exec(command)
+    }
+
+    /// Sends hand-made frames from the interface of `a`.
+    pub(crate) fn send_frames(&self, name: &str, words: &[&str]) -> Result<()> {
+        let namespace = format!("container:{}", self.a.id);
+        let command = [&["send-frames"], words].concat();
+        let sender = self.lab.container(name).options(&["--network", &namespace]).run(&command)?;
+        wait_for("the frames to be sent", Duration::from_secs(30), || {
+            Ok(sender.logs()?.contains("sent ").then_some(()))
+        })
+    }
+
+    /// Runs an iperf3 client in `a` against `b`.
+    pub(crate) fn iperf3(&self, address: &str, options: &[&str]) -> Result<String> {
+        self.in_a(&[&["iperf3", "-c", address, "--connect-timeout", "3000"], options].concat())
+    }
+
+    /// Waits until the device of a container is quiet and `accept` is content with the difference.
+    pub(crate) fn settled(&self, device: usize, accept: impl Fn(&Difference) -> bool) -> Result<Difference> {
+        let mut last = None;
+        let waited = wait_for("the figures to settle", Duration::from_secs(10), || {
+            last =
+                self.account().interface(&self.devices[device].name).and_then(|watched| watched.difference());
+            Ok(last.filter(&accept))
+        });
+        match (waited, last) {
+            (Ok(difference), _) => Ok(difference),
+            (Err(_), Some(last)) => bail!("{}: {last}", self.devices[device].name),
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// Both devices must settle at a difference of nothing at all, and no reading may have been outside the bracket.
+    pub(crate) fn must_be_exact(&self) -> Result<()> {
+        for device in 0..self.devices.len() {
+            self.settled(device, Difference::is_zero)?;
+        }
+        let account = self.account();
+        for device in &self.devices {
+            let watched = account.interface(&device.name).context("it was attached")?;
+            ensure!(watched.outside.is_empty(), "{}: {:?}", device.name, watched.outside);
+            println!(
+                "{}: {:?}; {} readings, {} of them outside the bare bracket",
+                device.name,
+                watched.totals().traffic(),
+                watched.readings.0,
+                watched.readings.1
+            );
+        }
+        Ok(())
+    }
+
+    /// At least this many generations were flipped, with packets in both maps.
+    pub(crate) fn must_have_flipped(&self, at_least: u64) -> Result<()> {
+        let account = self.account();
+        let flips = account.resources.flips;
+        ensure!(flips >= at_least, "only {flips} flips");
+        let [even, odd] = account.generations;
+        ensure!(even.min(odd) >= at_least / 3, "generations with packets: {even} and {odd}");
+        println!("{flips} flips; generations with packets: {even} and {odd}");
+        Ok(())
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if let Some(collector) = self.collector.take() {
+            collector.stop();
+        }
+        if let Some(reader) = self.reader.take() {
+            // A panic there has already failed the test.
+            let _ = reader.join();
+        }
+    }
+}
+
+/// Waits until the devices' counters stand still for a second: what the kernel sends on a new device is over.
+fn wait_until_quiet(devices: &[Device]) -> Result<()> {
+    let read = || devices.iter().map(Device::counters).collect::<Result<Vec<_>>>();
+    let mut last = read()?;
+    let mut still = 0;
+    wait_for("the devices to fall silent", Duration::from_secs(30), || {
+        std::thread::sleep(Duration::from_millis(100));
+        let now = read()?;
+        still = if now == last { still + 1 } else { 0 };
+        last = now;
+        Ok((still >= 10).then_some(()))
+    })
+}
+
+/// Runs a program of the host with these words.
+pub(crate) fn host(words: &str) -> Result<String> {
+    let mut parts = words.split_whitespace();
+    let mut command = Command::new(parts.next().context("a program")?);
+    lab::text(command.args(parts), Duration::from_secs(10))
+}

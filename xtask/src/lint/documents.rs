@@ -1,0 +1,159 @@
+//! Every command line that a document shows must exist: the subcommand, and each long option.
+
+use crate::cargo::{Profile, build, workspace};
+use anyhow::{Context, Result, ensure};
+use lab::finish;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+/// The documents whose commands are checked.
+const DOCUMENTS: [&str; 4] =
+    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "examples/nginx-flask/README.md"];
+
+/// A command of ours as a document shows it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Shown {
+    program: &'static str,
+    subcommand: String,
+    options: Vec<String>,
+}
+
+/// Checks all documents.
+pub(crate) fn check() -> Result<()> {
+    let mut programs = Programs::build()?;
+    let mut wrong = Vec::new();
+    for document in DOCUMENTS {
+        let text =
+            fs::read_to_string(workspace().join(document)).with_context(|| format!("reading {document}"))?;
+        for shown in text.lines().flat_map(shown_in) {
+            if let Some(fault) = programs.fault(&shown)? {
+                wrong.push(format!("{document}: {fault}"));
+            }
+        }
+    }
+    ensure!(wrong.is_empty(), "commands that do not exist:\n{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// The commands in a line of a document. `cargo xtask run -- …` and `demo -- …` hold one of vethwatch as well.
+fn shown_in(line: &str) -> Vec<Shown> {
+    let line = line.split(" #").next().unwrap_or(line);
+    let commands = if line.contains('`') {
+        line.split('`').skip(1).step_by(2).collect()
+    } else {
+        vec![line.trim().trim_start_matches("$ ").trim_start_matches("sudo ")]
+    };
+    commands.into_iter().flat_map(parse).collect()
+}
+
+fn parse(command: &str) -> Vec<Shown> {
+    let command = command.trim().trim_start_matches("sudo ");
+    let (first, rest) = command.split_once(" -- ").unwrap_or((command, ""));
+    if let Some(task) = first.strip_prefix("cargo xtask ") {
+        let mut found: Vec<_> = shown("cargo xtask", task).into_iter().collect();
+        if matches!(task.split(' ').next(), Some("run" | "demo")) {
+            found.extend(shown("vethwatch", rest));
+        }
+        return found;
+    }
+    first.strip_prefix("vethwatch ").and_then(|words| shown("vethwatch", words)).into_iter().collect()
+}
+
+fn shown(program: &'static str, words: &str) -> Option<Shown> {
+    let mut words = words.split_whitespace();
+    let subcommand = words.next()?;
+    if !subcommand.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+        || subcommand.starts_with('-')
+    {
+        return None;
+    }
+    let options = words
+        .filter(|word| word.starts_with("--"))
+        .map(|word| word.trim_end_matches(|end: char| !end.is_ascii_alphanumeric()))
+        .map(|word| word.split('=').next().unwrap_or(word).to_owned())
+        .collect();
+    Some(Shown { program, subcommand: subcommand.to_owned(), options })
+}
+
+/// The programs, and the help texts that they gave.
+struct Programs {
+    vethwatch: PathBuf,
+    help: BTreeMap<(&'static str, String), Option<String>>,
+}
+
+impl Programs {
+    fn build() -> Result<Self> {
+        let programs = build(&[("monitor", "vethwatch")], Profile::Dev)?;
+        let vethwatch = programs.into_iter().next().context("cargo built nothing")?;
+        Ok(Self { vethwatch, help: BTreeMap::new() })
+    }
+
+    /// What is wrong with a command, if anything.
+    fn fault(&mut self, shown: &Shown) -> Result<Option<String>> {
+        let Shown { program, subcommand, options } = shown;
+        let Some(help) = self.help(program, subcommand)? else {
+            return Ok(Some(format!("{program} {subcommand}")));
+        };
+        let words: Vec<_> = help.split(|end: char| !(end.is_ascii_alphanumeric() || end == '-')).collect();
+        let missing = options.iter().find(|option| !words.contains(&option.as_str()));
+        Ok(missing.map(|option| format!("{program} {subcommand} {option}")))
+    }
+
+    /// The help text of a subcommand; none if there is no such subcommand.
+    fn help(&mut self, program: &'static str, subcommand: &str) -> Result<Option<String>> {
+        let key = (program, subcommand.to_owned());
+        if !self.help.contains_key(&key) {
+            let mut command = match program {
+                "vethwatch" => Command::new(&self.vethwatch),
+                _ => Command::new(std::env::current_exe().context("finding this program")?),
+            };
+            let finished = finish(command.args([subcommand, "--help"]), Duration::from_secs(20))?;
+            let text = finished.status.success().then_some(finished.stdout);
+            self.help.insert(key.clone(), text);
+        }
+        Ok(self.help.get(&key).cloned().flatten())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown_in;
+
+    fn check(line: &str, expected: &[&str]) {
+        let found: Vec<_> = shown_in(line)
+            .iter()
+            .map(|shown| {
+                format!("{} {} {}", shown.program, shown.subcommand, shown.options.join(" "))
+                    .trim()
+                    .to_owned()
+            })
+            .collect();
+        assert_eq!(found, expected, "{line}");
+    }
+
+    #[test]
+    fn commands_are_found_in_blocks_and_in_sentences() {
+        check("cargo xtask test", &["cargo xtask test"]);
+        check("$ sudo vethwatch flows --for 10s --json", &["vethwatch flows --for --json"]);
+        check(
+            "Run `cargo xtask lint` and `vethwatch top --once`.",
+            &["cargo xtask lint", "vethwatch top --once"],
+        );
+        check("cargo xtask fuzz --for=60s   # a minute of --nothing", &["cargo xtask fuzz --for"]);
+    }
+
+    #[test]
+    fn a_run_holds_a_command_of_vethwatch() {
+        check("cargo xtask run -- top --once", &["cargo xtask run", "vethwatch top --once"]);
+        check("cargo xtask demo", &["cargo xtask demo"]);
+    }
+
+    #[test]
+    fn prose_is_not_a_command() {
+        check("vethwatch Runs as root", &[]);
+        check("The library `monitor` and `vethwatch`.", &[]);
+    }
+}
