@@ -12,6 +12,7 @@ pub mod image;
 mod link;
 mod listing;
 mod network;
+mod programs;
 mod vethwatch;
 
 pub use command::{Finished, finish, is_root, privileged, text};

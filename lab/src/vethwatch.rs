@@ -174,9 +174,9 @@ impl Running {
     /// Waits for its end and returns its exit code, which a signal does not leave, and all lines.
     ///
     /// # Errors
-    /// It does not end within a minute.
+    /// It does not end within two minutes.
     pub fn end(mut self) -> Result<(Option<i32>, Vec<Value>)> {
-        let status = wait_for("vethwatch to end", PATIENCE, || Ok(self.child.try_wait()?))?;
+        let status = wait_for("vethwatch to end", 2 * PATIENCE, || Ok(self.child.try_wait()?))?;
         self.join_readers();
         let lines = std::mem::take(&mut self.seen().lines);
         Ok((status.code(), lines))
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn lines_are_collected_while_it_runs() {
-        let mut running = shell(r#"echo '{"type":"a","n":1}'; echo '{"type":"b"}'; sleep 60"#);
+        let mut running = shell(r#"echo '{"type":"a","n":1}'; echo '{"type":"b"}'; exec sleep 60"#);
         let found = running.wait_for("b", Duration::from_secs(10), |lines| {
             lines.iter().find(|line| line["type"] == "b").cloned()
         });
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_not_json_is_an_error() {
-        let mut running = shell("echo hello; sleep 60");
+        let mut running = shell("echo hello; exec sleep 60");
         let error = running.wait_for("a line", Duration::from_secs(10), |_| None::<()>).unwrap_err();
         assert!(error.to_string().contains("not JSON: hello"), "{error}");
         assert!(Vethwatch::at("echo").json(&["hello"]).is_err());

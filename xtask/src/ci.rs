@@ -1,7 +1,8 @@
 //! `cargo xtask ci`: everything that must hold before a change is merged.
 
+use crate::cargo::target_folder;
 use crate::test::{self, Tally};
-use crate::{fuzz, lint, signals};
+use crate::{ebpf, fuzz, lint, signals};
 use anyhow::Result;
 use std::process::ExitCode;
 
@@ -10,8 +11,11 @@ type Step = fn() -> Result<()>;
 /// Runs every check, the failed ones not ending it; the last line is `N passed, N failed`.
 pub(crate) fn run() -> Result<ExitCode> {
     signals::watch()?;
-    let steps: [(&str, Step); 2] =
-        [("lint", lint::run), ("fuzz corpus", || fuzz::run(&fuzz::Arguments::default()))];
+    let steps: [(&str, Step); 3] = [
+        ("lint", lint::run),
+        ("kernel object", kernel_object),
+        ("fuzz corpus", || fuzz::run(&fuzz::Arguments::default())),
+    ];
     let mut tally = Tally::default();
     for (name, step) in steps {
         println!("\n== {name}");
@@ -31,4 +35,15 @@ pub(crate) fn run() -> Result<ExitCode> {
     }
     println!("{tally}");
     Ok(if tally.is_fine() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Compiles the programs for the kernel again and compares, where there are tools for it. Elsewhere a unit test
+/// compares their sources with the manifest of the committed object.
+fn kernel_object() -> Result<()> {
+    let has_linker = target_folder().join("ebpf-tools/bin/bpf-linker").exists();
+    if has_linker || std::env::var_os("VETHWATCH_BPF_LINKER").is_some() {
+        return ebpf::run(true);
+    }
+    println!("not compiled again: there is no BPF linker here");
+    Ok(())
 }

@@ -6,6 +6,7 @@ mod signals;
 mod bench;
 mod ci;
 mod demo;
+mod ebpf;
 mod fuzz;
 mod image;
 mod lint;
@@ -33,6 +34,12 @@ enum Task {
     Test(test::Arguments),
     /// Check formatting, clippy, documentation, and the commands that the documents name.
     Lint,
+    /// Compile the programs for the kernel; needs tools that nothing else here needs.
+    Ebpf {
+        /// Only check that the committed object is made from the sources in the tree.
+        #[arg(long)]
+        check: bool,
+    },
     /// Measure, and write the figures to docs/benchmarks.md.
     Bench(bench::Arguments),
     /// Fuzz the packet parser.
@@ -56,6 +63,7 @@ fn carry_out(task: Task) -> Result<ExitCode> {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Lint => lint::run().map(|()| ExitCode::SUCCESS),
+        Task::Ebpf { check } => ebpf::run(check).map(|()| ExitCode::SUCCESS),
         Task::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::Fuzz(arguments) => fuzz::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run(),

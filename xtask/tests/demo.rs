@@ -52,9 +52,16 @@ impl Demo {
     }
 
     /// Waits for an object of the demo, by the command that lists such objects and a part of its name.
-    fn wait_for(&self, list: &[&str], name: &str) -> Result<()> {
+    fn wait_for(&mut self, list: &[&str], name: &str) -> Result<()> {
         let name = format!("vw-demo-{}-{name}", self.child.id());
-        wait_for(&name, PATIENCE, || Ok(docker(list)?.lines().any(|line| line == name).then_some(())))
+        self.wait_until(&name, || Ok(docker(list)?.lines().any(|line| line == name)))
+    }
+
+    fn wait_until(&mut self, what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
+        wait_for(what, PATIENCE, || {
+            ensure!(self.child.try_wait()?.is_none(), "the demo ended before {what}");
+            Ok(is_so()?.then_some(()))
+        })
     }
 }
 
@@ -100,7 +107,7 @@ fn a_command_that_does_not_exist_keeps_its_exit_code() -> Result<()> {
 #[test]
 fn ctrl_c_while_the_command_runs_leaves_nothing() -> Result<()> {
     leaves_nothing(|| {
-        let demo = Demo::start(&["--", "flows", "--for", "10m"])?;
+        let mut demo = Demo::start(&["--", "flows", "--for", "10m"])?;
         demo.wait_for(&CONTAINERS, "client")?;
         wait_for("vethwatch to start", PATIENCE, || {
             Ok(has_child_named(demo.child.id(), "vethwatch").then_some(()))
@@ -115,7 +122,7 @@ fn ctrl_c_while_the_command_runs_leaves_nothing() -> Result<()> {
 #[test]
 fn a_signal_while_the_containers_are_made_leaves_nothing() -> Result<()> {
     leaves_nothing(|| {
-        let demo = Demo::start(&[])?;
+        let mut demo = Demo::start(&[])?;
         demo.wait_for(&NETWORKS, "front")?;
         demo.signal(libc::SIGTERM)?;
         let (code, _, said) = demo.end()?;

@@ -197,7 +197,8 @@ fn links_in(namespace: OwnedFd) -> io::Result<Vec<Link>> {
 }
 
 fn bridged(path: PathBuf, links: &[Link]) -> Option<Elsewhere> {
-    let names = |wanted: fn(&&Link) -> bool| links.iter().filter(wanted).map(|link| link.name.clone()).collect();
+    let names =
+        |wanted: fn(&&Link) -> bool| links.iter().filter(wanted).map(|link| link.name.clone()).collect();
     let bridges: Vec<_> = names(|link| link.kind == DeviceKind::Bridge);
     let ports: Vec<_> = names(|link| link.kind == DeviceKind::Veth && link.master.is_some());
     (!bridges.is_empty() || !ports.is_empty()).then_some(Elsewhere { path, bridges, ports })

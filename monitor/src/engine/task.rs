@@ -84,7 +84,8 @@ impl Task {
         for observation in seen.drain(..) {
             // Changes that came meanwhile may name what this batch carries.
             if matches!(observation, Observation::Flows(_)) {
-                while let Ok(change) = self.changes.try_recv() {
+                fill(told, &mut self.changes);
+                for change in told.drain(..) {
                     publish = publish.max(self.state.change(&change));
                 }
             }

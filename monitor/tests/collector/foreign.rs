@@ -26,9 +26,8 @@ pub(crate) struct Foreign {
 
 fn bpf(command: u32, attributes: &mut [u64]) -> io::Result<libc::c_long> {
     // SAFETY: the attributes are alive and as long as said; what they point to is alive at every call below.
-    let result = unsafe {
-        libc::syscall(libc::SYS_bpf, command, attributes.as_mut_ptr(), size_of_val(attributes))
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, attributes.as_mut_ptr(), size_of_val(attributes)) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 

@@ -3,7 +3,6 @@
 use anyhow::{Context, Result, ensure};
 use lab::{Container, Device, Lab, Network, Vethwatch, finish, wait_for};
 use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -40,13 +39,6 @@ impl Stage {
     fn address(&self) -> Result<String> {
         self.sleeper.address(&self.network)
     }
-}
-
-/// The programs attached to a device: TCX ones, and filters of clsact, by name.
-fn programs_on(device: &Device) -> Result<Vec<String>> {
-    let text = lab::text(Command::new("bpftool").args(["net", "show", "dev", &device.name]), PATIENCE)?;
-    let lines = text.lines().filter(|line| line.contains(&format!("{}(", device.name)));
-    Ok(lines.map(|line| line.trim().to_owned()).collect())
 }
 
 #[test]
@@ -117,12 +109,12 @@ fn two_at_the_same_time_both_count_right() -> Result<()> {
 /// Runs a vethwatch until it is attached, ends it by a signal, and returns what it has left on the device.
 fn left_by(stage: &Stage, mode: &str, signal: i32) -> Result<Vec<String>> {
     let device = stage.device()?;
-    ensure!(programs_on(&device)?.is_empty(), "programs were there before: {:?}", programs_on(&device)?);
+    ensure!(device.programs()?.is_empty(), "programs were there before: {:?}", device.programs()?);
     let running = vethwatch().start(&["flows", "--json", "--attach", mode])?;
-    wait_for("programs on the device", PATIENCE, || Ok((programs_on(&device)?.len() >= 2).then_some(())))?;
+    wait_for("programs on the device", PATIENCE, || Ok((device.programs()?.len() >= 2).then_some(())))?;
     running.signal(signal)?;
     running.end()?;
-    programs_on(&device)
+    device.programs()
 }
 
 #[test]
@@ -150,7 +142,7 @@ fn after_sigkill_under_clsact_detach_removes_what_stayed() -> Result<()> {
     ensure!(!left.is_empty(), "nothing stayed, so the test proves nothing");
     let finished = vethwatch().finish(&["detach"])?;
     ensure!(finished.status.code() == Some(0), "{}: {}", finished.status, finished.stderr);
-    let left = programs_on(&stage.device()?)?;
+    let left = stage.device()?.programs()?;
     ensure!(left.is_empty(), "{left:?}");
     stage.lab.close()
 }
@@ -162,7 +154,7 @@ fn after_sigkill_under_clsact_the_next_start_removes_what_stayed() -> Result<()>
     ensure!(!left.is_empty(), "nothing stayed, so the test proves nothing");
     let finished = vethwatch().finish(&["top", "--once"])?;
     ensure!(finished.status.code() == Some(0), "{}: {}", finished.status, finished.stderr);
-    let left = programs_on(&stage.device()?)?;
+    let left = stage.device()?.programs()?;
     ensure!(left.is_empty(), "{left:?}");
     stage.lab.close()
 }

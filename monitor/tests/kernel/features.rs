@@ -12,7 +12,8 @@ use monitor_common::settings::{Settings, feature};
 /// A TCP packet over IPv4 from 172.18.0.2 at its container, or back to it.
 pub(crate) fn tcp(direction: Direction, port: u16, flags: u8) -> Vec<u8> {
     let (from, to) = ([172, 18, 0, 2], [172, 18, 0, 3]);
-    let mut packet = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0];
+    let mut packet =
+        vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0];
     match direction {
         Sent => [from, to].iter().for_each(|address| packet.extend(address)),
         Received => [to, from].iter().for_each(|address| packet.extend(address)),

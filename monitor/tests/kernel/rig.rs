@@ -14,7 +14,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use zerocopy::IntoBytes;
 
 /// The ELF object under test: the one the agent embeds.
-pub(crate) const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/vethwatch.o"));
+pub(crate) const OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/vethwatch.o"));
 
 /// The loopback device's index: test packets are said to be at this device, since the kernel takes only devices
 /// that exist.
@@ -69,7 +70,8 @@ impl Rig {
         }
         let mut ebpf = loader.load(OBJECT).context("load the object")?;
         for name in ["vethwatch_in", "vethwatch_out"] {
-            let program: &mut SchedClassifier = ebpf.program_mut(name).context("find a program")?.try_into()?;
+            let program: &mut SchedClassifier =
+                ebpf.program_mut(name).context("find a program")?.try_into()?;
             program.load().with_context(|| format!("load {name}"))?;
         }
         let mut rig = Self { ebpf };
