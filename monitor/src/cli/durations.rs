@@ -26,7 +26,8 @@ pub fn parse(text: &str) -> Result<Duration, NotADuration> {
     let mut total = Duration::ZERO;
     let mut rest = text;
     while !rest.is_empty() {
-        let digits = rest.find(|character: char| !character.is_ascii_digit()).ok_or(NotADuration::Malformed)?;
+        let digits =
+            rest.find(|character: char| !character.is_ascii_digit()).ok_or(NotADuration::Malformed)?;
         let (number, after) = rest.split_at(digits);
         let unit = after.find(|character: char| character.is_ascii_digit()).unwrap_or(after.len());
         let (unit, after) = after.split_at(unit);

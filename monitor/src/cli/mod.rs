@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn every_command_explains_itself() {
         for command in Typed::command().get_subcommands() {
-            let error = parse(&format!("vethwatch {} --help", command.get_name())).expect_err("help is an early end");
+            let error =
+                parse(&format!("vethwatch {} --help", command.get_name())).expect_err("help is an early end");
             assert_eq!((error.kind(), error.exit_code()), (ErrorKind::DisplayHelp, 0));
             let help = error.to_string();
             assert!(help.contains("--json") && help.contains("--docker-host"), "{help}");

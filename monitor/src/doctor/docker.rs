@@ -2,7 +2,8 @@
 
 use super::Finding;
 use crate::model::{
-    Change, Container, ContainerId, ContainerState, DockerState, Network, NetworkDriver, NetworkId, NetworkMode,
+    Change, Container, ContainerId, ContainerState, DockerState, Network, NetworkDriver, NetworkId,
+    NetworkMode,
 };
 use std::collections::BTreeMap;
 
@@ -52,10 +53,15 @@ impl Docker {
         match &self.state {
             Some(DockerState::Up { version, api, host, .. }) => {
                 let containers = self.running().count();
-                Finding::ok("docker", format!("{version} (API {api}) at {host}, {containers} containers running"))
+                Finding::ok(
+                    "docker",
+                    format!("{version} (API {api}) at {host}, {containers} containers running"),
+                )
             }
             Some(DockerState::Down { reason, .. }) => Finding::missing("docker", reason, todo),
-            Some(DockerState::Connecting) | None => Finding::missing("docker", "it does not answer in time", todo),
+            Some(DockerState::Connecting) | None => {
+                Finding::missing("docker", "it does not answer in time", todo)
+            }
         }
     }
 

@@ -55,16 +55,22 @@ fn btf(report: &Report) -> Finding {
         Finding::ok("btf", "/sys/kernel/btf/vmlinux")
     } else {
         // Today's programs read no kernel structures.
-        Finding::limited("btf", "the kernel does not describe its types", "use a kernel with CONFIG_DEBUG_INFO_BTF")
+        Finding::limited(
+            "btf",
+            "the kernel does not describe its types",
+            "use a kernel with CONFIG_DEBUG_INFO_BTF",
+        )
     }
 }
 
 fn jit(report: &Report) -> Finding {
     match report.jit {
         Some(true) => Finding::ok("jit", "programs are compiled"),
-        Some(false) => {
-            Finding::limited("jit", "programs are interpreted, which is slow", "sysctl net.core.bpf_jit_enable=1")
-        }
+        Some(false) => Finding::limited(
+            "jit",
+            "programs are interpreted, which is slow",
+            "sysctl net.core.bpf_jit_enable=1",
+        ),
         None => Finding::limited(
             "jit",
             "/proc/sys/net/core/bpf_jit_enable cannot be read",
@@ -98,5 +104,9 @@ fn one_elsewhere(elsewhere: &Elsewhere) -> Finding {
         list(&elsewhere.bridges),
         list(&elsewhere.ports),
     );
-    Finding::limited("namespaces", found, format!("run a second one there: nsenter --net={path} vethwatch top"))
+    Finding::limited(
+        "namespaces",
+        found,
+        format!("run a second one there: nsenter --net={path} vethwatch top"),
+    )
 }

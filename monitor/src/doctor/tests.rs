@@ -71,7 +71,14 @@ fn macvlan() -> Change {
 }
 
 /// Checks the verdict on one subject, and that the whole follows: only what is missing keeps it from working.
-fn check(report: &Report, docker: &Docker, attach: Option<AttachMode>, subject: &str, verdict: Verdict, says: &str) {
+fn check(
+    report: &Report,
+    docker: &Docker,
+    attach: Option<AttachMode>,
+    subject: &str,
+    verdict: Verdict,
+    says: &str,
+) {
     let findings = judge(report, docker, attach);
     let finding: &Finding = findings.iter().find(|finding| finding.subject == subject).expect(subject);
     assert_eq!(finding.verdict, verdict, "{finding:?}");
@@ -90,12 +97,19 @@ fn a_machine_that_has_everything_is_fine() {
 #[test]
 fn what_the_kernel_lacks_is_told_with_what_to_do() {
     let fine = docker([up(false)]);
-    let check = |report, attach, subject, verdict, says| check(&report, &fine, attach, subject, verdict, says);
+    let check =
+        |report, attach, subject, verdict, says| check(&report, &fine, attach, subject, verdict, says);
     let old = Kernel { release: "5.10.0".to_owned(), version: Some((5, 10)) };
     check(Report { kernel: old, ..report() }, None, "kernel", Verdict::Missing, "5.10.0");
     let missing = vec!["CAP_BPF", "CAP_NET_ADMIN"];
     let capabilities = Capabilities { held: Vec::new(), missing };
-    check(Report { capabilities, ..report() }, None, "capabilities", Verdict::Missing, "CAP_BPF, CAP_NET_ADMIN");
+    check(
+        Report { capabilities, ..report() },
+        None,
+        "capabilities",
+        Verdict::Missing,
+        "CAP_BPF, CAP_NET_ADMIN",
+    );
     check(Report { tcx: false, ..report() }, None, "attach", Verdict::Limited, "clsact");
     let (no_tcx, tcx) = (Report { tcx: false, ..report() }, Some(AttachMode::Tcx));
     check(no_tcx, tcx, "attach", Verdict::Missing, "tcx was asked for");
@@ -104,7 +118,8 @@ fn what_the_kernel_lacks_is_told_with_what_to_do() {
     check(Report { jit: Some(false), ..report() }, None, "jit", Verdict::Limited, "slow");
     check(Report { cgroups: Cgroups::V1, ..report() }, None, "cgroups", Verdict::Limited, "not told apart");
     let bridge = vec![SafeText::new("br0")];
-    let elsewhere = vec![Elsewhere { path: "/run/docker/netns/1-abc".into(), bridges: bridge, ports: Vec::new() }];
+    let elsewhere =
+        vec![Elsewhere { path: "/run/docker/netns/1-abc".into(), bridges: bridge, ports: Vec::new() }];
     check(Report { elsewhere, ..report() }, None, "namespaces", Verdict::Limited, "br0");
 }
 

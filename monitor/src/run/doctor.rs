@@ -29,7 +29,11 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     let output = Output::to(std::io::stdout());
     print(&output, &findings, settings.json).await?;
     output.finish(PATIENCE).await?;
-    if works(&findings) { Ok(()) } else { Err(anyhow!("what is missing keeps vethwatch from its main job").into()) }
+    if works(&findings) {
+        Ok(())
+    } else {
+        Err(anyhow!("what is missing keeps vethwatch from its main job").into())
+    }
 }
 
 async fn print(output: &Output, findings: &[Finding], json: bool) -> Result<(), Failure> {
@@ -57,7 +61,8 @@ async fn ask_docker(settings: &Settings) -> Docker {
     let mut docker = Docker::default();
     let all = async {
         while let Some(change) = changes.recv().await {
-            let last = matches!(change, Change::Complete { .. }) || matches!(change, Change::Docker(DockerState::Down { .. }));
+            let last = matches!(change, Change::Complete { .. })
+                || matches!(change, Change::Docker(DockerState::Down { .. }));
             docker.learn(change);
             if last {
                 return;

@@ -62,7 +62,8 @@ pub fn refuse(senseless: &Senseless) -> ExitCode {
 }
 
 fn runtime() -> Result<Runtime, Failure> {
-    let runtime = Builder::new_multi_thread().worker_threads(WORKERS).thread_name("vw-async").enable_all().build();
+    let runtime =
+        Builder::new_multi_thread().worker_threads(WORKERS).thread_name("vw-async").enable_all().build();
     Ok(runtime?)
 }
 

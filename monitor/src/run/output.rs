@@ -59,7 +59,9 @@ impl Output {
         match tokio::time::timeout(patience, self.writer).await {
             Ok(Ok(Err(error))) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             Ok(Ok(written)) => Ok(written.context("write to standard output")?),
-            Ok(Err(panicked)) => Err(anyhow::Error::from(panicked).context("write to standard output").into()),
+            Ok(Err(panicked)) => {
+                Err(anyhow::Error::from(panicked).context("write to standard output").into())
+            }
             Err(_) => Ok(()),
         }
     }

@@ -16,7 +16,10 @@ const BEYOND_WINDOW: Duration = Duration::from_millis(1_500);
 ///
 /// # Errors
 /// When the engine has ended by a fault.
-pub(super) async fn wait(watch: &mut Watch, window: Duration) -> Result<Result<Arc<Snapshot>, Ended>, Failure> {
+pub(super) async fn wait(
+    watch: &mut Watch,
+    window: Duration,
+) -> Result<Result<Arc<Snapshot>, Ended>, Failure> {
     let mut deadline = pin!(tokio::time::sleep(LONGEST.max(window + BEYOND_WINDOW)));
     loop {
         let snapshot = watch.session.snapshot();

@@ -45,12 +45,8 @@ impl Session {
         let (seen, observations) = mpsc::channel(OBSERVATIONS);
         let (asked, asks) = mpsc::channel(ASKS);
         let (told_when, told) = watch::channel(None);
-        let inventory = Inventory::start(
-            settings.inventory.clone(),
-            told_changes,
-            clock::kernel_now,
-            clock::wall_now,
-        );
+        let inventory =
+            Inventory::start(settings.inventory.clone(), told_changes, clock::kernel_now, clock::wall_now);
         let relay = tokio::spawn(relay(from_inventory, to_engine, told_when));
         let engine = engine::spawn(
             engine::Settings { window: settings.window, ..engine::Settings::new(host.clone()) },
@@ -63,7 +59,17 @@ impl Session {
         let collector = start_collector(settings.collector.clone(), seen).await?;
         let asks = tokio::spawn(answer(asks, inventory.hint(), collector.asker()));
         let snapshots = engine.snapshots();
-        Ok(Self { host, collector: Some(collector), inventory, engine, relay, asks, snapshots, told, records })
+        Ok(Self {
+            host,
+            collector: Some(collector),
+            inventory,
+            engine,
+            relay,
+            asks,
+            snapshots,
+            told,
+            records,
+        })
     }
 
     /// The host that is watched.

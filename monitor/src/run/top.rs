@@ -2,8 +2,8 @@
 
 use super::failure::Failure;
 use super::picture;
-use super::session::Session;
 use super::screen::{Screen, redraw};
+use super::session::Session;
 use super::terminal;
 use super::watch::{Ended, Watch};
 use crate::settings::Settings;

@@ -56,7 +56,14 @@ impl Watch {
         let session = Session::start(settings, filter).await?;
         let stream = Stream::new(session.host().clone());
         let clock = Clock::new(clock::kernel_now(), clock::wall_now());
-        Ok(Self { session, output: Output::to(std::io::stdout()), signals, json: settings.json, clock, stream })
+        Ok(Self {
+            session,
+            output: Output::to(std::io::stdout()),
+            signals,
+            json: settings.json,
+            clock,
+            stream,
+        })
     }
 
     /// The clock that times are shown by; it follows when the wall clock is set.

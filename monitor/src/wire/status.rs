@@ -2,9 +2,7 @@
 
 use super::parts::{BeforeWatchPart, NetworkPart, ObservedAtPart};
 use super::{Body, Clock};
-use crate::model::{
-    AttachMode, ContainerId, Counts, DockerState, Losses, NotWatched, Resources, SafeText,
-};
+use crate::model::{AttachMode, ContainerId, Counts, DockerState, Losses, NotWatched, Resources, SafeText};
 use crate::snapshot::{BridgeRow, ContainerRow, Snapshot, UnattributedRow};
 use serde::Serialize;
 

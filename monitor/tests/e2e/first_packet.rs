@@ -46,23 +46,27 @@ impl Stage {
             let counted = first_packets(lines);
             senders.iter().all(|sender| counted.contains_key(&sender.name)).then_some(counted)
         });
-        let counted = match counted {
-            Ok(counted) => counted,
-            Err(error) => {
-                let counted = first_packets(&self.vethwatch.lines("flow"));
-                let missing: Vec<_> =
-                    senders.iter().filter(|sender| !counted.contains_key(&sender.name)).collect();
-                return Err(error).context(format!(
-                    "{} of {} missing: {missing:?}",
-                    missing.len(),
-                    senders.len()
-                ));
-            }
-        };
+        let counted = counted.map_err(|error| error.context(self.missing(senders)))?;
         for sender in senders {
             ensure!(counted[&sender.name] == 1, "{} packets of {}", counted[&sender.name], sender.name);
         }
         Ok(())
+    }
+}
+
+impl Stage {
+    /// Whose packets are not in their flows, and flows to the receiver that are nobody's.
+    fn missing(&self, senders: &[Container]) -> String {
+        let lines = self.vethwatch.lines("flow");
+        let counted = first_packets(&lines);
+        let missing: Vec<_> =
+            senders.iter().map(|sender| &sender.name).filter(|name| !counted.contains_key(*name)).collect();
+        let nobody: Vec<_> = lines
+            .iter()
+            .filter(|line| line["remote"]["port"] == PORT && line["local"]["container"]["name"].is_null())
+            .map(|line| format!("{} at {}", line["local"], line["observed_at"]["interface"]))
+            .collect();
+        format!("missing: {missing:?}; of nobody: {nobody:?}")
     }
 }
 
