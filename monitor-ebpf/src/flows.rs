@@ -11,7 +11,10 @@ use crate::{
 };
 use aya_ebpf::{
     bindings::{__sk_buff, BPF_NOEXIST},
-    helpers::{bpf_get_smp_processor_id, generated::{bpf_ktime_get_ns, bpf_skb_cgroup_id}},
+    helpers::{
+        bpf_get_smp_processor_id,
+        generated::{bpf_ktime_get_ns, bpf_skb_cgroup_id},
+    },
     maps::LruHashMap,
 };
 use core::{arch::asm, mem::MaybeUninit, ptr::NonNull};
@@ -334,8 +337,8 @@ unsafe fn check_origin(entry: *mut FlowEntry, ingress_ifindex: u32) {
     }
     // SAFETY: the caller's promise.
     let (origin, marks) = unsafe { split(*origin_word(entry)) };
-    let noted = marks & mark::ORIGIN_KNOWN != 0
-        && (origin == ingress_ifindex || marks & mark::SEVERAL_ORIGINS != 0);
+    let noted =
+        marks & mark::ORIGIN_KNOWN != 0 && (origin == ingress_ifindex || marks & mark::SEVERAL_ORIGINS != 0);
     if !noted {
         note_origin(entry, ingress_ifindex);
     }

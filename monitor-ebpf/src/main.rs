@@ -6,7 +6,10 @@
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics, asm_experimental_arch)]
-#![expect(internal_features, reason = "atomic adds on map values: aya-ebpf has no wrapper and the target no AtomicU64")]
+#![expect(
+    internal_features,
+    reason = "atomic adds on map values: aya-ebpf has no wrapper and the target no AtomicU64"
+)]
 
 mod atomic;
 mod clock;

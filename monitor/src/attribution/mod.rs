@@ -152,8 +152,10 @@ impl Attribution {
         let Self { interfaces, containers, facts, by_namespace, networks, .. } = self;
         let mut recognised = Vec::new();
         for (number, watched) in interfaces.iter_mut() {
-            let open_question = watched.owner.is_none() && watched.life.until.is_none();
-            if watched.interface.kind == InterfaceKind::Bridge && !changed || !(changed || open_question) {
+            let open_question = watched.interface.kind == InterfaceKind::Veth
+                && watched.owner.is_none()
+                && watched.life.until.is_none();
+            if !changed && !open_question {
                 continue;
             }
             watched.network = interfaces::network_of(watched, networks).or(watched.network.take());

@@ -5,5 +5,5 @@
 //! which sources.
 
 /// The ELF object, aligned as the loader wants it.
-pub const OBJECT: &[u8] =
+pub(super) const OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/vethwatch.o"));

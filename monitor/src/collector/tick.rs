@@ -138,44 +138,51 @@ impl Ticker {
             return Vec::new();
         }
         let before = self.device_counters();
-        let mut readings: Vec<Reading> =
-            watched.iter().filter_map(|watched| self.reading(watched, &before)).collect();
-        let mut after = self.device_counters();
-        let drops = self.netlink.all_qdisc_drops().unwrap_or_default();
-        let ifindexes: HashMap<_, _> = watched.iter().map(|w| (w.number, w.ifindex)).collect();
-        for reading in &mut readings {
-            let Some(ifindex) = ifindexes.get(&reading.number) else { continue };
-            reading.device_after = after
-                .remove(ifindex)
-                .map(|counters| DeviceCounters { qdisc_dropped: drops.get(ifindex).copied(), ..counters });
+        let mut readings: Vec<(u32, Reading)> =
+            watched.iter().filter_map(|watched| Some((watched.ifindex, self.reading(watched)?))).collect();
+        let after = self.device_counters();
+        let drops = self.netlink.all_qdisc_drops();
+        let drops = drops.unwrap_or_else(|_| self.unread(Lost::DeviceCounters));
+        for (ifindex, reading) in &mut readings {
+            reading.device_before = before.get(ifindex).copied();
+            reading.device_after = after.get(ifindex).copied();
+            if let Some(after) = &mut reading.device_after {
+                after.qdisc_dropped = drops.get(ifindex).copied();
+            }
             // A device that is being taken down no longer knows all it counted.
-            let before = reading.device_before;
-            reading.device_after =
-                reading.device_after.filter(|after| before.is_none_or(|before| can_follow(after, &before)));
+            if let (Some(before), Some(after)) = (&reading.device_before, &reading.device_after)
+                && !can_follow(after, before)
+            {
+                reading.device_after = None;
+            }
             if let Some(after) = reading.device_after {
                 self.table.note(reading.number, after);
             }
         }
-        readings
+        readings.into_iter().map(|(_, reading)| reading).collect()
     }
 
     fn device_counters(&mut self) -> HashMap<u32, DeviceCounters> {
-        self.netlink.all_counters().unwrap_or_else(|_| {
-            self.losses.add(Lost::DeviceCounters, 1);
-            HashMap::new()
-        })
+        let counters = self.netlink.all_counters();
+        counters.unwrap_or_else(|_| self.unread(Lost::DeviceCounters))
     }
 
-    fn reading(&mut self, watched: &Watched, before: &HashMap<u32, DeviceCounters>) -> Option<Reading> {
+    /// Nothing could be read.
+    fn unread<T: Default>(&self, lost: Lost) -> T {
+        self.losses.add(lost, 1);
+        T::default()
+    }
+
+    /// Reads the totals of one interface; the device's counters are not in it yet.
+    fn reading(&mut self, watched: &Watched) -> Option<Reading> {
         if self.maps.totals.read(watched.slot, &mut self.totals).is_err() {
-            self.losses.add(Lost::Totals, 1);
-            return None;
+            return self.unread(Lost::Totals);
         }
         Some(Reading {
             number: watched.number,
             at: clock::kernel_now(),
             totals: decode::totals(&self.totals),
-            device_before: before.get(&watched.ifindex).copied(),
+            device_before: None,
             device_after: None,
         })
     }

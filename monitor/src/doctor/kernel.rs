@@ -93,7 +93,13 @@ fn cgroups(report: &Report) -> Finding {
 
 /// Bridges in other namespaces.
 pub(super) fn elsewhere(report: &Report) -> Vec<Finding> {
-    report.elsewhere.iter().map(one_elsewhere).collect()
+    report.elsewhere.iter().map(one_elsewhere).chain(unreadable(report)).collect()
+}
+
+fn unreadable(report: &Report) -> Option<Finding> {
+    let paths: Vec<String> = report.unreadable.iter().map(|path| path.display().to_string()).collect();
+    let found = format!("could not look into {}", paths.join(", "));
+    (!paths.is_empty()).then(|| Finding::limited("namespaces", found, "run it as root with CAP_SYS_ADMIN"))
 }
 
 fn one_elsewhere(elsewhere: &Elsewhere) -> Finding {

@@ -17,6 +17,7 @@ fn report() -> Report {
         cgroups: Cgroups::V2,
         memlock: None,
         elsewhere: Vec::new(),
+        unreadable: Vec::new(),
     }
 }
 
@@ -121,6 +122,8 @@ fn what_the_kernel_lacks_is_told_with_what_to_do() {
     let elsewhere =
         vec![Elsewhere { path: "/run/docker/netns/1-abc".into(), bridges: bridge, ports: Vec::new() }];
     check(Report { elsewhere, ..report() }, None, "namespaces", Verdict::Limited, "br0");
+    let unreadable = vec!["/run/netns/x".into()];
+    check(Report { unreadable, ..report() }, None, "namespaces", Verdict::Limited, "/run/netns/x");
 }
 
 #[test]

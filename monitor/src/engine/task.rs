@@ -11,6 +11,8 @@ use tokio::sync::{mpsc, watch};
 
 /// The most observations, and the most changes, that are taken in at once.
 const BATCH: usize = 4_096;
+/// Batches that are taken in at the end, at most.
+const LAST_ROUNDS: usize = 16;
 /// How often time alone is looked after, and what is notable is published.
 const HOUSEKEEPING: Duration = Duration::from_millis(50);
 
@@ -69,7 +71,14 @@ impl Task {
                 self.publish();
             }
         }
-        self.take_in(&mut told, &mut seen);
+        // The collector may have ended just before; what it told last is still in the channel.
+        for _ in 0..LAST_ROUNDS {
+            self.take_in(&mut told, &mut seen);
+            if self.observations.is_empty() {
+                break;
+            }
+        }
+        self.state.finish((self.now)());
         self.publish();
     }
 
@@ -84,7 +93,8 @@ impl Task {
         for observation in seen.drain(..) {
             // Changes that came meanwhile may name what this batch carries.
             if matches!(observation, Observation::Flows(_)) {
-                while let Ok(change) = self.changes.try_recv() {
+                fill(told, &mut self.changes);
+                for change in told.drain(..) {
                     publish = publish.max(self.state.change(&change));
                 }
             }

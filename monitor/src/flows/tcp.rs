@@ -152,3 +152,133 @@ const fn opposite(direction: Direction) -> Direction {
         Direction::Received => Direction::Sent,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Connection, TcpState};
+    use crate::model::{
+        Counts, Direction, FlowDelta, FlowId, FlowKey, FlowPorts, Initiator, InterfaceNumber, KernelTime,
+        Protocol, TcpFlags, TcpObserved,
+    };
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
+
+    /// One tick: flags sent, flags received, time of a SYN, time of a SYN-ACK (microseconds).
+    type Tick = (&'static str, &'static str, Option<u64>, Option<u64>);
+
+    fn flags(letters: &str) -> TcpFlags {
+        let bit = |letter| "FSRPA".find(letter).map_or(0, |bit| 1 << bit);
+        TcpFlags(letters.chars().fold(0, |flags, letter| flags | bit(letter)))
+    }
+
+    fn delta(first_direction: Direction) -> FlowDelta {
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        FlowDelta {
+            key: FlowKey {
+                interface: InterfaceNumber(1),
+                local: address,
+                remote: address,
+                protocol: Protocol::TCP,
+                ports: FlowPorts::Ports { local: 1, remote: 2 },
+                vlan: None,
+            },
+            flow_id: FlowId(1),
+            first_seen: KernelTime(1),
+            last_seen: KernelTime(1),
+            is_new: true,
+            first_direction,
+            sent: Counts::default(),
+            received: Counts::default(),
+            tcp: None,
+            origin: None,
+            source_mac: None,
+            several_source_macs: false,
+            cgroup: None,
+        }
+    }
+
+    #[track_caller]
+    fn check(ticks: &[Tick], state: TcpState, initiator: Initiator, handshakes: &[Option<u64>]) {
+        check_from(Direction::Sent, ticks, state, initiator, handshakes);
+    }
+
+    #[track_caller]
+    fn check_from(
+        first: Direction,
+        ticks: &[Tick],
+        state: TcpState,
+        initiator: Initiator,
+        handshakes: &[Option<u64>],
+    ) {
+        let mut connection = Connection::default();
+        let micros = |time: Option<u64>| time.map(|micros| KernelTime(micros * 1_000));
+        let told: Vec<_> = ticks
+            .iter()
+            .map(|(sent, received, syn, syn_ack)| {
+                let seen = TcpObserved {
+                    sent_flags: flags(sent),
+                    received_flags: flags(received),
+                    syn_at: micros(*syn),
+                    syn_ack_at: micros(*syn_ack),
+                };
+                connection.observe(&delta(first), &seen).handshake
+            })
+            .collect();
+        assert_eq!((connection.state(), connection.initiator()), (state, initiator));
+        let expected: Vec<_> = handshakes.iter().map(|micros| micros.map(Duration::from_micros)).collect();
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn the_states_of_a_connection_that_the_local_end_opens() {
+        let local = Initiator::Local;
+        check(&[("S", "", Some(1), None)], TcpState::SynSent, local, &[None]);
+        check(&[("S", "SA", Some(1), Some(5))], TcpState::SynReceived, local, &[Some(4)]);
+        check(&[("SA", "SA", Some(1), Some(5))], TcpState::Established, local, &[Some(4)]);
+        check(&[("SAF", "SA", Some(1), Some(5))], TcpState::Closing, local, &[Some(4)]);
+        check(&[("SAF", "SAF", Some(1), Some(5))], TcpState::Closed, local, &[Some(4)]);
+        check(&[("SAR", "SA", Some(1), Some(5))], TcpState::Reset, local, &[Some(4)]);
+        check(&[("S", "RA", Some(1), None)], TcpState::Refused, local, &[None]);
+    }
+
+    #[test]
+    fn the_first_packet_or_the_only_syn_tells_who_opened() {
+        let both = [("SA", "SA", Some(1), Some(5))];
+        check_from(Direction::Received, &both, TcpState::Established, Initiator::Remote, &[Some(4)]);
+        let only_answer = [("SA", "A", None, Some(5))];
+        check(&only_answer, TcpState::Established, Initiator::Remote, &[None]);
+        check(&[("AP", "AP", None, None)], TcpState::Established, Initiator::Unknown, &[None]);
+    }
+
+    #[test]
+    fn a_handshake_is_joined_over_ticks_and_told_once() {
+        let ticks = [
+            ("S", "", Some(1_000), None),
+            ("S", "", Some(2_000), None),
+            ("A", "SA", None, Some(2_050)),
+            ("A", "A", None, None),
+        ];
+        let told = [None, None, Some(1_050), None];
+        check(&ticks, TcpState::Established, Initiator::Local, &told);
+    }
+
+    #[test]
+    fn an_answer_from_before_the_syn_is_no_handshake() {
+        check(&[("SA", "SA", Some(5), Some(1))], TcpState::Established, Initiator::Local, &[None]);
+    }
+
+    #[test]
+    fn ports_used_again_are_a_new_connection() {
+        let ticks = [("SAF", "SAF", Some(1), Some(2)), ("S", "SA", Some(100), Some(103))];
+        check(&ticks, TcpState::SynReceived, Initiator::Local, &[Some(1), Some(3)]);
+        let refused = [("S", "RA", Some(1), None), ("SA", "SA", Some(100), Some(107))];
+        check(&refused, TcpState::Established, Initiator::Local, &[None, Some(7)]);
+    }
+
+    #[test]
+    fn a_reset_after_both_ends_closed_changes_nothing() {
+        let ticks = [("SAF", "SAF", Some(1), Some(2)), ("R", "", None, None)];
+        check(&ticks, TcpState::Closed, Initiator::Local, &[Some(1), None]);
+        check(&[("A", "RA", None, None)], TcpState::Reset, Initiator::Unknown, &[None]);
+    }
+}

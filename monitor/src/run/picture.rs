@@ -40,5 +40,6 @@ fn is_worth_showing(snapshot: &Snapshot, watch: &Watch, window: Duration) -> boo
     let awaited = |reason: &str| reason == reason::NOT_ANNOUNCED_YET;
     let named = !snapshot.unattributed.iter().any(|row| awaited(row.reason));
     // Nine tenths: ticks are not exact.
-    told && named && (snapshot.window * 10 >= window * 9 || snapshot.interfaces_watched == 0)
+    let measured = snapshot.window * 10 >= window * 9;
+    told && named && (measured || snapshot.containers.is_empty())
 }

@@ -116,9 +116,12 @@ impl Peers {
         peers
     }
 
-    /// Forgets the containers that are no longer known.
+    /// Forgets the containers that are no longer known, on either side.
     pub(super) fn keep(&mut self, known: impl Fn(&ContainerId) -> bool) {
-        self.of.retain(|container, _| known(container));
+        self.of.retain(|container, peers| {
+            peers.retain(|peer, _| peer.container.as_ref().is_none_or(&known));
+            known(container)
+        });
         self.count = self.of.values().map(HashMap::len).sum();
     }
 }

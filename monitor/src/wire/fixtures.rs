@@ -205,6 +205,7 @@ pub(crate) fn flow() -> FlowRecord {
             kind: OriginKind::Veth,
             interface: Some(text("veth9f8e7d6")),
             container: Some(text("shop-flask_app-1")),
+            network: Some(network("shop_back")),
             several: false,
         }),
         tcp: Some(Tcp {

@@ -127,6 +127,8 @@ pub(super) struct OriginPart<'a> {
     interface: Option<&'a SafeText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     container: Option<&'a SafeText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<NetworkPart<'a>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     several: bool,
 }
@@ -144,6 +146,7 @@ impl<'a> From<&'a OriginEnd> for OriginPart<'a> {
             kind,
             interface: origin.interface.as_ref(),
             container: origin.container.as_ref(),
+            network: origin.network.as_ref().map(Into::into),
             several: origin.several,
         }
     }

@@ -80,6 +80,7 @@ fn flow_fields() -> Vec<String> {
         within("sent", COUNTS),
         within("received", COUNTS),
         within("origin", "kind interface container several"),
+        within("origin.network", NETWORK),
         within("tcp", "sent_flags received_flags state handshake_us"),
     ]
 }

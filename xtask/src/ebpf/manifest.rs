@@ -72,7 +72,7 @@ fn sources(root: &Path) -> Result<String> {
     let scratch = root.join("target").join(format!("ebpf-sources-{}", std::process::id()));
     fs::create_dir_all(root.join("target"))?;
     fs::write(&scratch, list)?;
-    let checksum = sha256(&[scratch.clone()]);
+    let checksum = sha256(std::slice::from_ref(&scratch));
     fs::remove_file(&scratch)?;
     Ok(checksum?.split_whitespace().next().context("read a checksum")?.to_owned())
 }

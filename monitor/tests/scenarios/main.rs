@@ -1,0 +1,9 @@
+//! Scripted scenarios: what the collector and the inventory would tell, in and out of order, and the snapshots and
+//! records that come of it. No kernel, no Docker, no clock.
+#![expect(clippy::unwrap_used, reason = "these are all tests; a panic is how one fails")]
+
+mod bounds;
+mod life;
+mod naming;
+mod property;
+mod world;
