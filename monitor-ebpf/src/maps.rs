@@ -36,7 +36,7 @@ pub static INTERFACES_OVERFLOW: HashMap<u32, InterfaceEntry> =
 
 /// Slot of an interface → its totals, one value a CPU.
 /// Written for every packet with plain adds (a CPU has its value to itself: TC runs with bottom halves off), read
-/// by the collector and never drained. 320 B a slot and CPU; the loader sets how many slots.
+/// by the collector and never drained. 336 B a slot and CPU; the loader sets how many slots.
 #[map]
 pub static TOTALS: PerCpuArray<InterfaceTotals> = PerCpuArray::with_max_entries(1024, 0);
 

@@ -90,7 +90,7 @@ const RULES: &[Rule] = &[
 ];
 
 /// Modules that may name everything.
-const COMPOSITION: &[&str] = &["settings", "run", "cli", "main", "lib"];
+const COMPOSITION: &[&str] = &["settings", "doctor", "run", "cli", "main", "lib"];
 
 /// What no pure module names.
 const IMPURE: &[&str] = &[

@@ -13,6 +13,7 @@ mod tools;
 
 use anyhow::{Context, Result, bail, ensure};
 use manifest::Manifest;
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -80,7 +81,8 @@ fn build(root: &Path, tools: &Tools, object: &Path) -> Result<()> {
         .current_dir(&source)
         .env("__CARGO_TESTS_ONLY_SRC_ROOT", tools.rust_source.join("library"))
         .env("CARGO_TARGET_DIR", &target)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(root, tools)?)
+        .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", &tools.linker)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(root, &tools.rust_source)?)
         .env_remove("RUSTFLAGS")
         // Set by the cargo that runs xtask, and of another toolchain.
         .env_remove("RUSTUP_TOOLCHAIN")
@@ -88,22 +90,38 @@ fn build(root: &Path, tools: &Tools, object: &Path) -> Result<()> {
         .env_remove("CARGO");
     tools::carry_out(&mut cargo, "build the kernel programs")?;
     let built = target.join("bpfel-unknown-none/release/vethwatch");
+    let renamed = target.join("symbols");
+    fs::write(&renamed, renamed_symbols(&fs::read(&built)?))?;
     let mut strip = tools.objcopy();
-    strip.arg("--strip-debug").arg(&built).arg(object);
+    strip.arg("--strip-debug").arg(format!("--redefine-syms={}", renamed.display())).arg(&built).arg(object);
     tools::carry_out(&mut strip, "strip the object of what the kernel does not read")
+}
+
+/// New names of the symbols, a line each: the old ones without the hashes of crates, which depend on the folder that
+/// the source of `core` is in. Nothing reads these names but people.
+fn renamed_symbols(object: &[u8]) -> String {
+    let strings = object.split(|byte| *byte == 0).filter_map(|string| std::str::from_utf8(string).ok());
+    let names: BTreeSet<&str> = strings.filter(|string| string.starts_with("_R")).collect();
+    names.iter().map(|name| format!("{name} {}\n", without_hashes(name))).collect()
+}
+
+/// A mangled name with each `Cs…_`, a crate's hash, made a plain `C`.
+fn without_hashes(name: &str) -> String {
+    let mut parts = name.split("Cs");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push('C');
+        plain.push_str(part.split_once('_').map_or(part, |(_, rest)| rest));
+    }
+    plain
 }
 
 /// The compiler's flags, as cargo wants them encoded. Paths of this machine are replaced, so that two folders make
 /// the same bytes; of two prefixes that fit, the last one counts.
-fn flags(root: &Path, tools: &Tools) -> Result<String> {
+fn flags(root: &Path, rust_source: &Path) -> Result<String> {
     let home = env::var_os("HOME").map(PathBuf::from).context("find the home folder")?;
-    let mut flags = vec![
-        format!("-Clinker={}", tools.linker.display()),
-        "-Clink-arg=--btf".into(),
-        "-Cdebuginfo=2".into(),
-        "-Ctarget-cpu=v3".into(),
-    ];
-    for (from, to) in [(home.as_path(), "/home"), (root, "/vethwatch"), (&tools.rust_source, "/rust")] {
+    let mut flags = vec!["-Clink-arg=--btf".into(), "-Cdebuginfo=2".into(), "-Ctarget-cpu=v3".into()];
+    for (from, to) in [(home.as_path(), "/home"), (root, "/vethwatch"), (rust_source, "/rust")] {
         flags.push(format!("--remap-path-prefix={}={to}", from.display()));
     }
     Ok(flags.join("\x1f"))
@@ -112,6 +130,14 @@ fn flags(root: &Path, tools: &Tools) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_symbol_loses_the_hashes_of_its_crates() {
+        let name =
+            "_RINvNtCskm4cfR4E5qg_9vethwatch5flows4makeNtNtCslTl2goy3NGC_14monitor_common4flow8FlowKey6EB4_";
+        let plain = "_RINvNtC9vethwatch5flows4makeNtNtC14monitor_common4flow8FlowKey6EB4_";
+        assert_eq!(without_hashes(name), plain);
+    }
 
     #[test]
     fn the_committed_object_was_made_from_the_sources_in_the_tree() {

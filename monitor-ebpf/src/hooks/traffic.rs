@@ -33,7 +33,12 @@ pub fn count(context: &TcContext, direction: Direction) {
         return;
     };
     let packet = Packet::new(skb);
-    visit(&packet, packet.tag(), Counting { context, packet: &packet, direction, interface, totals });
+    let tag = packet.tag();
+    if tag.is_some() {
+        // SAFETY: a map lookup gave a valid value, this CPU's own.
+        unsafe { (*totals).tagged_skbs += 1 };
+    }
+    visit(&packet, tag, Counting { context, packet: &packet, direction, interface, totals });
 }
 
 /// Counts a packet once it is known what it is.

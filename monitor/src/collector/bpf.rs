@@ -356,6 +356,10 @@ impl<V: IntoBytes + FromBytes + Immutable + Clone> PerCpu<V> {
 
 /// Attaches a program to a device's TCX hook, before all others there. It stays as long as the descriptor is open.
 ///
+/// The program runs at once, but the call (and closing the descriptor) returns only after an RCU grace period, some
+/// 14 ms at 250 Hz, during which the kernel holds the lock that all changes of links need. A clsact filter has no
+/// such wait.
+///
 /// # Errors
 /// `EINVAL` where the kernel has no TCX, `ENODEV` when the device is gone.
 pub(super) fn tcx_attach(program: BorrowedFd<'_>, ifindex: u32, hook: TcxHook) -> io::Result<OwnedFd> {

@@ -125,6 +125,7 @@ fn add(sum: &DirectionCounts, totals: &DirectionTotals) -> DirectionCounts {
         arp: sum.arp + counts(&totals.arp),
         other: sum.other + counts(&totals.other),
         not_recorded: sum.not_recorded + counts(&totals.not_recorded),
+        tagged_skbs: sum.tagged_skbs.saturating_add(totals.tagged_skbs),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::model::{
 };
 use monitor_common::interface::InterfaceTotals;
 use rustix::fd::AsFd;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +27,21 @@ use std::time::Duration;
 const SETTLE: Duration = Duration::from_millis(200);
 /// How soon what the engine had no room for is offered again.
 const OFFER_AGAIN: Duration = Duration::from_millis(5);
+/// As many devices as may wait for each other: a container's first packet comes 38 ms after its veth at the earliest,
+/// and a TCX link takes up to 15 ms (it waits for an RCU grace period, under the lock that all network
+/// configuration of the host needs).
+const FEW: usize = 2;
 /// How soon devices that found all slots taken are tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// How devices are attached to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Modes {
+    /// One that comes alone.
+    pub(super) alone: AttachMode,
+    /// Those that come together: what one takes, the others wait.
+    pub(super) together: AttachMode,
+}
 
 /// What a notification says.
 enum News {
@@ -44,7 +57,7 @@ pub(super) struct Parts {
     pub(super) table: Arc<Table>,
     pub(super) losses: Arc<OwnLosses>,
     pub(super) out: Backlog,
-    pub(super) mode: AttachMode,
+    pub(super) modes: Modes,
     pub(super) watch_bridges: bool,
 }
 
@@ -54,6 +67,8 @@ pub(super) struct Links {
     netlink: Netlink,
     notifications: Notifications,
     totals: Vec<InterfaceTotals>,
+    /// How to attach to what is being told of now.
+    mode: AttachMode,
     /// All devices of the host's namespace.
     known: BTreeMap<u32, Link>,
     watched: HashMap<u32, Interface>,
@@ -75,6 +90,7 @@ impl Links {
             netlink: Netlink::open()?,
             notifications: Notifications::open(groups)?,
             totals: parts.maps.totals.buffer(),
+            mode: parts.modes.alone,
             parts,
             known: BTreeMap::new(),
             watched: HashMap::new(),
@@ -129,6 +145,10 @@ impl Links {
             kind::NEW_ADDRESS | kind::DELETE_ADDRESS => news.push(News::Addresses),
             _ => (),
         });
+        self.choose_mode(news.iter().filter_map(|news| match news {
+            News::Link(link) => Some(link),
+            News::Gone(_) | News::Addresses => None,
+        }));
         for news in news {
             match news {
                 News::Link(link) => self.on_link(link),
@@ -163,7 +183,18 @@ impl Links {
         links.sort_by_key(|link| link.kind != DeviceKind::Veth);
         // A port names its bridge, so the names must be known before the first is told.
         self.known.extend(links.iter().map(|link| (link.ifindex, link.clone())));
+        self.choose_mode(links.iter());
         links.into_iter().for_each(|link| self.on_link(link));
+    }
+
+    /// Chooses how to attach to these, by how many of them are to be attached to.
+    fn choose_mode<'a>(&mut self, links: impl Iterator<Item = &'a Link>) {
+        let new: BTreeSet<u32> = links
+            .filter(|link| !self.watched.contains_key(&link.ifindex) && self.is_wanted(link))
+            .map(|link| link.ifindex)
+            .collect();
+        let Modes { alone, together } = self.parts.modes;
+        self.mode = if new.len() > FEW { together } else { alone };
     }
 
     fn on_link(&mut self, link: Link) {
@@ -209,7 +240,8 @@ impl Links {
             return self.not_watched(link, "all interface slots are in use; raise --max-interfaces".into());
         };
         let before = self.netlink.counters(ifindex);
-        let command = Command::Attach { ifindex, number: entry.number, slot: entry.slot };
+        let mode = self.mode;
+        let command = Command::Attach { ifindex, number: entry.number, slot: entry.slot, mode };
         let reason = match self.parts.attacher.handle(command) {
             Answer::Attached => {
                 let after = self.netlink.counters(ifindex);
@@ -217,7 +249,6 @@ impl Links {
                 let interface = self.describe(link, entry.number, None);
                 self.refused.remove(&ifindex);
                 self.watched.insert(ifindex, interface.clone());
-                let mode = self.parts.mode;
                 return self.parts.out.push(Observation::Attached { interface, at, mode, before, after });
             }
             Answer::NotAttached { reason } => Some(reason),

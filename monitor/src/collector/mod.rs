@@ -43,7 +43,7 @@ use crate::model::{AttachMode, Observation};
 use anyhow::Context as _;
 use asks::Asks;
 use attacher::Attacher;
-use links::{Links, Parts};
+use links::{Links, Modes, Parts};
 use losses::OwnLosses;
 use monitor_common::settings::feature;
 use outbox::{Backlog, Waiting};
@@ -62,7 +62,8 @@ use wake::Bell;
 /// How the collector works.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How to attach; `None` is TCX where the kernel has it, clsact otherwise.
+    /// How to attach. `None` is TCX where the kernel has it, but clsact for devices that come together, which would
+    /// wait for each other; clsact elsewhere.
     pub attach: Option<AttachMode>,
     /// Entries of each family's flow map: flows in one tick.
     pub max_flows: u32,
@@ -134,7 +135,7 @@ impl From<anyhow::Error> for StartError {
 /// A running collector. Dropping it stops it.
 #[derive(Debug)]
 pub struct Collector {
-    mode: AttachMode,
+    modes: Modes,
     state_dir: PathBuf,
     asks: Asks,
     links: Worker,
@@ -179,22 +180,22 @@ impl Collector {
     /// # Errors
     /// See [`StartError`].
     pub fn start(settings: Settings, out: Sender<Observation>) -> Result<Self, StartError> {
-        let mode = check(&settings)?;
+        let modes = check(&settings)?;
         if let Err(error) = leftovers::remove_all(&settings.state_dir) {
             log::warn!("leftovers of killed processes could not be looked for: {error}");
         }
-        Self::start_threads(settings, mode, out).map_err(StartError::from)
+        Self::start_threads(settings, modes, out).map_err(StartError::from)
     }
 
     fn start_threads(
         settings: Settings,
-        mode: AttachMode,
+        modes: Modes,
         out: Sender<Observation>,
     ) -> Result<Self, anyhow::Error> {
         let Loaded { programs, maps, events, diagnostics } = programs::load(&settings)?;
         let (maps, losses) = (Arc::new(maps), Arc::new(OwnLosses::default()));
         let table = Arc::new(Table::new(settings.max_interfaces));
-        let attacher = Attacher::new(programs, Arc::clone(&maps), mode, &settings.state_dir)
+        let attacher = Attacher::new(programs, Arc::clone(&maps), modes.alone, &settings.state_dir)
             .context("get ready to attach")?;
         let attacher = Arc::new(attacher);
         let links = Links::new(Parts {
@@ -203,7 +204,7 @@ impl Collector {
             table: Arc::clone(&table),
             losses: Arc::clone(&losses),
             out: Backlog::new(out.clone(), Arc::clone(&losses)),
-            mode,
+            modes,
             watch_bridges: settings.watch_bridges,
         })
         .context("listen to links")?;
@@ -215,7 +216,7 @@ impl Collector {
         let ring = Ring { events, diagnostics, out: out.clone(), losses };
         let tick = settings.tick;
         Ok(Self {
-            mode,
+            modes,
             state_dir: settings.state_dir,
             asks: Asks::start(attacher, out)?,
             links: Worker::start("vw-links", |stop| links.run(stop), stop_links)?,
@@ -224,10 +225,10 @@ impl Collector {
         })
     }
 
-    /// How it attaches.
+    /// How it attaches to a device that comes alone; each [`Observation::Attached`] says it of its own.
     #[must_use]
     pub fn mode(&self) -> AttachMode {
-        self.mode
+        self.modes.alone
     }
 
     /// Where questions can be asked.
@@ -251,7 +252,7 @@ impl Drop for Collector {
         self.drain.stop();
         self.asks.stop();
         // A clsact qdisc that another of us made and could not remove while we used it.
-        if self.mode == AttachMode::Clsact
+        if self.modes.together == AttachMode::Clsact
             && let Err(error) = leftovers::remove_all(&self.state_dir)
         {
             log::warn!("leftovers could not be looked for: {error}");
@@ -260,7 +261,7 @@ impl Drop for Collector {
 }
 
 /// Whether it can work here, and how it attaches. Changes nothing.
-fn check(settings: &Settings) -> Result<AttachMode, StartError> {
+fn check(settings: &Settings) -> Result<Modes, StartError> {
     let probe::Capabilities { missing, .. } = probe::capabilities();
     if !missing.is_empty() {
         return Err(StartError::NotPermitted { missing });
@@ -277,8 +278,8 @@ fn check(settings: &Settings) -> Result<AttachMode, StartError> {
             what: "this kernel has no TCX".into(),
             todo: "attach with clsact, or use Linux 6.6 or newer".into(),
         }),
-        (Some(mode), _) => Ok(mode),
-        (None, true) => Ok(AttachMode::Tcx),
-        (None, false) => Ok(AttachMode::Clsact),
+        (Some(mode), _) => Ok(Modes { alone: mode, together: mode }),
+        (None, true) => Ok(Modes { alone: AttachMode::Tcx, together: AttachMode::Clsact }),
+        (None, false) => Ok(Modes { alone: AttachMode::Clsact, together: AttachMode::Clsact }),
     }
 }

@@ -147,6 +147,12 @@ impl State {
         self.subscribers.tidy();
     }
 
+    /// Nothing more will come: what waits for a name is told without one.
+    pub fn finish(&mut self, now: KernelTime) {
+        self.attribution.settle(now);
+        self.release_held(now.plus(self.settings.attribution.announcement));
+    }
+
     fn end_flows(&mut self, now: KernelTime) {
         let mut over = Vec::new();
         self.flows.expire(now, |flow| over.push(flow));

@@ -11,6 +11,8 @@ use tokio::sync::{mpsc, watch};
 
 /// The most observations, and the most changes, that are taken in at once.
 const BATCH: usize = 4_096;
+/// Batches that are taken in at the end, at most.
+const LAST_ROUNDS: usize = 16;
 /// How often time alone is looked after, and what is notable is published.
 const HOUSEKEEPING: Duration = Duration::from_millis(50);
 
@@ -69,7 +71,14 @@ impl Task {
                 self.publish();
             }
         }
-        self.take_in(&mut told, &mut seen);
+        // The collector may have ended just before; what it told last is still in the channel.
+        for _ in 0..LAST_ROUNDS {
+            self.take_in(&mut told, &mut seen);
+            if self.observations.is_empty() {
+                break;
+            }
+        }
+        self.state.finish((self.now)());
         self.publish();
     }
 

@@ -96,6 +96,8 @@ pub struct DirectionCounts {
     pub other: Counts,
     /// The part of `ipv4` and `ipv6` that is in no flow because the flow map was full.
     pub not_recorded: Counts,
+    /// skbs whose VLAN tag lay beside the frame: the device's own counter may have 4 bytes more for each.
+    pub tagged_skbs: u64,
 }
 
 impl DirectionCounts {

@@ -8,15 +8,19 @@
 //! - drops behind our egress hook (a queueing discipline, the device itself): counted by the kernel, in skbs, so
 //!   their bytes are a bound;
 //! - segmentation behind our egress hook: the device then counts more skbs than we do, and for each of them one
-//!   more header; at most as many as the wire counts say.
+//!   more header; at most as many as the wire counts say;
+//! - a VLAN tag inside a frame, which the kernel takes out before our ingress hook: at most 4 bytes for each skb that
+//!   had one.
 
-use crate::model::{Counts, DeviceCounters, Reading};
+use crate::model::{Counts, DeviceCounters, DirectionCounts, Reading};
 use std::ops::{Add, AddAssign};
 
 /// Bytes of the shortest frame, and of the longest skb.
 const FRAME_BYTES: (u64, u64) = (14, 65_550);
 /// Bytes of headers that one more segment adds: Ethernet, IPv4 and UDP at least; two tags and all options at most.
 const HEADER_BYTES: (u64, u64) = (42, 162);
+/// Bytes of a VLAN tag.
+const TAG_BYTES: u64 = 4;
 
 /// How far our totals are outside the bracket, both directions together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +29,16 @@ pub struct Difference {
     pub skbs: u64,
     /// In bytes.
     pub bytes: u64,
+}
+
+impl Difference {
+    /// The part that another reading shows too. What was in flight between the device's counter and our hook at one
+    /// reading (the host end counts when the container's end transmits, our hook runs when the CPU takes the skb from
+    /// its backlog) has arrived by the next.
+    #[must_use]
+    pub fn shared_with(self, other: Self) -> Self {
+        Self { skbs: self.skbs.min(other.skbs), bytes: self.bytes.min(other.bytes) }
+    }
 }
 
 impl Add for Difference {
@@ -88,14 +102,15 @@ pub fn difference(
     // A device that is gone said farewell with its last counters; they are exact.
     let after = reading.device_after.or(reading.device_before)?;
     let end = Around { before: reading.device_before.unwrap_or(after), after };
-    Some(
-        sent(&start, &end, reading.totals.sent.all()) + received(&start, &end, reading.totals.received.all()),
-    )
+    Some(sent(&start, &end, &reading.totals.sent) + received(&start, &end, reading.totals.received.all()))
 }
 
-fn sent(start: &Around, end: &Around, ours: Counts) -> Difference {
+fn sent(start: &Around, end: &Around, totals: &DirectionCounts) -> Difference {
+    let ours = totals.all();
+    let tags = totals.tagged_skbs.saturating_mul(TAG_BYTES);
     let skbs = start.range(|device| device.sent_skbs).plus(ours.skbs, ours.skbs);
-    let bytes = start.range(|device| device.sent_bytes).plus(ours.skb_bytes, ours.skb_bytes);
+    let most = ours.skb_bytes.saturating_add(tags);
+    let bytes = start.range(|device| device.sent_bytes).plus(ours.skb_bytes, most);
     Difference {
         skbs: skbs.distance(end.range(|device| device.sent_skbs)),
         bytes: bytes.distance(end.range(|device| device.sent_bytes)),
@@ -261,6 +276,16 @@ mod tests {
         // More segments than the wire counts say.
         let now = device((0, 0), (4, 3_132 + 198));
         check([ZERO, ZERO], &reading(counts(0, 0), ours, Some(now), Some(now)), 1, 66);
+    }
+
+    #[test]
+    fn a_tag_that_was_taken_out_of_a_sent_frame_is_at_most_four_bytes() {
+        let mut tagged = reading(counts(3, 300), counts(0, 0), None, None);
+        tagged.totals.sent.tagged_skbs = 2;
+        for (device_bytes, expected) in [(300, 0), (304, 0), (308, 0), (309, 1), (299, 1)] {
+            tagged.device_after = Some(device((3, device_bytes), (0, 0)));
+            check([ZERO, ZERO], &tagged, 0, expected);
+        }
     }
 
     #[test]

@@ -34,6 +34,8 @@ impl AddAssign for Sums {
 pub(super) struct Account {
     attached: Option<(DeviceCounters, DeviceCounters)>,
     latest: Option<Reading>,
+    /// What the latest reading and the one before it both show.
+    difference: Option<Difference>,
     at_marks: AtMarks,
     /// When it was watched no longer.
     pub(super) gone: Option<KernelTime>,
@@ -50,6 +52,9 @@ impl Account {
         if let Some(mark) = mark {
             self.at_marks.push(mark, reading.totals.traffic(), oldest);
         }
+        let earlier = self.latest.as_ref().and_then(|latest| difference(self.attached, latest));
+        self.difference = difference(self.attached, &reading)
+            .map(|now| earlier.map_or(now, |earlier| now.shared_with(earlier)));
         self.latest = Some(reading);
     }
 
@@ -70,7 +75,7 @@ impl Account {
             window: self.at_marks.window(totals, base),
             before_watch,
             not_recorded: latest.totals.not_recorded(),
-            difference: difference(self.attached, latest),
+            difference: self.difference,
         }
     }
 }

@@ -154,6 +154,7 @@ impl Watched {
                 apart(ours.received.skbs, device.received_skbs - self.before.received_skbs),
                 apart(ours.received.skb_bytes, device.received_bytes - self.before.received_bytes),
             ],
+            tag_bytes: signed(sent.tagged_skbs * 4),
             qdisc_dropped: device.qdisc_dropped.unwrap_or(0) - self.before.qdisc_dropped.unwrap_or(0),
             device_received_bytes: device.received_bytes - self.before.received_bytes,
             device_received_packets: device.received_skbs - self.before.received_skbs,
@@ -186,6 +187,8 @@ pub(crate) struct Difference {
     pub(crate) device_sent: [i64; 2],
     /// The same for what it received.
     pub(crate) device_received: [i64; 2],
+    /// VLAN tags that the kernel took out of sent frames before our hook; the device counted them.
+    pub(crate) tag_bytes: i64,
     /// What the queueing discipline on the host end dropped after our hook.
     pub(crate) qdisc_dropped: u64,
     /// What the device itself counted as transmitted to the container, bytes.
@@ -197,9 +200,9 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    /// Whether nothing differs, with no term needed.
+    /// Whether nothing differs, but for tags that were inside the frames.
     pub(crate) fn is_zero(&self) -> bool {
-        self.device_sent == [0; 2] && self.device_received == [0; 2] && self.flows == [0; 4]
+        self.device_sent == [0, -self.tag_bytes] && self.device_received == [0; 2] && self.flows == [0; 4]
     }
 }
 
@@ -207,8 +210,8 @@ impl fmt::Display for Difference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "device sent {:?}, device received {:?}, flows {:?}, dropped by the qdisc {}",
-            self.device_sent, self.device_received, self.flows, self.qdisc_dropped
+            "device sent {:?}, tags {}, device received {:?}, flows {:?}, dropped by the qdisc {}",
+            self.device_sent, self.tag_bytes, self.device_received, self.flows, self.qdisc_dropped
         )
     }
 }

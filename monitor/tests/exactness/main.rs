@@ -86,6 +86,7 @@ fn arp_tags_and_options_are_exact() -> Result<()> {
         let account = scene.account();
         let totals = account.interface(&scene.devices[0].name).context("attached")?.totals();
         ensure!(totals.sent.arp.skbs >= 4_000, "the ARP frames were not counted as ARP: {totals:?}");
+        ensure!(totals.sent.tagged_skbs == 4_000, "the tags were not counted: {totals:?}");
         Ok(())
     })
 }

@@ -17,7 +17,7 @@ use instance::Instance;
 use monitor_common::interface::{INTERFACE_BUCKETS, InterfaceEntry};
 use rustix::fd::{AsFd, OwnedFd};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{io, mem};
 
@@ -32,6 +32,8 @@ pub(super) enum Command {
         number: InterfaceNumber,
         /// Where its totals go; zeroed first.
         slot: u32,
+        /// How.
+        mode: AttachMode,
     },
     /// Take both programs off a device, if it still exists.
     Detach {
@@ -77,7 +79,8 @@ enum Attached {
 struct State {
     netlink: Netlink,
     attached: HashMap<u32, Attached>,
-    /// This process among those that use clsact; absent with TCX.
+    state_dir: PathBuf,
+    /// This process among those that use clsact; absent until it does.
     instance: Option<Instance>,
 }
 
@@ -93,7 +96,7 @@ impl Attacher {
     /// An attacher that has nothing attached yet.
     ///
     /// # Errors
-    /// When no netlink socket can be had or, for clsact, no lock in `state_dir`.
+    /// When no netlink socket can be had or, if `mode`, the usual one, is clsact, no lock in `state_dir`.
     pub(super) fn new(
         programs: Programs,
         maps: Arc<Maps>,
@@ -104,14 +107,16 @@ impl Attacher {
             AttachMode::Tcx => None,
             AttachMode::Clsact => Some(Instance::acquire(state_dir)?),
         };
-        let state = State { netlink: Netlink::open()?, attached: HashMap::new(), instance };
+        let state_dir = state_dir.to_owned();
+        let state = State { netlink: Netlink::open()?, attached: HashMap::new(), state_dir, instance };
         Ok(Self { programs, maps, state: Mutex::new(state) })
     }
 
     /// Does what it is told.
     pub(super) fn handle(&self, command: Command) -> Answer {
         match command {
-            Command::Attach { ifindex, number, slot } => match self.attach(ifindex, number, slot) {
+            Command::Attach { ifindex, number, slot, mode } => match self.attach(ifindex, number, slot, mode)
+            {
                 Ok(()) => Answer::Attached,
                 Err(error) => {
                     self.forget(ifindex);
@@ -135,16 +140,16 @@ impl Attacher {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn attach(&self, ifindex: u32, number: InterfaceNumber, slot: u32) -> io::Result<()> {
+    fn attach(&self, ifindex: u32, number: InterfaceNumber, slot: u32, mode: AttachMode) -> io::Result<()> {
         self.maps.totals.zero(slot)?;
         self.enter(InterfaceEntry { ifindex, number: number.0, slot, reserved: 0 })?;
         let mut state = self.lock();
-        let attached = match &mut state.instance {
-            None => Attached::Tcx {
+        let attached = match mode {
+            AttachMode::Tcx => Attached::Tcx {
                 _sent: bpf::tcx_attach(self.programs.sent.as_fd(), ifindex, TcxHook::Ingress)?,
                 _received: bpf::tcx_attach(self.programs.received.as_fd(), ifindex, TcxHook::Egress)?,
             },
-            Some(_) => state.attach_clsact(&self.programs, ifindex)?,
+            AttachMode::Clsact => state.attach_clsact(&self.programs, ifindex)?,
         };
         state.attached.insert(ifindex, attached);
         Ok(())
@@ -178,8 +183,11 @@ impl Attacher {
 
 impl State {
     fn attach_clsact(&mut self, programs: &Programs, ifindex: u32) -> io::Result<Attached> {
-        let Self { netlink, instance, .. } = self;
-        let instance = instance.as_mut().expect("only called with an instance");
+        let Self { netlink, instance, state_dir, .. } = self;
+        let instance = match instance {
+            Some(instance) => instance,
+            None => instance.insert(Instance::acquire(state_dir)?),
+        };
         if clsact::make_qdisc(netlink, ifindex)? {
             instance.note_qdisc(ifindex)?;
         }
