@@ -158,11 +158,13 @@ impl Printer {
                 self.sample(watch, &sample).await?;
             }
         }
-        self.flows += 1;
         if watch.json {
             let clock = watch.clock();
             watch.record(FlowBody::new(flow, &clock)).await?;
-        } else {
+            self.flows += 1;
+        } else if !(flow.sent.is_zero() && flow.received.is_zero()) {
+            // A record that only says that the flow is over tells a reader of lines nothing.
+            self.flows += 1;
             let line = self.lines.flow(flow).draw(self.lines.frame());
             watch.output.line(line).await?;
         }

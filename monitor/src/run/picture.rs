@@ -2,15 +2,21 @@
 
 use super::failure::Failure;
 use super::watch::{Ended, Watch};
-use crate::snapshot::{Snapshot, reason};
-use std::pin::pin;
+use crate::model::{ContainerState, NetworkDriver, Traffic};
+use crate::snapshot::{ContainerRow, Snapshot, reason};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a picture may take; what is missing then is shown as missing.
 const LONGEST: Duration = Duration::from_millis(2_300);
 /// How much longer than its window.
 const BEYOND_WINDOW: Duration = Duration::from_millis(1_500);
+/// As long as programs are still being attached, each in less than this, the picture waits for them: the kernel
+/// takes tens of milliseconds for each of a hundred interfaces that are there already.
+const ATTACHING: Duration = Duration::from_millis(400);
+/// But not longer than this.
+const LONGEST_ATTACHING: Duration = Duration::from_secs(15);
 
 /// Waits for a picture, or for something to end the command.
 ///
@@ -20,26 +26,50 @@ pub(super) async fn wait(
     watch: &mut Watch,
     window: Duration,
 ) -> Result<Result<Arc<Snapshot>, Ended>, Failure> {
-    let mut deadline = pin!(tokio::time::sleep(LONGEST.max(window + BEYOND_WINDOW)));
+    let start = watch.started;
+    let mut due = start + LONGEST.max(window + BEYOND_WINDOW);
+    let mut watched = 0;
     loop {
         let snapshot = watch.session.snapshot();
         if is_worth_showing(&snapshot, watch, window) {
             return Ok(Ok(snapshot));
         }
+        if snapshot.interfaces_watched > watched {
+            watched = snapshot.interfaces_watched;
+            due = due.max((Instant::now() + ATTACHING).min(start + LONGEST_ATTACHING));
+        }
         tokio::select! {
             changed = watch.session.changed() => changed?,
             () = watch.signals.next() => return Ok(Err(Ended::Signal)),
             () = watch.output.closed() => return Ok(Err(Ended::Closed)),
-            () = &mut deadline => return Ok(Ok(watch.session.snapshot())),
+            () = tokio::time::sleep_until(due) => return Ok(Ok(watch.session.snapshot())),
         }
     }
 }
 
 fn is_worth_showing(snapshot: &Snapshot, watch: &Watch, window: Duration) -> bool {
     let told = watch.session.docker_told().is_some_and(|told| told < snapshot.taken_at);
-    let awaited = |reason: &str| reason == reason::NOT_ANNOUNCED_YET;
-    let named = !snapshot.unattributed.iter().any(|row| awaited(row.reason));
+    let rows = &snapshot.containers;
     // Nine tenths: ticks are not exact.
-    let measured = snapshot.window * 10 >= window * 9;
-    told && named && (measured || snapshot.containers.is_empty())
+    let measured = snapshot.window * 10 >= window * 9 || rows.is_empty();
+    told && measured && all_watched(snapshot) && all_named(snapshot) && peers_are_known(rows)
+}
+
+/// Whether every container that has an interface is watched at it.
+fn all_watched(snapshot: &Snapshot) -> bool {
+    let has_bridge = |row: &ContainerRow| {
+        row.memberships.iter().any(|membership| membership.network.driver == NetworkDriver::Bridge)
+    };
+    let runs = |row: &ContainerRow| row.state == ContainerState::Running;
+    snapshot.containers.iter().all(|row| row.watched || !runs(row) || !has_bridge(row))
+}
+
+fn all_named(snapshot: &Snapshot) -> bool {
+    snapshot.unattributed.iter().all(|row| row.reason != reason::NOT_ANNOUNCED_YET)
+}
+
+/// Flows are drained just after the totals were read: the first totals have no peers yet.
+fn peers_are_known(rows: &[ContainerRow]) -> bool {
+    let quiet = rows.iter().all(|row| row.window == Traffic::default());
+    quiet || rows.iter().flat_map(|row| &row.peers).any(|peer| peer.window != Traffic::default())
 }

@@ -142,7 +142,13 @@ async fn relay(
     to: mpsc::Sender<Change>,
     told: watch::Sender<Option<KernelTime>>,
 ) {
+    let mut refused_before = false;
     while let Some(change) = from.recv().await {
+        if let Change::Refused { last, .. } = &change
+            && !std::mem::replace(&mut refused_before, true)
+        {
+            log::warn!("an answer of Docker was dropped: {last}; later ones are only counted");
+        }
         let all = matches!(change, Change::Complete { .. } | Change::Docker(DockerState::Down { .. }));
         if to.send(change).await.is_err() {
             return;

@@ -13,6 +13,7 @@ use crate::view::{Frame, Line};
 use crate::wire::{Body, Clock, Stream};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a reader that stands still may delay the end after a signal.
 const PATIENCE_AFTER_SIGNAL: Duration = Duration::from_secs(1);
@@ -21,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A command that watches.
 pub(super) struct Watch {
+    pub(super) started: Instant,
     pub(super) session: Session,
     pub(super) output: Output,
     pub(super) signals: Signals,
@@ -52,11 +54,12 @@ impl Watch {
     /// # Errors
     /// As [`Session::start`].
     pub(super) async fn start(settings: &Settings, filter: Option<Filter>) -> Result<Self, Failure> {
-        let signals = Signals::catch()?;
+        let (started, signals) = (Instant::now(), Signals::catch()?);
         let session = Session::start(settings, filter).await?;
         let stream = Stream::new(session.host().clone());
         let clock = Clock::new(clock::kernel_now(), clock::wall_now());
         Ok(Self {
+            started,
             session,
             output: Output::to(std::io::stdout()),
             signals,

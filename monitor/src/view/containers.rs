@@ -9,8 +9,8 @@ use super::units::{bytes, count};
 use crate::snapshot::{ContainerRow, Membership, Snapshot};
 
 const COLUMNS: [Column; 11] = [
-    Column::name("CONTAINER", 16, 40, 0),
-    Column::name("STATE", 7, 10, 2),
+    Column::name("CONTAINER", 20, 40, 0),
+    Column::name("STATE", 7, 10, 4),
     Column::name("IMAGE", 12, 32, 9),
     Column::name("SERVICE", 10, 24, 7),
     Column::name("PROJECT", 8, 20, 8),
@@ -18,7 +18,7 @@ const COLUMNS: [Column; 11] = [
     Column::number("RECEIVED", 8, 0),
     Column::number("PKT SENT", 8, 1),
     Column::number("PKT RCVD", 8, 1),
-    Column::number("BEFORE WATCH", 12, 4),
+    Column::number("BEFORE WATCH", 12, 2),
     Column::number("UNACCOUNTED", 11, 5),
 ];
 

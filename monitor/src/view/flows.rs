@@ -2,7 +2,7 @@
 
 use super::footer::losses;
 use super::names;
-use super::style::{Frame, Line, Tone, cut, width};
+use super::style::{Frame, Line, Tone, cut_name, width};
 use super::table::{Column, Layout};
 use super::units::{bytes, duration, exact, plural};
 use crate::model::{Direction, FlowId, FlowPorts, Initiator};
@@ -108,8 +108,8 @@ fn conversation(flow: &FlowRecord, columns: usize) -> String {
 fn cut_both(first: &str, second: &str, columns: usize) -> (String, String) {
     let half = columns / 2;
     let first_room = half.max(columns.saturating_sub(width(second)));
-    let first = cut(first, first_room);
-    let second = cut(second, columns.saturating_sub(width(&first)));
+    let first = cut_name(first, first_room);
+    let second = cut_name(second, columns.saturating_sub(width(&first)));
     (first, second)
 }
 

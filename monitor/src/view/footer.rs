@@ -4,19 +4,47 @@ use super::style::{Frame, Line, Tone, wrap};
 use super::units::{bytes, exact, plural, share};
 use crate::model::{Counts, SafeText};
 use crate::snapshot::{ContainerRow, Snapshot, UnattributedRow};
+use std::collections::BTreeMap;
+
+/// The most names, or unnamed interfaces, that are listed one by one; the JSON has all.
+const MOST_NAMES: usize = 5;
 
 /// The footer of `top`.
 pub(super) fn footer(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
     let mut lines = together([losses(snapshot), not_recorded(snapshot), unaccounted(snapshot)], frame);
-    let unwatched = snapshot.containers.iter().filter(|row| !row.watched);
     lines.extend(
-        unwatched.flat_map(|row| entry(frame, "not watched", row.container.name.as_str(), &why_not(row))),
+        not_watched(snapshot)
+            .iter()
+            .flat_map(|(reason, names)| entry(frame, "not watched", &some(names), reason)),
     );
-    lines.extend(snapshot.not_watched.iter().flat_map(|device| {
-        entry(frame, "not watched", &format!("interface {}", device.name), device.reason.as_str())
-    }));
-    lines.extend(snapshot.unattributed.iter().flat_map(|row| unnamed(row, frame)));
+    lines.extend(snapshot.unattributed.iter().take(MOST_NAMES).flat_map(|row| unnamed(row, frame)));
+    let more = snapshot.unattributed.len().saturating_sub(MOST_NAMES);
+    if more > 0 {
+        lines.push(Line::of(Tone::Faint, format!("not named: {} more", plural(more as u64, "interface"))));
+    }
     lines
+}
+
+/// Containers and interfaces that are not watched, by the reason.
+fn not_watched(snapshot: &Snapshot) -> BTreeMap<&str, Vec<String>> {
+    let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for row in snapshot.containers.iter().filter(|row| !row.watched) {
+        let reason = row.unwatched_reason.as_deref().unwrap_or("no interface of it was found");
+        by_reason.entry(reason).or_default().push(row.container.name.to_string());
+    }
+    for device in &snapshot.not_watched {
+        by_reason.entry(&device.reason).or_default().push(format!("interface {}", device.name));
+    }
+    by_reason
+}
+
+/// The first few names, and how many more there are.
+fn some(names: &[String]) -> String {
+    let shown = names.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST_NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// Short lines side by side, as far as they fit.
@@ -70,10 +98,6 @@ fn unaccounted(snapshot: &Snapshot) -> Line {
         Some(difference) => line.push(Tone::Warning, plural(difference, "byte")),
     }
     line
-}
-
-fn why_not(row: &ContainerRow) -> String {
-    row.unwatched_reason.clone().unwrap_or_else(|| "no interface of it was found".to_owned())
 }
 
 fn unnamed(row: &UnattributedRow, frame: &Frame) -> Vec<Line> {

@@ -1,6 +1,6 @@
 //! The first lines of a screen: whose traffic this is, when, over which window, and whether Docker answers.
 
-use super::style::{Frame, Line, Tone, wrap};
+use super::style::{Frame, Line, Tone, width, wrap};
 use super::units::{duration, plural};
 use crate::model::{AttachMode, DockerState, SafeText};
 use crate::snapshot::Snapshot;
@@ -30,8 +30,9 @@ fn docker(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
     match &snapshot.docker {
         DockerState::Up { version, api, host, rootless } => {
             let kind = if *rootless { " rootless" } else { "" };
-            let text = format!("{watching}  Docker {version}{kind} (API {api}) at {host}");
-            vec![Line::of(Tone::Plain, text)]
+            let short = format!("{watching}  Docker {version}{kind} (API {api})");
+            let long = format!("{short} at {host}");
+            vec![Line::of(Tone::Plain, if width(&long) <= frame.width { long } else { short })]
         }
         DockerState::Connecting => {
             let mut line = Line::of(Tone::Plain, format!("{watching}  "));

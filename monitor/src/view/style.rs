@@ -121,6 +121,22 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     kept
 }
 
+/// A name cut to a number of columns in its middle: names that begin alike (`project-service-1`) differ at the end.
+pub(super) fn cut_name(name: &str, columns: usize) -> String {
+    if width(name) <= columns || columns < 5 {
+        return cut(name, columns);
+    }
+    let tail = (columns - 1) / 2;
+    let mut kept = String::new();
+    for character in name.chars().rev() {
+        if width(&kept) + character.width().unwrap_or(0) > tail {
+            break;
+        }
+        kept.insert(0, character);
+    }
+    format!("{}{kept}", cut(name, columns - width(&kept)))
+}
+
 /// Text in pieces of at most `columns`, broken at spaces where there are any.
 pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
@@ -141,7 +157,7 @@ pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, width, wrap};
+    use super::{cut, cut_name, width, wrap};
 
     fn check_cut(text: &str, columns: usize, expected: &str) {
         let short = cut(text, columns);
@@ -158,6 +174,20 @@ mod tests {
         check_cut("日本語", 4, "日…");
         check_cut("abc", 0, "");
         check_cut("e\u{301}e\u{301}e\u{301}", 2, "e\u{301}…");
+    }
+
+    #[test]
+    fn a_name_is_cut_in_its_middle() {
+        for (name, columns, expected) in [
+            ("shop-flask_app-1", 16, "shop-flask_app-1"),
+            ("shop-flask_app-1", 11, "shop-…app-1"),
+            ("shop-flask_app-1", 4, "sho…"),
+            ("日本語コンテナ", 9, "日本…テナ"),
+        ] {
+            let short = cut_name(name, columns);
+            assert_eq!(short, expected);
+            assert!(width(&short) <= columns);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Tables that fit: columns shrink to a least width, then whole columns are left out in a set order.
 
-use super::style::{Line, Tone, cut, width};
+use super::style::{Line, Tone, cut, cut_name, width};
 
 /// Where a cell's text stands in its column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl<'a> Layout<'a> {
     pub(super) fn row(&self, cells: &[String]) -> Line {
         let text = self.cells(cells);
         let first = self.widths.first().copied().flatten().unwrap_or(0);
-        let name = cells.first().map_or_else(String::new, |name| cut(name, first));
+        let name = cells.first().map_or_else(String::new, |name| shorten(name, Align::Left, first));
         match text.strip_prefix(name.as_str()) {
             Some(rest) if self.columns[0].align == Align::Left => {
                 let mut line = Line::of(Tone::Strong, name);
@@ -120,7 +120,7 @@ impl<'a> Layout<'a> {
         let mut text = String::new();
         for ((cell, column), room) in cells.iter().zip(self.columns).zip(&self.widths) {
             let Some(room) = *room else { continue };
-            let cell = cut(cell, room);
+            let cell = shorten(cell, column.align, room);
             let padding = " ".repeat(room - width(&cell));
             if !text.is_empty() {
                 text.push_str(&" ".repeat(GAP));
@@ -131,6 +131,13 @@ impl<'a> Layout<'a> {
             }
         }
         text
+    }
+}
+
+fn shorten(cell: &str, align: Align, room: usize) -> String {
+    match align {
+        Align::Left => cut_name(cell, room),
+        Align::Right => cut(cell, room),
     }
 }
 
@@ -177,10 +184,10 @@ mod tests {
 
     #[test]
     fn a_table_shrinks_names_first_then_leaves_columns_out_in_their_order() {
-        check(80, "a-long-name-of-thir…  back     12.3 MiB    9,412");
-        check(40, "a-long-name…  back     12.3 MiB    9,412");
-        check(33, "a-long-name-o…  12.3 MiB    9,412");
-        check(20, "a-long-na…  12.3 MiB");
+        check(80, "a-long-nam…haracters  back     12.3 MiB    9,412");
+        check(40, "a-long…cters  back     12.3 MiB    9,412");
+        check(33, "a-long-…acters  12.3 MiB    9,412");
+        check(20, "a-lon…ters  12.3 MiB");
     }
 
     #[test]

@@ -10,10 +10,10 @@ use crate::snapshot::{ContainerRow, Peer, Snapshot};
 use std::time::Duration;
 
 const COLUMNS: [Column; 11] = [
-    Column::name("CONTAINER", 16, 40, 0),
+    Column::name("CONTAINER", 20, 40, 0),
     Column::name("SERVICE", 10, 24, 6),
     Column::name("PROJECT", 8, 20, 8),
-    Column::name("NETWORK", 10, 32, 7),
+    Column::name("NETWORK", 12, 32, 7),
     Column::number("SENT", 8, 0),
     Column::number("RECEIVED", 8, 0),
     Column::number("SENT/s", 8, 1),
@@ -25,6 +25,8 @@ const COLUMNS: [Column; 11] = [
 const SERVICE: usize = 1;
 const PROJECT: usize = 2;
 const NETWORK: usize = 3;
+/// Between two peers.
+const GAP: &str = "   ";
 
 /// Draws a snapshot. With a height, the least busy containers are left out so that the footer stays in sight.
 #[must_use]
@@ -52,7 +54,7 @@ fn table(rows: &[&ContainerRow], snapshot: &Snapshot, frame: &Frame, room: Optio
     let mut lines = vec![layout.heading()];
     for (index, (row, cells)) in rows.iter().zip(&cells).enumerate() {
         let mut block = vec![layout.row(cells)];
-        block.extend(detail(row, &layout, snapshot.window, frame));
+        block.extend(details(row, &layout, snapshot.window, frame));
         let left = rows.len() - index;
         let needed = block.len() + usize::from(left > 1);
         if room.is_some_and(|room| lines.len() + needed > room) {
@@ -86,19 +88,30 @@ fn dash() -> String {
     "-".to_owned()
 }
 
-/// The line below a container: what the table had no column for, and its busiest peers, as many as fit.
-fn detail(row: &ContainerRow, layout: &Layout<'_>, window: Duration, frame: &Frame) -> Option<Line> {
-    let mut line = Line::of(Tone::Faint, "  ");
+/// The lines below a container: what the table had no column for, and its busiest peers, as many as fit; one line
+/// where both fit.
+fn details(row: &ContainerRow, layout: &Layout<'_>, window: Duration, frame: &Frame) -> Vec<Line> {
     let place = place(row, layout);
-    if !place.is_empty() {
-        line.push(Tone::Faint, place);
+    let mut line = Line::of(Tone::Faint, format!("  {place}"));
+    let first =
+        row.peers.first().map_or(0, |peer| GAP.len() + width(&names::peer(peer)) + rate(peer, window).len());
+    let more = if row.peers.len() > 1 { GAP.len() + "+16 more".len() } else { 0 };
+    let mut lines = Vec::new();
+    if !place.is_empty() && line.width() + first + more > frame.width {
+        lines.push(std::mem::replace(&mut line, Line::of(Tone::Faint, "  ")));
     }
+    push_peers(&mut line, row, window, frame);
+    lines.extend((line.width() > 2).then_some(line));
+    lines
+}
+
+fn push_peers(line: &mut Line, row: &ContainerRow, window: Duration, frame: &Frame) {
     let mut shown = 0;
     for peer in &row.peers {
         let (name, rate) = (names::peer(peer), rate(peer, window));
-        let gap = if line.width() > 2 { "   " } else { "" };
+        let gap = if line.width() > 2 { GAP } else { "" };
         let rest = row.peers.len() - shown - 1;
-        let more = if rest > 0 { format!("   +{rest} more").len() } else { 0 };
+        let more = if rest > 0 { GAP.len() + format!("+{rest} more").len() } else { 0 };
         if shown > 0 && line.width() + gap.len() + width(&name) + rate.len() + more > frame.width {
             break;
         }
@@ -107,9 +120,8 @@ fn detail(row: &ContainerRow, layout: &Layout<'_>, window: Duration, frame: &Fra
         shown += 1;
     }
     if shown < row.peers.len() {
-        line.push(Tone::Faint, format!("   +{} more", row.peers.len() - shown));
+        line.push(Tone::Faint, format!("{GAP}+{} more", row.peers.len() - shown));
     }
-    (line.width() > 2).then_some(line)
 }
 
 /// Service, project and network, as far as the table has no column for them.
