@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::watch::{Ended, Watch};
-use crate::model::{ContainerState, NetworkDriver, Traffic};
+use crate::model::{ContainerState, DockerState, NetworkDriver, Traffic};
 use crate::snapshot::{ContainerRow, Snapshot, reason};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,8 +50,9 @@ pub(super) async fn wait(
 fn is_worth_showing(snapshot: &Snapshot, watch: &Watch, window: Duration) -> bool {
     let told = watch.session.docker_told().is_some_and(|told| told < snapshot.taken_at);
     let rows = &snapshot.containers;
+    let nobody = rows.is_empty() && matches!(snapshot.docker, DockerState::Up { .. });
     // Nine tenths: ticks are not exact.
-    let measured = snapshot.window * 10 >= window * 9 || rows.is_empty();
+    let measured = snapshot.window * 10 >= window * 9 || nobody;
     told && measured && all_watched(snapshot) && all_named(snapshot) && peers_are_known(rows)
 }
 
