@@ -20,6 +20,8 @@ pub struct Known {
     pub inspected: bool,
     /// When it was removed.
     pub gone: Option<KernelTime>,
+    /// When it was last told to be there.
+    pub(super) told: KernelTime,
     /// When it ended last.
     pub(super) stopped: Option<KernelTime>,
     /// Its endpoints' facts: those open, and those whose interface went without Docker saying so.
@@ -60,6 +62,7 @@ impl Known {
             container,
             inspected: false,
             gone: None,
+            told: KernelTime::default(),
             stopped: None,
             current: Vec::new(),
             namespaces: Vec::new(),
@@ -78,6 +81,11 @@ impl Known {
                 | ContainerState::Removing
         );
         self.gone.is_none() && !ended
+    }
+
+    /// Whether it ended after `at`: what was true then says nothing about now.
+    pub(super) fn ended_after(&self, at: KernelTime) -> bool {
+        self.stopped.is_some_and(|stopped| at < stopped)
     }
 
     /// What a record says of it.

@@ -6,6 +6,7 @@ use super::facts::{End, FactId};
 use super::networks::KnownNetwork;
 use crate::model::{
     Change, Container, ContainerId, ContainerState, Endpoint, KernelTime, Network, NetworkId, NetworkMode,
+    SafeText,
 };
 use std::collections::HashSet;
 
@@ -19,16 +20,7 @@ impl Attribution {
             Change::NetworkGone { id, at } => self.network_gone(id, *at),
             Change::Container { container, at } => self.container_told(container, *at),
             Change::Endpoint { container, name, endpoint, at } => {
-                let Some(known) = self.known(container, || Known::named(container.clone(), name.clone()))
-                else {
-                    return;
-                };
-                if !known.inspected {
-                    known.container.name = name.clone();
-                }
-                known.gone = None;
-                known.list_endpoint(endpoint);
-                self.endpoint_told(container, endpoint, *at);
+                self.listed(container, name, endpoint, *at);
             }
             Change::EndpointGone { container, network, at } => self.endpoint_gone(container, network, *at),
             Change::ContainerStopped { id, at } => self.container_stopped(id, *at),
@@ -87,20 +79,37 @@ impl Attribution {
         }
     }
 
+    /// A network lists a container.
+    fn listed(&mut self, id: &ContainerId, name: &SafeText, endpoint: &Endpoint, at: KernelTime) {
+        let Some(known) = self.known(id, || Known::named(id.clone(), name.clone())) else { return };
+        if !known.inspected {
+            known.container.name = name.clone();
+        }
+        if known.ended_after(at) {
+            return;
+        }
+        known.told = known.told.max(at);
+        known.gone = None;
+        known.list_endpoint(endpoint);
+        self.endpoint_told(id, endpoint, at);
+    }
+
     fn container_told(&mut self, container: &Container, at: KernelTime) {
         let id = &container.id;
         let Some(known) = self.known(id, || Known::named(id.clone(), container.name.clone())) else { return };
         let before = std::mem::replace(&mut known.container, container.clone());
         known.inspected = true;
-        known.container.namespace = container.namespace.or(before.namespace);
-        // An answer given before the end, told after it.
-        let stale = known.stopped.is_some_and(|stopped| at <= stopped) && !ended(before.state);
-        if known.stopped.is_some_and(|stopped| at < stopped) || stale {
+        if known.ended_after(at) {
+            // Its name and labels are still news; whether it runs, and where, no longer is.
             known.container.state = before.state;
             known.container.endpoints = before.endpoints;
-            known.container.namespace = None;
+            known.container.sandbox = before.sandbox;
+            known.container.namespace = before.namespace;
             return;
         }
+        known.told = known.told.max(at);
+        let same_sandbox = before.sandbox == container.sandbox;
+        known.container.namespace = container.namespace.or(before.namespace.filter(|_| same_sandbox));
         known.gone = None;
         if ended(container.state) {
             self.close_endpoints(id, at, |_| true);
@@ -124,9 +133,6 @@ impl Attribution {
     fn endpoint_told(&mut self, id: &ContainerId, endpoint: &Endpoint, at: KernelTime) {
         let nothing = endpoint.mac.is_none() && endpoint.addresses.is_empty();
         let Some(known) = self.containers.get(id).filter(|_| !nothing) else { return };
-        if known.stopped.is_some_and(|stopped| at < stopped) {
-            return;
-        }
         let is_same = |fact: &FactId| {
             self.facts.get(*fact).is_some_and(|fact| {
                 fact.network == endpoint.network
@@ -187,13 +193,22 @@ impl Attribution {
     fn complete(&mut self, containers: &[ContainerId], networks: &[NetworkId], at: KernelTime) {
         let containers: HashSet<&ContainerId> = containers.iter().collect();
         let networks: HashSet<&NetworkId> = networks.iter().collect();
-        let gone: Vec<ContainerId> =
-            self.containers.keys().filter(|id| !containers.contains(id)).cloned().collect();
+        // What was told after the list was made is not in it.
+        let gone: Vec<ContainerId> = self
+            .containers
+            .iter()
+            .filter(|(id, known)| !containers.contains(id) && known.told <= at)
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in gone {
             self.change(&Change::ContainerGone { id, at });
         }
-        let gone: Vec<NetworkId> =
-            self.networks.keys().filter(|id| !networks.contains(id)).cloned().collect();
+        let gone: Vec<NetworkId> = self
+            .networks
+            .iter()
+            .filter(|(id, known)| !networks.contains(id) && known.span.from <= at)
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in gone {
             self.network_gone(&id, at);
         }

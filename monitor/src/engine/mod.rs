@@ -1,7 +1,7 @@
 //! The owner of all changing state: one task that takes in what the kernel and Docker tell, and gives out
 //! snapshots and records.
 //!
-//! Views read an immutable [`Snapshot`](crate::snapshot::Snapshot) from a watch channel; sinks read records from a
+//! Views read an immutable [`Snapshot`] from a watch channel; sinks read records from a
 //! bounded queue each. [`State`] is the same without a task, for tests and replay.
 
 mod asks;

@@ -18,6 +18,8 @@ use tokio::sync::mpsc;
 
 /// Devices that are not watched and are listed, at most.
 const NOT_WATCHED: usize = 1_024;
+/// How often what is over is looked for.
+const TIDY: Duration = Duration::from_secs(1);
 /// How long the flows of an interface that went may still be handed over, at least.
 const LAST_FLOWS: Duration = Duration::from_secs(3);
 
@@ -50,6 +52,7 @@ pub struct State {
     collector_losses: Losses,
     resources: Resources,
     watching_since: KernelTime,
+    tidied: KernelTime,
 }
 
 impl State {
@@ -75,6 +78,7 @@ impl State {
             collector_losses: Losses::default(),
             resources: Resources::default(),
             watching_since: now,
+            tidied: now,
             settings,
         }
     }
@@ -147,9 +151,12 @@ impl State {
         self.attribution.settle(now);
         self.release_held(now);
         self.end_flows(now);
-        self.attribution.prune(now);
-        self.books.tidy(&self.attribution);
         self.subscribers.tidy();
+        if now.since(self.tidied) >= TIDY {
+            self.tidied = now;
+            self.attribution.prune(now);
+            self.books.tidy(&self.attribution);
+        }
     }
 
     /// Nothing more will come: what waits for a name is told without one.

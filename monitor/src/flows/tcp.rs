@@ -61,6 +61,7 @@ impl Connection {
     /// Takes in one tick.
     pub(super) fn observe(&mut self, delta: &FlowDelta, seen: &TcpObserved) -> Tcp {
         let reopened = self.handshake_told || (self.has_flags() && self.state().is_over());
+        let before = self.initiator;
         if seen.syn_at.is_some() && reopened {
             // The same ports were used again.
             *self = Self::default();
@@ -70,7 +71,7 @@ impl Connection {
         self.syn_at = self.syn_at.or(seen.syn_at);
         self.syn_ack_at = self.syn_ack_at.or(seen.syn_ack_at);
         if self.initiator.is_none() {
-            self.initiator = self.opener(delta, seen);
+            self.initiator = opener(delta, seen, before);
         }
         Tcp {
             sent_flags: seen.sent_flags,
@@ -121,21 +122,6 @@ impl Connection {
         self.sent.0 | self.received.0 != 0
     }
 
-    /// The side that sent the SYN. When both sides have a SYN flag, the first packet tells.
-    fn opener(&self, delta: &FlowDelta, seen: &TcpObserved) -> Option<Direction> {
-        let sent = seen.sent_flags.has(TcpFlags::SYN);
-        let received = seen.received_flags.has(TcpFlags::SYN);
-        match (sent, received) {
-            (true, true) => Some(delta.first_direction),
-            (false, false) => None,
-            (one_sent, _) => {
-                // A SYN comes from the opener, a SYN-ACK alone from the other.
-                let with_syn = if one_sent { Direction::Sent } else { Direction::Received };
-                Some(if seen.syn_at.is_some() { with_syn } else { opposite(with_syn) })
-            }
-        }
-    }
-
     fn handshake(&mut self) -> Option<Duration> {
         let (syn, answer) = (self.syn_at?, self.syn_ack_at?);
         if self.handshake_told || answer < syn {
@@ -144,6 +130,22 @@ impl Connection {
         self.handshake_told = true;
         Some(answer.since(syn))
     }
+}
+
+/// The side that sent the SYN. When both sides have a SYN flag, the flow's first packet tells; of a flow that is not
+/// new, whoever opened the connection before it with the same ports.
+fn opener(delta: &FlowDelta, seen: &TcpObserved, before: Option<Direction>) -> Option<Direction> {
+    let sent = seen.sent_flags.has(TcpFlags::SYN);
+    let received = seen.received_flags.has(TcpFlags::SYN);
+    let with_syn = match (sent, received) {
+        (true, true) if delta.is_new => return Some(delta.first_direction),
+        (true, true) => return before,
+        (false, false) => return None,
+        (true, false) => Direction::Sent,
+        (false, true) => Direction::Received,
+    };
+    // A SYN comes from the opener, a SYN-ACK alone from the other.
+    Some(if seen.syn_at.is_some() { with_syn } else { opposite(with_syn) })
 }
 
 const fn opposite(direction: Direction) -> Direction {
@@ -214,14 +216,18 @@ mod tests {
         let micros = |time: Option<u64>| time.map(|micros| KernelTime(micros * 1_000));
         let told: Vec<_> = ticks
             .iter()
-            .map(|(sent, received, syn, syn_ack)| {
+            .enumerate()
+            .map(|(index, (sent, received, syn, syn_ack))| {
                 let seen = TcpObserved {
                     sent_flags: flags(sent),
                     received_flags: flags(received),
                     syn_at: micros(*syn),
                     syn_ack_at: micros(*syn_ack),
                 };
-                connection.observe(&delta(first), &seen).handshake
+                // As the kernel does: only the tick with the flow's first packet says which way that went.
+                let is_new = index == 0;
+                let first_direction = if is_new { first } else { Direction::Received };
+                connection.observe(&FlowDelta { is_new, ..delta(first_direction) }, &seen).handshake
             })
             .collect();
         assert_eq!((connection.state(), connection.initiator()), (state, initiator));
@@ -273,6 +279,8 @@ mod tests {
         check(&ticks, TcpState::SynReceived, Initiator::Local, &[Some(1), Some(3)]);
         let refused = [("S", "RA", Some(1), None), ("SA", "SA", Some(100), Some(107))];
         check(&refused, TcpState::Established, Initiator::Local, &[None, Some(7)]);
+        let older = [("AP", "AP", None, None), ("AF", "AF", None, None), ("SA", "SA", Some(100), Some(107))];
+        check(&older, TcpState::Established, Initiator::Unknown, &[None, None, Some(7)]);
     }
 
     #[test]

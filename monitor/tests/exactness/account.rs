@@ -4,7 +4,7 @@ use monitor::model::{
     ClassCounts, DeviceCounters, FlowBatch, InterfaceNumber, KernelTime, Observation, Reading, Resources,
     Traffic,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// skbs that may be between the device's counter and our hook while both are read: on the sent side the host end's
@@ -35,6 +35,8 @@ pub(crate) struct Watched {
 /// Everything the collector said.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
+    /// Names of the interfaces to keep account of; the machine has others.
+    ours: BTreeSet<String>,
     interfaces: BTreeMap<InterfaceNumber, Watched>,
     names: BTreeMap<String, InterfaceNumber>,
     /// The last word on the maps.
@@ -49,10 +51,17 @@ pub(crate) struct Account {
 }
 
 impl Account {
+    /// An account of the interfaces of these names.
+    pub(crate) fn of(ours: impl IntoIterator<Item = String>) -> Self {
+        Self { ours: ours.into_iter().collect(), ..Self::default() }
+    }
+
     /// Books one observation.
     pub(crate) fn book(&mut self, observation: Observation) {
         match observation {
-            Observation::Attached { interface, before, after, .. } => {
+            Observation::Attached { interface, before, after, .. }
+                if self.ours.contains(interface.name.as_str()) =>
+            {
                 // What crosses between these two readings is seen by the programs or not: a quiet device has equal ones.
                 let before = before.expect("the device's counters before");
                 assert_eq!(Some(before), after, "{} was not quiet while it was attached", interface.name);

@@ -65,7 +65,7 @@ impl Scene {
         };
         let (out, mut observations) = tokio::sync::mpsc::channel(4_096);
         let collector = Collector::start(settings, out).context("starting the collector")?;
-        let account = Arc::new(Mutex::new(Account::default()));
+        let account = Arc::new(Mutex::new(Account::of(devices.iter().map(|device| device.name.clone()))));
         let reader = std::thread::spawn({
             let account = Arc::clone(&account);
             move || {

@@ -367,3 +367,29 @@ fn nothing_is_asked_of_a_docker_that_is_down_or_about_the_hosts_own_namespace() 
     world.container(on_host);
     assert!(world.state.asks(world.now).is_empty());
 }
+
+#[test]
+fn a_list_older_than_the_end_does_not_bring_a_container_back() {
+    let mut world = networked();
+    world.running("web", 1, "a", "172.18.0.2");
+    world.at(5_000).detach(1);
+    world.change(Change::ContainerGone { id: id("web"), at: ms(5_000) });
+    let endpoint = endpoint("a", "172.18.0.2");
+    world.change(Change::Endpoint { container: id("web"), name: text("web"), endpoint, at: ms(4_990) });
+    world.pass_until(30_000);
+    assert!(world.snapshot().containers.is_empty());
+    world.pass_until(200_000);
+    assert_eq!(world.state.sizes()[..2], [0, 0]);
+}
+
+#[test]
+fn what_was_told_after_the_list_was_made_stays() {
+    let mut world = networked();
+    world.at(5_000).running("new", 1, "a", "172.18.0.2");
+    world.change(Change::Complete { containers: Vec::new(), networks: Vec::new(), at: ms(4_900) });
+    assert!(world.row("new").watched);
+    world.change(Change::Complete { containers: Vec::new(), networks: Vec::new(), at: ms(5_000) });
+    world.detach(1);
+    world.pass_until(20_000);
+    assert!(world.snapshot().containers.is_empty());
+}
