@@ -37,9 +37,9 @@ pub(super) fn networks(row: &ContainerRow) -> String {
     row.memberships.iter().map(|membership| membership.network.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// What stands for a container whose name is not known.
+/// What stands for a container whose name is not known: its interface, in brackets, which no container name has.
 pub(super) fn interface(row: &UnattributedRow) -> String {
-    format!("interface {}", row.observed_at.interface)
+    format!("[{}]", row.observed_at.interface)
 }
 
 /// A name that may be absent.
