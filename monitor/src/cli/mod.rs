@@ -42,7 +42,7 @@ pub enum Command {
     Flows(Flows),
     /// Say what this kernel, this Docker and these permissions allow, and what to do about the rest.
     Doctor,
-    /// Remove programs that a killed vethwatch has left on devices (only where it was attached by clsact).
+    /// Remove programs that a killed vethwatch has left on devices (it leaves none where it attached by tcx).
     Detach,
 }
 
@@ -91,7 +91,7 @@ pub struct Options {
     /// Where Docker is: unix:///path or tcp://name:port [default: DOCKER_HOST, then the current context].
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub docker_host: Option<String>,
-    /// How to attach [default: tcx where the kernel has it, clsact otherwise].
+    /// How to attach [default: tcx where the kernel has it, clsact elsewhere and for devices that come together].
     #[arg(long, global = true, value_enum)]
     pub attach: Option<Attach>,
     /// Flows that can be counted in one tick, for IPv4 and for IPv6 each.

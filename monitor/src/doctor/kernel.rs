@@ -35,7 +35,8 @@ fn capabilities(report: &Report) -> Finding {
 fn attach_mode(report: &Report, attach: Option<AttachMode>) -> Finding {
     let newer = "use Linux 6.6 or newer for TCX, whose links end with the process";
     match (attach, report.tcx) {
-        (None | Some(AttachMode::Tcx), true) => Finding::ok("attach", "tcx"),
+        (Some(AttachMode::Tcx), true) => Finding::ok("attach", "tcx, as asked for"),
+        (None, true) => Finding::ok("attach", "tcx, and clsact for devices that come together"),
         (Some(AttachMode::Clsact), true) => Finding::ok("attach", "clsact, as asked for; tcx is there"),
         (Some(AttachMode::Tcx), false) if report.capabilities.missing.is_empty() => {
             Finding::missing("attach", "tcx was asked for and is not there", "attach by clsact")

@@ -120,10 +120,15 @@ impl State {
                     self.attribution.namespace(&sandbox, namespace, now);
                 }
             }
-            Observation::Flows(batch) => self.take_flows(batch, now),
+            Observation::Flows(batch) => {
+                // With the tick's last flows, totals and peers are about the same time.
+                let complete = batch.last;
+                self.take_flows(batch, now);
+                return if complete { Publish::Now } else { Publish::No };
+            }
             Observation::Totals(readings) => {
                 self.books.read(&readings);
-                return Publish::Now;
+                return Publish::Soon;
             }
             Observation::Sample(sample) => self.take_sample(sample),
             // The flow's first generation tells the same and its counts; judgements will want it sooner.

@@ -59,6 +59,8 @@ async fn stream(
     if ended == Ended::Closed {
         return Ok(ended);
     }
+    // What was watched until now; after the end nothing is.
+    let before = watch.session.snapshot();
     watch.session.stop_collecting().await?;
     let rest = async {
         while let Some(record) = records.recv().await {
@@ -69,7 +71,7 @@ async fn stream(
     let rest = tokio::time::timeout(LAST_RECORDS, rest).await;
     let printed = match rest {
         Ok(Err(closed)) => Err(closed),
-        Ok(Ok(())) | Err(_) => printer.end(watch).await,
+        Ok(Ok(())) | Err(_) => printer.end(watch, &before).await,
     };
     Ok(printed.map_or(Ended::Closed, |()| ended))
 }
@@ -184,13 +186,14 @@ impl Printer {
         }
     }
 
-    /// Prints what still waits, and in JSON the status at the end.
-    async fn end(&mut self, watch: &mut Watch) -> Result<(), Closed> {
+    /// Prints what still waits, and in JSON the status before the end, with the losses to the end.
+    async fn end(&mut self, watch: &mut Watch, before: &Snapshot) -> Result<(), Closed> {
         for sample in self.pairing.rest() {
             self.sample(watch, &sample).await?;
         }
         if watch.json {
-            let snapshot = watch.session.snapshot();
+            let Snapshot { losses, resources, .. } = (*watch.session.snapshot()).clone();
+            let snapshot = Snapshot { losses, resources, ..before.clone() };
             let clock = watch.clock();
             watch.record(StatusBody::new(&snapshot, &clock)).await?;
         }

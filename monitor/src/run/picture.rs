@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::watch::{Ended, Watch};
-use crate::model::{ContainerState, NetworkDriver, Traffic};
+use crate::model::{ContainerState, DockerState, NetworkDriver, Traffic};
 use crate::snapshot::{ContainerRow, Snapshot, reason};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use tokio::time::Instant;
 const LONGEST: Duration = Duration::from_millis(2_300);
 /// How much longer than its window.
 const BEYOND_WINDOW: Duration = Duration::from_millis(1_500);
-/// As long as programs are still being attached, each in less than this, the picture waits for them: the kernel
-/// takes tens of milliseconds for each of a hundred interfaces that are there already.
-const ATTACHING: Duration = Duration::from_millis(400);
-/// But not longer than this.
-const LONGEST_ATTACHING: Duration = Duration::from_secs(15);
+/// After the programs were attached to one more interface, this much more than a window passes until totals and
+/// flows were read once: on a busy kernel a hundred interfaces take seconds.
+const READING: Duration = Duration::from_millis(300);
+/// But it takes no longer than this in all.
+const LONGEST_ATTACHING: Duration = Duration::from_secs(10);
 
 /// Waits for a picture, or for something to end the command.
 ///
@@ -36,7 +36,7 @@ pub(super) async fn wait(
         }
         if snapshot.interfaces_watched > watched {
             watched = snapshot.interfaces_watched;
-            due = due.max((Instant::now() + ATTACHING).min(start + LONGEST_ATTACHING));
+            due = due.max((Instant::now() + window + READING).min(start + LONGEST_ATTACHING));
         }
         tokio::select! {
             changed = watch.session.changed() => changed?,
@@ -50,8 +50,9 @@ pub(super) async fn wait(
 fn is_worth_showing(snapshot: &Snapshot, watch: &Watch, window: Duration) -> bool {
     let told = watch.session.docker_told().is_some_and(|told| told < snapshot.taken_at);
     let rows = &snapshot.containers;
+    let nobody = rows.is_empty() && matches!(snapshot.docker, DockerState::Up { .. });
     // Nine tenths: ticks are not exact.
-    let measured = snapshot.window * 10 >= window * 9 || rows.is_empty();
+    let measured = snapshot.window * 10 >= window * 9 || nobody;
     told && measured && all_watched(snapshot) && all_named(snapshot) && peers_are_known(rows)
 }
 

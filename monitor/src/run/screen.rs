@@ -3,7 +3,6 @@
 use super::logger;
 use crate::view::{Frame, Line};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-use std::fmt::Write as _;
 use std::io::{Write as _, stdin, stdout};
 
 /// The other screen, without a cursor and without wrapping.
@@ -48,13 +47,11 @@ fn write_now(text: &str) {
     terminal.write_all(text.as_bytes()).and_then(|()| terminal.flush()).ok();
 }
 
-/// What draws these lines over what was there before.
+/// What draws these lines over what was there before. Each line is erased before it is written: after a full line
+/// the cursor still stands on its last column, which erasing would take away.
 pub(super) fn redraw(lines: &[Line], frame: &Frame) -> String {
-    let mut text = "\x1b[H".to_owned();
-    for (index, line) in lines.iter().enumerate() {
-        let gap = if index == 0 { "" } else { "\r\n" };
-        write!(text, "{gap}{}\x1b[K", line.draw(frame)).expect("writing to a String cannot fail");
-    }
-    text.push_str("\x1b[J");
-    text
+    let drawn: Vec<String> = lines.iter().map(|line| format!("\x1b[2K{}", line.draw(frame))).collect();
+    let full = frame.height.is_some_and(|height| drawn.len() >= height);
+    let rest = if full { "" } else { "\r\n\x1b[J" };
+    format!("\x1b[H{}{rest}", drawn.join("\r\n"))
 }

@@ -6,7 +6,7 @@ use super::names;
 use super::style::{Frame, Line, Tone};
 use super::table::{Column, Layout};
 use super::units::{bytes, count};
-use crate::snapshot::{ContainerRow, Membership, Snapshot};
+use crate::snapshot::{ContainerRow, Membership, Snapshot, UnattributedRow};
 
 const COLUMNS: [Column; 11] = [
     Column::name("CONTAINER", 20, 40, 0),
@@ -27,15 +27,18 @@ const COLUMNS: [Column; 11] = [
 pub fn containers(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
     let mut lines = header(snapshot, frame);
     lines.push(Line::default());
-    if snapshot.containers.is_empty() {
+    let (containers, interfaces) = (&snapshot.containers, &snapshot.unattributed);
+    let cells: Vec<Vec<String>> =
+        containers.iter().map(cells).chain(interfaces.iter().map(interface_cells)).collect();
+    if cells.is_empty() {
         lines.push(Line::of(Tone::Plain, "no containers"));
     } else {
-        let cells: Vec<Vec<String>> = snapshot.containers.iter().map(cells).collect();
         let layout = Layout::for_rows(&COLUMNS, &cells, frame.width);
         lines.push(layout.heading());
-        for (row, cells) in snapshot.containers.iter().zip(&cells) {
+        for (index, cells) in cells.iter().enumerate() {
             lines.push(layout.row(cells));
-            lines.extend(row.memberships.iter().map(membership));
+            let memberships = containers.get(index).into_iter().flat_map(|row| &row.memberships);
+            lines.extend(memberships.map(membership));
         }
     }
     lines.push(Line::default());
@@ -61,6 +64,26 @@ fn cells(row: &ContainerRow) -> Vec<String> {
         measured(count(received.packets)),
         measured(bytes(before.skb_bytes)),
         row.unaccounted_bytes.map_or_else(|| "-".to_owned(), |difference| measured(bytes(difference))),
+    ]
+}
+
+/// An interface whose container is not known.
+fn interface_cells(row: &UnattributedRow) -> Vec<String> {
+    let (sent, received) = (row.totals.sent, row.totals.received);
+    let before = row.before_watch.sent + row.before_watch.received;
+    let unknown = || "-".to_owned();
+    vec![
+        names::interface(row),
+        unknown(),
+        unknown(),
+        unknown(),
+        unknown(),
+        bytes(sent.bytes),
+        bytes(received.bytes),
+        count(sent.packets),
+        count(received.packets),
+        bytes(before.skb_bytes),
+        unknown(),
     ]
 }
 

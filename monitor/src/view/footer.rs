@@ -1,12 +1,13 @@
 //! The last lines of a screen: everything that was lost, not watched or not named. "none" is said only of none.
 
+use super::names;
 use super::style::{Frame, Line, Tone, wrap};
-use super::units::{bytes, exact, plural, share};
+use super::units::{exact, plural, share};
 use crate::model::{Counts, SafeText};
-use crate::snapshot::{ContainerRow, Snapshot, UnattributedRow};
+use crate::snapshot::{Snapshot, reason};
 use std::collections::BTreeMap;
 
-/// The most names, or unnamed interfaces, that are listed one by one; the JSON has all.
+/// The most names that are listed one by one; the JSON has all.
 const MOST_NAMES: usize = 5;
 
 /// The footer of `top`.
@@ -17,12 +18,27 @@ pub(super) fn footer(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
             .iter()
             .flat_map(|(reason, names)| entry(frame, "not watched", &some(names), reason)),
     );
-    lines.extend(snapshot.unattributed.iter().take(MOST_NAMES).flat_map(|row| unnamed(row, frame)));
-    let more = snapshot.unattributed.len().saturating_sub(MOST_NAMES);
-    if more > 0 {
-        lines.push(Line::of(Tone::Faint, format!("not named: {} more", plural(more as u64, "interface"))));
-    }
+    lines.extend(
+        not_named(snapshot)
+            .iter()
+            .flat_map(|(reason, names)| entry(frame, "not named", &some(names), reason)),
+    );
     lines
+}
+
+/// Interfaces whose container is not known, by the reason.
+fn not_named(snapshot: &Snapshot) -> BTreeMap<&'static str, Vec<String>> {
+    let mut by_reason: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+    for row in &snapshot.unattributed {
+        let reason = match row.reason {
+            reason::DOCKER_DOWN => "Docker does not answer",
+            reason::NOT_ANNOUNCED_YET => "Docker has not announced the container yet",
+            reason::NOT_A_CONTAINER => "no container of this Docker",
+            other => other,
+        };
+        by_reason.entry(reason).or_default().push(names::interface(row));
+    }
+    by_reason
 }
 
 /// Containers and interfaces that are not watched, by the reason.
@@ -100,26 +116,6 @@ fn unaccounted(snapshot: &Snapshot) -> Line {
     line
 }
 
-fn unnamed(row: &UnattributedRow, frame: &Frame) -> Vec<Line> {
-    let on = row.network.as_ref().map_or_else(String::new, |network| format!(" on {}", network.name));
-    let what = format!("interface {}{on}", row.observed_at.interface);
-    let reason = match row.reason {
-        "docker_down" => "Docker does not answer",
-        "not_announced_yet" => "Docker has not announced its container yet",
-        "not_a_container" => "no container of this Docker",
-        other => other,
-    };
-    let (sent, received) = (row.totals.sent, row.totals.received);
-    let text = format!(
-        "sent {} in {}, received {} in {}: {reason}",
-        bytes(sent.bytes),
-        plural(sent.packets, "packet"),
-        bytes(received.bytes),
-        plural(received.packets, "packet"),
-    );
-    entry(frame, "not named", &what, &text)
-}
-
 /// `label: who: why`, continued under itself.
 fn entry(frame: &Frame, label: &str, who: &str, why: &str) -> Vec<Line> {
     let why = SafeText::new(why);
@@ -131,7 +127,7 @@ fn entry(frame: &Frame, label: &str, who: &str, why: &str) -> Vec<Line> {
     std::iter::once(first).chain(texts.map(|text| Line::of(Tone::Plain, format!("{indent}{text}")))).collect()
 }
 
-/// The containers that a screen left out for want of rows.
-pub(super) fn left_out(rows: &[&ContainerRow]) -> Line {
-    Line::of(Tone::Faint, format!("{} more, less busy", plural(rows.len() as u64, "container")))
+/// The rows that a screen left out for want of room.
+pub(super) fn left_out(rows: usize) -> Line {
+    Line::of(Tone::Faint, format!("{} more, less busy", exact(rows as u64)))
 }

@@ -9,6 +9,7 @@ mod flows;
 mod footer;
 mod header;
 mod names;
+mod peers;
 mod style;
 mod table;
 mod top;

@@ -1,6 +1,6 @@
 //! What ends of conversations are called on a screen.
 
-use crate::snapshot::{ContainerRow, End, EndKind, Peer};
+use crate::snapshot::{ContainerRow, End, EndKind, Peer, UnattributedRow};
 use std::net::IpAddr;
 
 /// An end without its port: a container's name, or what it is and its address.
@@ -35,6 +35,11 @@ pub(super) fn peer(peer: &Peer) -> String {
 /// A container's networks, each once.
 pub(super) fn networks(row: &ContainerRow) -> String {
     row.memberships.iter().map(|membership| membership.network.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// What stands for a container whose name is not known: its interface, in brackets, which no container name has.
+pub(super) fn interface(row: &UnattributedRow) -> String {
+    format!("[{}]", row.observed_at.interface)
 }
 
 /// A name that may be absent.
