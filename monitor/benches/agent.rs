@@ -1,6 +1,6 @@
 //! What the agent itself costs: CPU at 3,000 new flows a second, and resident memory with 65,536 flows.
 //!
-//! `cargo xtask bench agent [-- SECONDS]`; needs root.
+//! `cargo xtask bench agent`; `cargo bench -p monitor --bench agent -- SECONDS` for longer runs; needs root.
 
 mod measure;
 
@@ -31,8 +31,7 @@ fn main() -> Result<()> {
     })?;
     drop(agent);
 
-    print!("{}", measure::header("The agent", "cargo xtask bench agent"));
-    println!("\n`vethwatch flows --json`, output read and thrown away; each CPU figure over {seconds} s.\n");
+    println!("`vethwatch flows --json`, output read and thrown away; each CPU figure over {seconds} s.\n");
     println!("| figure | measured | allowed |\n| --- | --- | --- |");
     println!("| CPU of one core, idle | {:.2} % | |", idle * 100.0);
     println!("| CPU of one core, 3,000 new flows a second | {:.2} % | 2 % |", busy * 100.0);

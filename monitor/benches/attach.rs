@@ -1,6 +1,6 @@
 //! From the creation of a veth to the programs in place on it: alone, and while 64,000 flows are being ingested.
 //!
-//! `cargo xtask bench attach [-- ROUNDS]`; needs root. The time runs from before `ip link add … master …` is started,
+//! `cargo xtask bench attach`; `cargo bench -p monitor --bench attach -- ROUNDS` for other rounds; needs root. The time runs from before `ip link add … master …` is started,
 //! so starting that command is in it.
 
 mod measure;
@@ -36,8 +36,7 @@ fn main() {
     collector.stop();
     reader.join().expect("the reader ends with the collector");
 
-    print!("{}", measure::header("From veth to programs", "cargo xtask bench attach"));
-    println!("\n{rounds} veth pairs, one after the other.\n");
+    println!("{rounds} veth pairs, one after the other.\n");
     println!("| load | median | 90 % | worst |\n| --- | --- | --- | --- |");
     for (name, sample) in [("none", alone), ("64,000 new flows a second", busy)] {
         println!(

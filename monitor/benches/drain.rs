@@ -1,7 +1,7 @@
 //! How long it takes to drain a generation of 65,536 flows: flip, grace period, then every entry read, handed over
 //! and deleted.
 //!
-//! `cargo xtask bench drain [-- ROUNDS]`; needs root.
+//! `cargo xtask bench drain`; `cargo bench -p monitor --bench drain -- ROUNDS` for other rounds; needs root.
 
 mod measure;
 
@@ -50,9 +50,8 @@ fn main() {
     }
     collector.stop();
 
-    print!("{}", measure::header("Drain", "cargo xtask bench drain"));
     println!(
-        "\n{rounds} generations of {FLOWS} IPv4 flows, read in batches, handed over, deleted in batches.\n"
+        "{rounds} generations of {FLOWS} IPv4 flows, read in batches, handed over, deleted in batches.\n"
     );
     println!("| part | median | 10 % | 90 % | allowed |\n| --- | --- | --- | --- | --- |");
     row("drain, ms", &drain, "15");

@@ -22,7 +22,6 @@ use monitor_common::flow::FlowEntry;
 use monitor_common::settings::{Settings, feature};
 use rig::{Rig, Skb, test_run};
 use std::env;
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Instant;
@@ -48,7 +47,8 @@ fn main() -> Result<()> {
             cell.measure()?;
         }
     }
-    print(&cells)
+    print(&cells);
+    Ok(())
 }
 
 /// Keeps this thread on one CPU, so that the maps' per-CPU parts stay warm.
@@ -58,12 +58,8 @@ fn pin() -> Result<()> {
     Ok(rustix::thread::sched_setaffinity(None, &set)?)
 }
 
-fn print(cells: &[Cell]) -> Result<()> {
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let cpus = fs::read_to_string("/proc/cpuinfo")?;
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name\t: ")).unwrap_or("unknown CPU");
-    println!("## Kernel programs: nanoseconds a packet over an empty program\n");
-    println!("`cargo bench -p monitor --bench kernel` on {model}, Linux {}.", kernel.trim());
+fn print(cells: &[Cell]) {
+    println!("Nanoseconds a packet over an empty program, by `BPF_PROG_TEST_RUN`.");
     println!("Median of {ROUNDS} interleaved rounds; {HITS} packets a round (misses: {MISSES}).\n");
     println!("| case | median | p10 | p90 |\n| --- | ---: | ---: | ---: |");
     for cell in cells {
@@ -72,7 +68,6 @@ fn print(cells: &[Cell]) -> Result<()> {
         let at = |part: usize| sorted[(sorted.len() - 1) * part / 10];
         println!("| {} | {:.1} | {:.1} | {:.1} |", cell.name, at(5), at(1), at(9));
     }
-    Ok(())
 }
 
 /// One row of the table.

@@ -1,7 +1,7 @@
 //! What watching costs the traffic: TCP and UDP throughput and requests a second between two containers, with and
 //! without vethwatch, alternating, with the confidence interval of the ratio and the CPU time an operation.
 //!
-//! `cargo xtask bench throughput [-- PAIRS]`; needs root, Docker, and the image `vw-lab`.
+//! `cargo xtask bench throughput`; `cargo bench -p monitor --bench throughput -- PAIRS` for more pairs; needs root, Docker, and the image `vw-lab`.
 
 mod measure;
 
@@ -42,9 +42,8 @@ const LOADS: [Load; 3] = [
 fn main() -> Result<()> {
     let pairs = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(20);
     let scene = Scene::new()?;
-    print!("{}", measure::header("Throughput with and without", "cargo xtask bench throughput"));
     println!(
-        "\n{pairs} alternating pairs of {SECONDS} s each between two containers; in one run of each pair `vethwatch \
+        "{pairs} alternating pairs of {SECONDS} s each between two containers; in one run of each pair `vethwatch \
          flows --json` runs and its output is read. The ratio is with/without, its interval 95 %. CPU is what the whole \
          machine spent (servers, clients, kernel, agent), softirq the part in softirq.\n"
     );

@@ -60,9 +60,16 @@ impl Watched {
         Self { interface, observed_at, life: Span::starting(at), network: None, owner: None }
     }
 
+    /// Takes a new description. What was known of the other end stays where the new one cannot read it any more:
+    /// a container's end goes with its namespace, a moment before the device itself.
     pub(super) fn replace(&mut self, interface: Interface) {
         self.observed_at = observed_at(&interface);
-        self.interface = interface;
+        let known = std::mem::replace(&mut self.interface, interface).peer;
+        self.interface.peer = match (known, self.interface.peer.take()) {
+            (known, None) => known,
+            (Some(known), Some(new)) if new.mac.is_none() && new.ifindex == known.ifindex => Some(known),
+            (_, new) => new,
+        };
     }
 
     /// Name of the bridge whose network it belongs to.

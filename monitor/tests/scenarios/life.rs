@@ -27,6 +27,26 @@ fn a_late_announcement_names_the_first_packets() {
 }
 
 #[test]
+fn a_container_that_ends_within_a_tick_is_named_after_its_end() {
+    for announced_before in [true, false] {
+        let mut world = networked();
+        world.at(2_000).attach(1, "a", Some(mac("172.18.0.2")), None);
+        if announced_before {
+            world.endpoint("web", "a", "172.18.0.2");
+        }
+        world.at(2_300).peer_lost(1);
+        if !announced_before {
+            world.at(2_305).endpoint("web", "a", "172.18.0.2");
+        }
+        world.at(2_310).detach(1);
+        world.at(2_320).stopped("web");
+        world.flows(vec![flow(1, "172.18.0.2:4000", "9.9.9.9:53")]);
+        world.pass_until(5_000);
+        assert_eq!(world.names(), ["web:4000 -> external:53"], "announced before: {announced_before}");
+    }
+}
+
+#[test]
 fn the_other_end_waits_for_its_name_too() {
     let mut world = networked();
     world.running("web", 1, "a", "172.18.0.2");

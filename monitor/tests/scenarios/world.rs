@@ -345,6 +345,15 @@ impl World {
         self.observe(Observation::Changed { interface, at: self.now });
     }
 
+    /// The other end cannot be read any more: its namespace goes.
+    pub(crate) fn peer_lost(&mut self, number: u32) {
+        let mut interface = self.interfaces[&number].clone();
+        for peer in [interface.peer.clone().map(|peer| PeerDevice { mac: None, name: None, ..peer }), None] {
+            interface.peer = peer;
+            self.observe(Observation::Changed { interface: interface.clone(), at: self.now });
+        }
+    }
+
     pub(crate) fn detach(&mut self, number: u32) {
         let last = self.reading(number);
         self.observe(Observation::Detached { number: InterfaceNumber(number), at: self.now, last });
