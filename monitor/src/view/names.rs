@@ -32,9 +32,9 @@ pub(super) fn peer(peer: &Peer) -> String {
     }
 }
 
-/// A container's networks, each once.
-pub(super) fn networks(row: &ContainerRow) -> String {
-    row.memberships.iter().map(|membership| membership.network.name.as_str()).collect::<Vec<_>>().join(", ")
+/// A container's networks.
+pub(super) fn networks(row: &ContainerRow) -> Vec<&str> {
+    row.memberships.iter().map(|membership| membership.network.name.as_str()).collect()
 }
 
 /// What stands for a container whose name is not known: its interface, in brackets, which no container name has.

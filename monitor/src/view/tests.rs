@@ -2,7 +2,7 @@
 
 use super::{FlowLines, Frame, Line, containers, flows_ended, top};
 use crate::model::{FlowPorts, Initiator, Protocol};
-use crate::snapshot::{EndKind, FlowRecord, Snapshot};
+use crate::snapshot::{EndKind, FlowRecord, Membership, Snapshot};
 use crate::wire::fixtures;
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
@@ -52,6 +52,21 @@ fn top_without_containers() {
 fn containers_of_the_example() {
     check("containers", containers, &fixtures::snapshot());
     check("containers_in_trouble", containers, &fixtures::troubled_snapshot());
+}
+
+#[test]
+fn networks_that_do_not_fit_their_column_are_counted() {
+    let mut snapshot = fixtures::snapshot();
+    let membership = snapshot.containers[0].memberships[0].clone();
+    for name in ["a-second-network-with-a-name", "third"] {
+        let network = fixtures::network(name);
+        snapshot.containers[0].memberships.push(Membership { network, ..membership.clone() });
+    }
+    let wide = frame(200);
+    assert!(draw(&top(&snapshot, &wide), &wide).contains("  shop_front +2  "));
+    let narrow = frame(80);
+    let text = draw(&top(&snapshot, &narrow), &narrow);
+    assert!(text.contains("shop/nginx on shop_front, a-second-network-with-a-name, third"), "{text}");
 }
 
 #[test]

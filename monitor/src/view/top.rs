@@ -4,7 +4,7 @@ use super::footer::{footer, left_out};
 use super::header::header;
 use super::names;
 use super::peers::{least_width, push_peers};
-use super::style::{Frame, Line, Tone};
+use super::style::{Frame, Line, Tone, width};
 use super::table::{Column, Layout};
 use super::units::{bytes, count, per_second};
 use crate::model::{SafeText, Traffic};
@@ -49,7 +49,7 @@ struct Entry<'a> {
     name: String,
     service: Option<&'a SafeText>,
     project: Option<&'a SafeText>,
-    networks: String,
+    networks: Vec<&'a str>,
     totals: Traffic,
     window: Traffic,
     peers: &'a [Peer],
@@ -80,7 +80,7 @@ impl<'a> Entry<'a> {
             name: names::interface(row),
             service: None,
             project: None,
-            networks: network.map_or_else(String::new, |network| network.name.to_string()),
+            networks: network.map(|network| network.name.as_str()).into_iter().collect(),
             totals: row.totals,
             window: row.window,
             peers: &[],
@@ -95,7 +95,7 @@ impl<'a> Entry<'a> {
             self.name.clone(),
             names::or_dash(self.service),
             names::or_dash(self.project),
-            if self.networks.is_empty() { dash() } else { self.networks.clone() },
+            self.network_cell(),
             bytes(sent.bytes),
             bytes(received.bytes),
             rate(self.window.sent.bytes, bytes),
@@ -104,6 +104,16 @@ impl<'a> Entry<'a> {
             count(received.packets),
             rate(self.window.sent.packets.saturating_add(self.window.received.packets), count),
         ]
+    }
+
+    /// All its networks where they fit the column at its widest; else the first, and how many more.
+    fn network_cell(&self) -> String {
+        let all = self.networks.join(", ");
+        match self.networks.as_slice() {
+            [] => "-".to_owned(),
+            [first, rest @ ..] if width(&all) > COLUMNS[NETWORK].most => format!("{first} +{}", rest.len()),
+            _ => all,
+        }
     }
 
     /// The lines below it: what the table had no column for, and its busiest peers; one line where both fit.
@@ -128,7 +138,7 @@ impl<'a> Entry<'a> {
             (Some(one), None) | (None, Some(one)) => one.to_string(),
             (None, None) => String::new(),
         };
-        let on = if layout.shows(NETWORK) { "" } else { self.networks.as_str() };
+        let on = if layout.shows(NETWORK) { String::new() } else { self.networks.join(", ") };
         match (of.is_empty(), on.is_empty()) {
             (false, false) => format!("{of} on {on}"),
             (true, false) => format!("on {on}"),
