@@ -8,7 +8,12 @@ fn run(arguments: &[&str]) -> Output {
 
 fn check(arguments: &[&str], code: i32) {
     let output = run(arguments);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let told = if code == 0 { &output.stdout } else { &output.stderr };
     assert!(!told.is_empty(), "{arguments:?} says nothing");
 }
