@@ -28,7 +28,7 @@ pub(crate) fn check() -> Result<()> {
     for document in DOCUMENTS {
         let text =
             fs::read_to_string(workspace().join(document)).with_context(|| format!("reading {document}"))?;
-        for shown in text.lines().flat_map(shown_in) {
+        for shown in shown_in(&text) {
             if let Some(fault) = programs.fault(&shown)? {
                 wrong.push(format!("{document}: {fault}"));
             }
@@ -38,17 +38,24 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// The commands in a line of a document. `cargo xtask run -- …` and `demo -- …` hold one of vethwatch as well.
-fn shown_in(line: &str) -> Vec<Shown> {
-    let line = line.split(" #").next().unwrap_or(line);
-    let commands = if line.contains('`') {
-        line.split('`').skip(1).step_by(2).collect()
-    } else {
-        vec![line.trim().trim_start_matches("$ ").trim_start_matches("sudo ")]
-    };
-    commands.into_iter().flat_map(parse).collect()
+/// The commands in a document: lines of its blocks, and what its sentences have between backticks.
+fn shown_in(text: &str) -> Vec<Shown> {
+    let mut found = Vec::new();
+    let mut in_block = false;
+    for line in text.lines() {
+        if line.starts_with("```") {
+            in_block = !in_block;
+        } else if in_block {
+            let command = line.split(" #").next().unwrap_or(line);
+            found.extend(parse(command.trim_start_matches("$ ")));
+        } else {
+            found.extend(line.split('`').skip(1).step_by(2).flat_map(parse));
+        }
+    }
+    found
 }
 
+/// `cargo xtask run -- …` and `demo -- …` hold a command of vethwatch as well.
 fn parse(command: &str) -> Vec<Shown> {
     let command = command.trim().trim_start_matches("sudo ");
     let (first, rest) = command.split_once(" -- ").unwrap_or((command, ""));
@@ -122,38 +129,40 @@ impl Programs {
 mod tests {
     use super::shown_in;
 
-    fn check(line: &str, expected: &[&str]) {
-        let found: Vec<_> = shown_in(line)
+    fn check(text: &str, expected: &[&str]) {
+        let found: Vec<_> = shown_in(text)
             .iter()
-            .map(|shown| {
-                format!("{} {} {}", shown.program, shown.subcommand, shown.options.join(" "))
-                    .trim()
-                    .to_owned()
-            })
+            .map(|shown| format!("{} {} {}", shown.program, shown.subcommand, shown.options.join(" ")))
+            .map(|shown| shown.trim().to_owned())
             .collect();
-        assert_eq!(found, expected, "{line}");
+        assert_eq!(found, expected, "{text}");
+    }
+
+    fn check_block(line: &str, expected: &[&str]) {
+        check(&format!("```console\n{line}\n```"), expected);
     }
 
     #[test]
     fn commands_are_found_in_blocks_and_in_sentences() {
-        check("cargo xtask test", &["cargo xtask test"]);
-        check("$ sudo vethwatch flows --for 10s --json", &["vethwatch flows --for --json"]);
+        check_block("cargo xtask test", &["cargo xtask test"]);
+        check_block("$ sudo vethwatch flows --for 10s --json", &["vethwatch flows --for --json"]);
+        check_block("cargo xtask fuzz --for=60s   # a minute of --nothing", &["cargo xtask fuzz --for"]);
         check(
             "Run `cargo xtask lint` and `vethwatch top --once`.",
             &["cargo xtask lint", "vethwatch top --once"],
         );
-        check("cargo xtask fuzz --for=60s   # a minute of --nothing", &["cargo xtask fuzz --for"]);
     }
 
     #[test]
     fn a_run_holds_a_command_of_vethwatch() {
-        check("cargo xtask run -- top --once", &["cargo xtask run", "vethwatch top --once"]);
-        check("cargo xtask demo", &["cargo xtask demo"]);
+        check_block("cargo xtask run -- top --once", &["cargo xtask run", "vethwatch top --once"]);
+        check_block("cargo xtask demo", &["cargo xtask demo"]);
     }
 
     #[test]
     fn prose_is_not_a_command() {
-        check("vethwatch Runs as root", &[]);
+        check("vethwatch counts packets", &[]);
+        check_block("vethwatch: 93 records", &[]);
         check("The library `monitor` and `vethwatch`.", &[]);
     }
 }
