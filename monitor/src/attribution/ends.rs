@@ -71,6 +71,8 @@ pub mod reason {
     pub const SEVERAL_ORIGINS: &str = "several_origins";
     /// An IPv6 link-local address, and no interface tells whose.
     pub const LINK_LOCAL: &str = "link_local";
+    /// 0.0.0.0 or `::`: a sender that has no address yet, and no interface tells who it is.
+    pub const NO_ADDRESS_YET: &str = "no_address_yet";
     /// The interface's network is not known, so neither is what an address in it means.
     pub const NETWORK_UNKNOWN: &str = "network_unknown";
     /// The interface itself is not known.

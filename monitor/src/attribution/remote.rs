@@ -108,7 +108,10 @@ impl Attribution {
     fn is_neighbour(&self, watched: &Watched, from: &Watched, address: IpAddr) -> bool {
         let same_link = watched.bridge() == from.bridge();
         let network = from.network.as_ref().and_then(|network| self.networks.get(&network.id));
-        same_link && (stays_on_link(address) || network.is_none_or(|network| network.holds(address)))
+        same_link
+            && (address.is_unspecified()
+                || stays_on_link(address)
+                || network.is_none_or(|network| network.holds(address)))
     }
 
     fn is_host(&self, address: IpAddr, when: KernelTime) -> bool {
@@ -135,9 +138,19 @@ impl Attribution {
             return End::unknown(if up { reason::NO_CONTAINER_HAS_IT } else { reason::DOCKER_DOWN }, address);
         }
         match address {
+            _ if address.is_unspecified() => self.without_address(packets, address),
             IpAddr::V6(v6) if v6.is_unicast_link_local() => End::unknown(reason::LINK_LOCAL, address),
             _ if network.is_none() => End::unknown(reason::NETWORK_UNKNOWN, address),
             _ => End::plain(EndKind::External, address),
+        }
+    }
+
+    /// Who asks for an address and has none yet: 0.0.0.0 or `::`, the source of DHCP and of duplicate address
+    /// detection.
+    fn without_address(&self, packets: &Packets, address: IpAddr) -> End {
+        match packets.origin {
+            Some((Origin { ifindex: 0, other: None }, _)) => End::plain(EndKind::Host, address),
+            _ => End::unknown(reason::NO_ADDRESS_YET, address),
         }
     }
 

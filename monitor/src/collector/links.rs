@@ -102,7 +102,7 @@ impl Links {
 
     /// Attaches to what is there, follows what changes until `stop` rings, and takes everything off.
     pub(super) fn run(mut self, stop: &Bell) {
-        self.read_all();
+        self.read_all(stop);
         self.tell_host();
         loop {
             let patience = self.patience();
@@ -110,7 +110,7 @@ impl Links {
             if stopped {
                 break;
             }
-            self.hear();
+            self.hear(stop);
             let now = clock::kernel_now();
             if self.host_due.is_some_and(|due| due <= now) {
                 self.tell_host();
@@ -137,7 +137,7 @@ impl Links {
         }
     }
 
-    fn hear(&mut self) {
+    fn hear(&mut self, stop: &Bell) {
         let mut news = Vec::new();
         let quiet = self.notifications.read(|message| match message.kind {
             kind::NEW_LINK => news.extend(link(message.body).map(News::Link)),
@@ -160,15 +160,16 @@ impl Links {
             Ok(Quiet::Empty) => (),
             Ok(Quiet::Overrun) => {
                 self.parts.losses.add(Lost::NetlinkOverrun, 1);
-                self.read_all();
+                self.read_all(stop);
                 self.host_changed();
             }
             Err(error) => log::warn!("notifications about links could not be read: {error}"),
         }
     }
 
-    /// Asks for all devices, and treats the answer as news. Container ends come first: bridges can wait.
-    fn read_all(&mut self) {
+    /// Asks for all devices, and treats the answer as news until `stop` rings. Container ends come first: bridges can
+    /// wait.
+    fn read_all(&mut self, stop: &Bell) {
         let mut links = match self.netlink.links() {
             Ok(links) => links,
             Err(error) => return log::warn!("the list of links could not be read: {error}"),
@@ -184,7 +185,12 @@ impl Links {
         // A port names its bridge, so the names must be known before the first is told.
         self.known.extend(links.iter().map(|link| (link.ifindex, link.clone())));
         self.choose_mode(links.iter());
-        links.into_iter().for_each(|link| self.on_link(link));
+        for link in links {
+            if stop.wait(Duration::ZERO) {
+                return;
+            }
+            self.on_link(link);
+        }
     }
 
     /// Chooses how to attach to these, by how many of them are to be attached to.

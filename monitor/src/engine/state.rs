@@ -12,7 +12,7 @@ use crate::model::{
     NotWatched, Observation, Resources,
 };
 use crate::snapshot::{self, Books, Record, Snapshot};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -48,7 +48,7 @@ pub struct State {
     pub(super) latest: (u64, KernelTime, KernelTime),
     gone: Vec<(InterfaceNumber, KernelTime)>,
     not_watched: BTreeMap<u32, NotWatched>,
-    attach_mode: Option<AttachMode>,
+    modes: HashMap<InterfaceNumber, AttachMode>,
     collector_losses: Losses,
     resources: Resources,
     watching_since: KernelTime,
@@ -74,7 +74,7 @@ impl State {
             latest: (0, now, now),
             gone: Vec::new(),
             not_watched: BTreeMap::new(),
-            attach_mode: None,
+            modes: HashMap::new(),
             collector_losses: Losses::default(),
             resources: Resources::default(),
             watching_since: now,
@@ -95,7 +95,7 @@ impl State {
             Observation::Attached { interface, at, mode, before, after } => {
                 self.attribution.attached(&interface, at);
                 self.books.attached(interface.number, at, before, after);
-                self.attach_mode = Some(mode);
+                self.modes.insert(interface.number, mode);
                 self.not_watched.remove(&interface.ifindex);
                 if let (InterfaceKind::Veth, Some((_, bridge))) = (interface.kind, interface.master) {
                     self.asks.afresh(&Ask::NetworkOfBridge(bridge));
@@ -106,6 +106,7 @@ impl State {
             Observation::Detached { number, at, last } => {
                 self.attribution.detached(number, at);
                 self.books.detached(number, at, &last);
+                self.modes.remove(&number);
                 self.gone.push((number, now));
                 return Publish::Soon;
             }
@@ -227,7 +228,7 @@ impl State {
             unattributed: rows.unattributed,
             bridges: rows.bridges,
             not_watched: self.not_watched.values().cloned().collect(),
-            attach_mode: self.attach_mode,
+            attached: self.modes.values().copied().collect(),
             interfaces_watched: rows.interfaces_watched,
             flows_kept: self.flows.len(),
             losses: self.losses(),

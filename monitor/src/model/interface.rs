@@ -23,6 +23,28 @@ pub enum AttachMode {
     Clsact,
 }
 
+/// How many interfaces are attached to in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AttachedBy {
+    /// By TCX links.
+    pub tcx: usize,
+    /// By filters on the clsact qdisc.
+    pub clsact: usize,
+}
+
+impl FromIterator<AttachMode> for AttachedBy {
+    fn from_iter<I: IntoIterator<Item = AttachMode>>(modes: I) -> Self {
+        let mut by = Self::default();
+        for mode in modes {
+            match mode {
+                AttachMode::Tcx => by.tcx += 1,
+                AttachMode::Clsact => by.clsact += 1,
+            }
+        }
+        by
+    }
+}
+
 /// The other end of a veth pair, wherever it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerDevice {

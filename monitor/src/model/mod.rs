@@ -22,7 +22,9 @@ pub use flow::{
     Direction, FlowDelta, FlowKey, FlowPorts, Initiator, Origin, Protocol, TcpFlags, TcpObserved,
 };
 pub use ids::{ContainerId, FlowId, HostId, InterfaceNumber, Mac, NetworkId};
-pub use interface::{AttachMode, DeviceCounters, Interface, InterfaceKind, NotWatched, PeerDevice, Reading};
+pub use interface::{
+    AttachMode, AttachedBy, DeviceCounters, Interface, InterfaceKind, NotWatched, PeerDevice, Reading,
+};
 pub use losses::Losses;
 pub use network::{Network, NetworkDriver};
 pub use observation::{FirstPacketSeen, FlowBatch, HostAddresses, Observation, Resources, Sample};

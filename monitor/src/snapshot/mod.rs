@@ -23,7 +23,7 @@ pub use build::Rows;
 pub use records::{FlowRecord, Record, SampleRecord};
 pub use rows::{BridgeRow, ContainerRow, Membership, Peer, UnattributedRow};
 
-use crate::model::{AttachMode, DockerState, HostId, KernelTime, Losses, NotWatched, Resources};
+use crate::model::{AttachedBy, DockerState, HostId, KernelTime, Losses, NotWatched, Resources};
 use std::time::Duration;
 
 /// Everything, at one moment.
@@ -47,8 +47,8 @@ pub struct Snapshot {
     pub bridges: Vec<BridgeRow>,
     /// Devices that should be watched and are not.
     pub not_watched: Vec<NotWatched>,
-    /// How the programs are attached; absent until one is.
-    pub attach_mode: Option<AttachMode>,
+    /// How the programs are attached to those watched now.
+    pub attached: AttachedBy,
     /// Interfaces watched now.
     pub interfaces_watched: usize,
     /// Flows the engine keeps now.

@@ -2,7 +2,7 @@
 
 use super::style::{Frame, Line, Tone, width, wrap};
 use super::units::{duration, plural};
-use crate::model::{AttachMode, DockerState, SafeText};
+use crate::model::{AttachedBy, DockerState, SafeText};
 use crate::snapshot::Snapshot;
 
 /// The header of `top`.
@@ -52,9 +52,10 @@ fn docker(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
 
 fn watching(snapshot: &Snapshot) -> String {
     let interfaces = plural(snapshot.interfaces_watched as u64, "interface");
-    match snapshot.attach_mode {
-        Some(AttachMode::Tcx) => format!("{interfaces} watched by tcx"),
-        Some(AttachMode::Clsact) => format!("{interfaces} watched by clsact"),
-        None => format!("{interfaces} watched"),
+    match snapshot.attached {
+        AttachedBy { tcx: 0, clsact: 0 } => format!("{interfaces} watched"),
+        AttachedBy { clsact: 0, .. } => format!("{interfaces} watched by tcx"),
+        AttachedBy { tcx: 0, .. } => format!("{interfaces} watched by clsact"),
+        AttachedBy { tcx, clsact } => format!("{interfaces} watched by tcx ({tcx}) and clsact ({clsact})"),
     }
 }

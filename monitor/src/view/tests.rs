@@ -1,7 +1,7 @@
 //! Screens as text.
 
 use super::{FlowLines, Frame, Line, containers, flows_ended, top};
-use crate::model::{FlowPorts, Initiator, Protocol};
+use crate::model::{AttachedBy, FlowPorts, Initiator, Protocol};
 use crate::snapshot::{EndKind, FlowRecord, Membership, Snapshot};
 use crate::wire::fixtures;
 use proptest::prelude::*;
@@ -43,8 +43,12 @@ fn top_in_trouble() {
 
 #[test]
 fn top_without_containers() {
-    let snapshot =
-        Snapshot { containers: Vec::new(), interfaces_watched: 0, attach_mode: None, ..fixtures::snapshot() };
+    let snapshot = Snapshot {
+        containers: Vec::new(),
+        interfaces_watched: 0,
+        attached: AttachedBy::default(),
+        ..fixtures::snapshot()
+    };
     check("top_without_containers", top, &snapshot);
 }
 

@@ -2,7 +2,7 @@
 
 use super::Clock;
 use crate::model::{
-    AttachMode, ContainerId, ContainerState, Counts, Direction, DockerState, FlowId, FlowPorts, HostId,
+    AttachedBy, ContainerId, ContainerState, Counts, Direction, DockerState, FlowId, FlowPorts, HostId,
     Initiator, InterfaceKind, InterfaceNumber, KernelTime, Losses, NetworkDriver, NetworkId, NotWatched,
     Protocol, Resources, SafeText, TcpFlags, Traffic, WallTime,
 };
@@ -124,7 +124,7 @@ pub(crate) fn snapshot() -> Snapshot {
         unattributed: Vec::new(),
         bridges: Vec::new(),
         not_watched: Vec::new(),
-        attach_mode: Some(AttachMode::Tcx),
+        attached: AttachedBy { tcx: 3, clsact: 0 },
         interfaces_watched: 3,
         flows_kept: 12,
         losses: Losses::default(),

@@ -2,7 +2,7 @@
 
 use super::parts::{BeforeWatchPart, NetworkPart, ObservedAtPart};
 use super::{Body, Clock};
-use crate::model::{AttachMode, ContainerId, Counts, DockerState, Losses, NotWatched, Resources, SafeText};
+use crate::model::{AttachedBy, ContainerId, Counts, DockerState, Losses, NotWatched, Resources, SafeText};
 use crate::snapshot::{BridgeRow, ContainerRow, Snapshot, UnattributedRow};
 use serde::Serialize;
 
@@ -14,8 +14,7 @@ pub struct StatusBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     window_seconds: Option<f64>,
     docker: DockerPart<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attach_mode: Option<AttachMode>,
+    attached: AttachedBy,
     interfaces_watched: usize,
     interfaces_not_watched: Vec<NotWatchedPart<'a>>,
     containers_not_watched: Vec<UnwatchedContainerPart<'a>>,
@@ -97,7 +96,7 @@ impl<'a> StatusBody<'a> {
             watching_since: clock.rfc3339(snapshot.watching_since),
             window_seconds: (!snapshot.window.is_zero()).then_some(snapshot.window.as_secs_f64()),
             docker: DockerPart::new(&snapshot.docker, clock),
-            attach_mode: snapshot.attach_mode,
+            attached: snapshot.attached,
             interfaces_watched: snapshot.interfaces_watched,
             interfaces_not_watched: snapshot.not_watched.iter().map(Into::into).collect(),
             containers_not_watched: unwatched.map(Into::into).collect(),

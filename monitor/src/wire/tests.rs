@@ -182,8 +182,9 @@ fn a_container_of_top_adds_the_window() {
 #[test]
 fn a_status_has_the_promised_fields() {
     let promised = [
-        "time watching_since window_seconds attach_mode interfaces_watched unaccounted_bytes".to_owned(),
+        "time watching_since window_seconds interfaces_watched unaccounted_bytes".to_owned(),
         within("docker", "state since reason"),
+        within("attached", "tcx clsact"),
         within("interfaces_not_watched", "interface ifindex reason"),
         within("containers_not_watched", "id name reason"),
         within("unattributed", "reason before_watch"),

@@ -76,12 +76,19 @@ pub(in super::super) fn listed_endpoints(
     listed.filter_map(|(id, raw)| listed_endpoint(network, &id, &raw, refusals)).collect()
 }
 
+/// While a container starts, Docker lists its endpoint under the endpoint's id with this in front; the container's own
+/// id comes with a later answer.
+const UNFINISHED: &str = "ep-";
+
 fn listed_endpoint(
     network: &NetworkId,
     id: &str,
     raw: &models::EndpointResource,
     refusals: &mut Refusals,
 ) -> Option<ListedEndpoint> {
+    if id.starts_with(UNFINISHED) {
+        return None;
+    }
     let container = parsed(ContainerId::new(id), "a container id", id, refusals)?;
     let name = raw.name.as_deref().filter(|name| !name.is_empty() && !name.starts_with(GATEWAY_ENDPOINT));
     let addresses = [raw.ipv4_address.as_deref(), raw.ipv6_address.as_deref()];
