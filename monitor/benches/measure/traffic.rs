@@ -29,7 +29,7 @@ impl Generator {
         let socket = unsafe { OwnedFd::from_raw_fd(socket) };
         // SAFETY: all-zero is a valid sockaddr_ll.
         let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_family = u16::try_from(libc::AF_PACKET).expect("17 fits");
         address.sll_ifindex = i32::try_from(index).expect("an ifindex fits");
         let length = u32::try_from(size_of_val(&address)).expect("small");
         // SAFETY: the address is a sockaddr_ll of the length given.

@@ -352,7 +352,11 @@ impl Links {
             Ok(()) => {
                 let totals = decode::totals(&self.totals);
                 let last = Reading { number: interface.number, at, totals, device_before, device_after };
-                self.parts.out.push(Observation::Detached { number: interface.number, at, last });
+                self.parts.out.push(Observation::Detached {
+                    number: interface.number,
+                    at,
+                    last: Box::new(last),
+                });
             }
             Err(_) => self.parts.losses.add(Lost::Totals, 1),
         }

@@ -114,7 +114,7 @@ pub enum Observation {
         at: KernelTime,
         /// The last reading: our totals, and the device's own counters from its farewell message if the kernel
         /// sent them (in `device_after`).
-        last: Reading,
+        last: Box<Reading>,
     },
     /// A device should be watched and is not.
     NotWatched(NotWatched),

@@ -356,7 +356,11 @@ impl World {
 
     pub(crate) fn detach(&mut self, number: u32) {
         let last = self.reading(number);
-        self.observe(Observation::Detached { number: InterfaceNumber(number), at: self.now, last });
+        self.observe(Observation::Detached {
+            number: InterfaceNumber(number),
+            at: self.now,
+            last: Box::new(last),
+        });
     }
 
     /// Sets an interface's totals.
