@@ -84,14 +84,14 @@ fn a_generation_that_is_full_costs_flows_but_no_totals() {
     };
     let mut watch = Watch::start(settings);
     let (containers, numbers) = two_containers(&mut host, &mut watch);
-    crate::speed::many_flows(&containers[0], 1_000);
+    crate::speed::many_flows(&containers[0], 16_000);
     watch.quiet_reading(numbers[0]);
     watch.stop();
     let last = watch.last_reading(numbers[0]);
     let (totals, flows) = (last.totals, watch.flows()[&numbers[0]]);
     let device = last.device_after.unwrap();
     assert_eq!(device_like(totals.sent.all()), (device.sent_skbs, device.sent_bytes));
-    assert!(totals.sent.not_recorded.skbs > 500, "{totals:?}");
+    assert!(totals.sent.not_recorded.skbs > 1_000, "{totals:?}");
     let ip = totals.sent.ipv4 + totals.sent.ipv6;
     assert_eq!(flows.sent + totals.sent.not_recorded, ip);
     let (_, full) = *watch.losses().iter().find(|(name, _)| *name == "flow_map_full").unwrap();

@@ -116,18 +116,25 @@ impl Watched {
             let ours = reading.totals.traffic();
             let sent = self.before.sent_skbs + ours.sent.skbs;
             let received = self.before.received_skbs + ours.received.skbs;
+            let dropped = |device: &DeviceCounters| {
+                device.received_dropped - self.before.received_dropped + device.qdisc_dropped.unwrap_or(0)
+            };
+            let passed = |device: &DeviceCounters| device.received_skbs + dropped(device);
             self.readings.0 += 1;
             let strict = (before.sent_skbs..=after.sent_skbs).contains(&sent)
-                && (before.received_skbs..=after.received_skbs).contains(&received);
+                && (passed(&before)..=passed(&after)).contains(&received);
             self.readings.1 += u64::from(!strict);
             if sent + in_flight.sent < before.sent_skbs
                 || sent > after.sent_skbs
-                || received < before.received_skbs
-                || received > after.received_skbs + in_flight.received
+                || received < passed(&before)
+                || received > passed(&after) + in_flight.received
             {
                 self.outside.push(format!(
                     "sent {sent} not in {}..{}, or received {received} not in {}..{}",
-                    before.sent_skbs, after.sent_skbs, before.received_skbs, after.received_skbs
+                    before.sent_skbs,
+                    after.sent_skbs,
+                    passed(&before),
+                    passed(&after)
                 ));
             }
         }
@@ -164,6 +171,7 @@ impl Watched {
                 apart(ours.received.skb_bytes, device.received_bytes - self.before.received_bytes),
             ],
             tag_bytes: signed(sent.tagged_skbs * 4),
+            device_dropped: device.received_dropped - self.before.received_dropped,
             qdisc_dropped: device.qdisc_dropped.unwrap_or(0) - self.before.qdisc_dropped.unwrap_or(0),
             device_received_bytes: device.received_bytes - self.before.received_bytes,
             device_received_packets: device.received_skbs - self.before.received_skbs,
@@ -198,7 +206,9 @@ pub(crate) struct Difference {
     pub(crate) device_received: [i64; 2],
     /// VLAN tags that the kernel took out of sent frames before our hook; the device counted them.
     pub(crate) tag_bytes: i64,
-    /// What the queueing discipline on the host end dropped after our hook.
+    /// What the device dropped after our hook, because the CPU's backlog behind it was full (`tx_dropped`): skbs.
+    pub(crate) device_dropped: u64,
+    /// What the queueing discipline on the host end dropped after our hook: skbs.
     pub(crate) qdisc_dropped: u64,
     /// What the device itself counted as transmitted to the container, bytes.
     pub(crate) device_received_bytes: u64,
@@ -209,9 +219,16 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    /// Whether nothing differs, but for tags that were inside the frames.
+    /// Whether nothing differs, but for tags that were inside the frames, and for what was dropped behind our hook:
+    /// the kernel counts that in skbs, so their bytes can only be seen to be there.
     pub(crate) fn is_zero(&self) -> bool {
-        self.device_sent == [0, -self.tag_bytes] && self.device_received == [0; 2] && self.flows == [0; 4]
+        let dropped = signed(self.device_dropped + self.qdisc_dropped);
+        let [skbs, bytes] = self.device_received;
+        self.device_sent == [0, -self.tag_bytes]
+            && skbs == dropped
+            && (bytes > 0) == (dropped > 0)
+            && bytes >= 0
+            && self.flows == [0; 4]
     }
 }
 
@@ -219,8 +236,13 @@ impl fmt::Display for Difference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "device sent {:?}, tags {}, device received {:?}, flows {:?}, dropped by the qdisc {}",
-            self.device_sent, self.tag_bytes, self.device_received, self.flows, self.qdisc_dropped
+            "device sent {:?}, tags {}, device received {:?}, flows {:?}, dropped by the device {}, by the qdisc {}",
+            self.device_sent,
+            self.tag_bytes,
+            self.device_received,
+            self.flows,
+            self.device_dropped,
+            self.qdisc_dropped
         )
     }
 }
