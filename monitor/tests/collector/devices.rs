@@ -44,7 +44,7 @@ fn a_device_that_goes_is_told_with_its_last_reading() {
     let quiet = watch.quiet_reading(numbers[0]);
     run("ip link del v1");
     let last = watch.wait("v1 detached", |observation| match observation {
-        Observation::Detached { number, last, .. } if *number == numbers[0] => Some(*last),
+        Observation::Detached { number, last, .. } if *number == numbers[0] => Some(**last),
         _ => None,
     });
     assert!(last.totals.traffic().sent.skbs >= quiet.totals.traffic().sent.skbs);

@@ -258,7 +258,7 @@ impl Watch {
     /// The last reading of an interface that was detached.
     pub(crate) fn last_reading(&self, number: InterfaceNumber) -> Reading {
         let last = self.seen.iter().find_map(|observation| match observation {
-            Observation::Detached { number: of, last, .. } if *of == number => Some(*last),
+            Observation::Detached { number: of, last, .. } if *of == number => Some(**last),
             _ => None,
         });
         last.expect("detached")
