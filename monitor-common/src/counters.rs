@@ -45,6 +45,14 @@ impl Counters {
         }
     }
 
+    /// Adds what another counted.
+    pub const fn absorb(&mut self, other: &Self) {
+        self.skbs = self.skbs.wrapping_add(other.skbs);
+        self.skb_bytes = self.skb_bytes.wrapping_add(other.skb_bytes);
+        self.extra_packets = self.extra_packets.wrapping_add(other.extra_packets);
+        self.extra_bytes = self.extra_bytes.wrapping_add(other.extra_bytes);
+    }
+
     /// Packets on the wire.
     #[must_use]
     pub const fn packets(&self) -> u64 {

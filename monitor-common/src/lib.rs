@@ -9,6 +9,7 @@
 pub mod counters;
 pub mod event;
 pub mod flow;
+pub mod front;
 pub mod interface;
 pub mod loss;
 pub mod packet;

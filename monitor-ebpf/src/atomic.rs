@@ -1,6 +1,6 @@
 //! Atomic operations on map values: `core`'s atomic types have none of them on this target.
 
-use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_or, atomic_xadd};
+use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_or, atomic_xadd, atomic_xchg};
 
 /// Adds to a counter that other CPUs add to.
 ///
@@ -20,6 +20,16 @@ pub unsafe fn add(counter: *mut u64, value: u64) {
 pub unsafe fn or(word: *mut u32, bits: u32) -> u32 {
     // SAFETY: the caller's promise.
     unsafe { atomic_or::<u32, u32, { AtomicOrdering::Relaxed }>(word, bits) }
+}
+
+/// Writes a word after everything before it.
+///
+/// # Safety
+/// As [`add`].
+#[inline(always)]
+pub unsafe fn publish(word: *mut u64, value: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { atomic_xchg::<u64, { AtomicOrdering::SeqCst }>(word, value) };
 }
 
 /// Puts `new` in place of `old`; returns what was there, which is `old` if and only if it was replaced.

@@ -2,7 +2,8 @@
 
 use crate::{
     clock,
-    flows::{Key, Start},
+    flows::Start,
+    key::Key,
     losses::lose,
     maps::{EVENTS, SCRATCH},
     options::{events_per_second, sample_every, snap_length},
@@ -21,7 +22,7 @@ use monitor_common::{
 
 /// Reports the first packet of a new flow.
 #[inline(always)]
-pub fn first_packet<K: Key>(skb: *mut __sk_buff, key: &K, start: &Start, flow_id: u64) {
+pub fn first_packet<K: Key<N>, const N: usize>(skb: *mut __sk_buff, key: &K, start: &Start, flow_id: u64) {
     let Some(mut record) = reserve::<FirstPacket>() else { return };
     let key = key.widened();
     // SAFETY: the context is valid while the program runs; the helper has no preconditions.

@@ -1,12 +1,14 @@
 //! Flow entries: found or made, and added to.
 //!
+//! A flow is looked for in the front table and then in the hash map of the active generation.
 //! The hit path is inlined into each program; what a flow does once a tick (an entry is made, an origin or a
 //! source is noted, a handshake is timed) is in functions of its own, so that it costs the hit path no registers.
 
 use crate::{
     atomic, events,
+    key::Key,
     losses::lose,
-    maps::{ACTIVE, FLOWS4_A, FLOWS4_B, FLOWS6_A, FLOWS6_B, SCRATCH, SEEN4, SEEN6},
+    maps::{ACTIVE, SCRATCH},
     options::enabled,
 };
 use aya_ebpf::{
@@ -15,12 +17,12 @@ use aya_ebpf::{
         bpf_get_smp_processor_id,
         generated::{bpf_ktime_get_ns, bpf_skb_cgroup_id},
     },
-    maps::LruHashMap,
 };
-use core::{arch::asm, mem::MaybeUninit, ptr::NonNull};
+use core::ptr::NonNull;
 use monitor_common::{
     counters::{Counters, Direction},
-    flow::{FlowEntry, FlowKey4, FlowKey6, SeenFlow, mark},
+    flow::{FlowEntry, SeenFlow, mark},
+    front::{self, Slot, state},
     loss::Loss,
     packet::{Transport, tcp_flag},
     settings::feature,
@@ -40,177 +42,91 @@ pub struct Crossing {
     pub source_mac: [u8; 6],
 }
 
-/// A key as the kernel's hash reads it: in whole aligned words.
-///
-/// Written field by field, a port is two bytes in the store buffer, and the hash's wider load of it waits until
-/// they have reached the cache: some ten nanoseconds a packet.
-#[repr(C, align(8))]
-pub struct Stored<K>(MaybeUninit<K>);
-
-impl<K> Stored<K> {
-    #[inline(always)]
-    const fn key(&self) -> &K {
-        // SAFETY: `Key::stored` has written all of it.
-        unsafe { self.0.assume_init_ref() }
-    }
-}
-
-/// Joins two halves of a word; the target is little-endian.
-#[inline(always)]
-const fn join(low: u32, high: u32) -> u64 {
-    low as u64 | (high as u64) << 32
-}
-
-/// Writes a word of a key.
-///
-/// # Safety
-/// `to` is the key's start, and it has a word of this type at `offset`.
-#[inline(always)]
-unsafe fn write<K, W>(to: *mut K, offset: usize, word: W) {
-    // SAFETY: the caller's promise. Volatile, so that the compiler does not take words apart again.
-    unsafe { to.cast::<u8>().add(offset).cast::<W>().write_volatile(word) }
-}
-
-/// A key of one of the two families, which knows the maps it is for.
-pub trait Key: Copy + 'static {
-    /// Flows that are not new.
-    const SEEN: &'static LruHashMap<Self, SeenFlow>;
-    /// The IP version.
-    const FAMILY: u8;
-    /// The entry in a generation.
-    fn find(&self, generation: u32) -> Option<NonNull<FlowEntry>>;
-    /// Puts an entry into a generation, unless there is one or no room.
-    fn insert(&self, generation: u32, entry: &FlowEntry);
-    /// Writes the key in whole words.
-    fn stored(&self) -> Stored<Self>;
-    /// As an IPv6 key; an IPv4 address comes first in its field.
-    fn widened(&self) -> FlowKey6;
-}
-
-/// Implements [`Key::find`] and [`Key::insert`] for two maps.
-///
-/// The empty assembly keeps LLVM from merging the two calls into one with a chosen map: the verifier inlines a
-/// lookup only where the map is known.
-macro_rules! generations {
-    ($a:ident, $b:ident) => {
-        #[inline(always)]
-        fn find(&self, generation: u32) -> Option<NonNull<FlowEntry>> {
-            let found = if generation == 0 {
-                let found = $a.get_ptr_mut(self);
-                // SAFETY: no instruction.
-                unsafe { asm!("", options(nomem, nostack, preserves_flags)) };
-                found
-            } else {
-                let found = $b.get_ptr_mut(self);
-                // SAFETY: no instruction.
-                unsafe { asm!("", options(nomem, nostack, preserves_flags)) };
-                found
-            };
-            found.and_then(NonNull::new)
-        }
-
-        #[inline(always)]
-        fn insert(&self, generation: u32, entry: &FlowEntry) {
-            // What went wrong, if anything, shows when the entry is looked up.
-            let _ = if generation == 0 {
-                $a.insert(self, entry, u64::from(BPF_NOEXIST))
-            } else {
-                $b.insert(self, entry, u64::from(BPF_NOEXIST))
-            };
-        }
-    };
-}
-
-impl Key for FlowKey4 {
-    const SEEN: &'static LruHashMap<Self, SeenFlow> = &SEEN4;
-    const FAMILY: u8 = 4;
-    generations!(FLOWS4_A, FLOWS4_B);
-
-    #[inline(always)]
-    fn stored(&self) -> Stored<Self> {
-        let mut stored = MaybeUninit::<Self>::uninit();
-        let to = stored.as_mut_ptr();
-        let ports = u32::from(self.local_port) | u32::from(self.remote_port) << 16;
-        let rest = u32::from(self.protocol) | u32::from(self.kind) << 8 | u32::from(self.vlan) << 16;
-        // SAFETY: the fields in their order, 20 bytes.
-        unsafe {
-            write(to, 0, join(self.interface, u32::from_ne_bytes(self.local)));
-            write(to, 8, join(u32::from_ne_bytes(self.remote), ports));
-            write(to, 16, rest);
-        }
-        Stored(stored)
-    }
-
-    #[inline(always)]
-    fn widened(&self) -> FlowKey6 {
-        let Self { interface, local: l, remote: r, local_port, remote_port, protocol, kind, vlan } = *self;
-        let local = [l[0], l[1], l[2], l[3], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        let remote = [r[0], r[1], r[2], r[3], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        FlowKey6 { interface, local, remote, local_port, remote_port, protocol, kind, vlan }
-    }
-}
-
-impl Key for FlowKey6 {
-    const SEEN: &'static LruHashMap<Self, SeenFlow> = &SEEN6;
-    const FAMILY: u8 = 6;
-    generations!(FLOWS6_A, FLOWS6_B);
-
-    #[inline(always)]
-    fn stored(&self) -> Stored<Self> {
-        let mut stored = MaybeUninit::<Self>::uninit();
-        let to = stored.as_mut_ptr();
-        let [l0, l1, l2, l3] = quarters(self.local);
-        let [r0, r1, r2, r3] = quarters(self.remote);
-        let ports = u32::from(self.local_port) | u32::from(self.remote_port) << 16;
-        let rest = u32::from(self.protocol) | u32::from(self.kind) << 8 | u32::from(self.vlan) << 16;
-        // SAFETY: the fields in their order, 44 bytes.
-        unsafe {
-            write(to, 0, join(self.interface, l0));
-            write(to, 8, join(l1, l2));
-            write(to, 16, join(l3, r0));
-            write(to, 24, join(r1, r2));
-            write(to, 32, join(r3, ports));
-            write(to, 40, rest);
-        }
-        Stored(stored)
-    }
-
-    #[inline(always)]
-    fn widened(&self) -> FlowKey6 {
-        *self
-    }
-}
-
-/// An IPv6 address as four words of 32 bits, as they are in memory.
-#[inline(always)]
-const fn quarters(address: [u8; 16]) -> [u32; 4] {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = address;
-    [
-        u32::from_ne_bytes([a, b, c, d]),
-        u32::from_ne_bytes([e, f, g, h]),
-        u32::from_ne_bytes([i, j, k, l]),
-        u32::from_ne_bytes([m, n, o, p]),
-    ]
-}
-
 /// Adds a packet to its flow's entry in the active generation, which is made if there is none; `None` if there was
 /// no room for it.
 #[inline(always)]
-pub fn record<K: Key>(crossing: &Crossing, key: &K, transport: &Transport) -> Option<NonNull<FlowEntry>> {
-    let stored = key.stored();
-    let key = stored.key();
+pub fn record<K: Key<N>, const N: usize>(
+    crossing: &Crossing,
+    key: &K,
+    transport: &Transport,
+) -> Option<NonNull<FlowEntry>> {
+    let words = key.words();
     let generation = ACTIVE.get(0).copied().unwrap_or(0);
-    let found = match key.find(generation) {
-        Some(entry) => Some(entry),
-        None => {
-            let start = Start { generation, direction: crossing.direction, tcp_flags: transport.tcp_flags };
-            make(crossing.skb, key, start.pack(), crossing.now)
-        }
-    };
-    let entry = found?;
+    let start = Start { generation, direction: crossing.direction, tcp_flags: transport.tcp_flags };
+    let entry =
+        in_front::<K, N>(crossing, &words, start).or_else(|| in_hash::<K, N>(crossing, &words, start))?;
     // SAFETY: a map lookup gives a valid value.
     unsafe { add(entry.as_ptr(), crossing, transport.tcp_flags) };
     Some(entry)
+}
+
+/// The flow's entry in the front table, which takes a free slot; `None` if another flow has it.
+#[inline(always)]
+fn in_front<K: Key<N>, const N: usize>(
+    crossing: &Crossing,
+    words: &[u64; N],
+    start: Start,
+) -> Option<NonNull<FlowEntry>> {
+    let slot = K::front(start.generation * front::SLOTS + front::index(words))?;
+    // SAFETY: a map lookup gives a valid value. A CPU that sees `READY` before the key was written, where memory is
+    // weakly ordered, sees the zeros of a free slot in its place, and no key is zero.
+    unsafe {
+        match (&raw const (*slot.as_ptr()).state).read_volatile() {
+            state::READY => {
+                let key = &(*slot.as_ptr()).key;
+                front::same(key, words).then(|| NonNull::new_unchecked(&raw mut (*slot.as_ptr()).entry))
+            }
+            state::EMPTY => claim::<K, N>(crossing.skb, slot, words, start.pack(), crossing.now),
+            _ => None,
+        }
+    }
+}
+
+/// Takes a free slot for a flow; `None` if another CPU was first, whichever flow it took it for. A flow that is
+/// then in the hash map as well is put together again by the agent.
+#[inline(never)]
+fn claim<K: Key<N>, const N: usize>(
+    skb: *mut __sk_buff,
+    slot: NonNull<Slot<N>>,
+    words: &[u64; N],
+    start: u32,
+    now: u64,
+) -> Option<NonNull<FlowEntry>> {
+    let start = Start::unpack(start);
+    let slot = slot.as_ptr();
+    // SAFETY: callers pass a valid map value. Until the slot is ready, this CPU alone writes it.
+    unsafe {
+        if atomic::replace(&raw mut (*slot).state, state::EMPTY, state::CLAIMED) != state::EMPTY {
+            return None;
+        }
+        (*slot).key = *words;
+        let entry = &raw mut (*slot).entry;
+        (*entry).first_seen = now;
+        let key = K::in_memory(words);
+        if let Some((seen, is_new)) = note_seen::<K, N>(key, now) {
+            (*entry).flow_id = seen.flow_id;
+            if is_new {
+                (*entry).is_new = 1;
+                (*entry).first_direction = u8::from(matches!(start.direction, Direction::Sent));
+                if enabled(feature::FIRST_PACKET) {
+                    events::first_packet(skb, key, &start, seen.flow_id);
+                }
+            }
+        }
+        atomic::publish(&raw mut (*slot).state, state::READY);
+        Some(NonNull::new_unchecked(entry))
+    }
+}
+
+/// The flow's entry in the hash map, made if there is none; `None` if the map is full.
+#[inline(always)]
+fn in_hash<K: Key<N>, const N: usize>(
+    crossing: &Crossing,
+    words: &[u64; N],
+    start: Start,
+) -> Option<NonNull<FlowEntry>> {
+    let key = K::in_memory(words);
+    key.find(start.generation).or_else(|| make(crossing.skb, key, start.pack(), crossing.now))
 }
 
 /// Adds a packet to an entry.
@@ -388,7 +304,8 @@ fn note_handshake(entry: *mut FlowEntry, tcp_flags: u32) {
     }
 }
 
-/// What [`make`] is told, in one register: a function of a program has five arguments.
+/// What [`make`] and [`claim`] are told, in one register: a function of a program has five arguments.
+#[derive(Clone, Copy)]
 pub struct Start {
     generation: u32,
     /// Of the packet.
@@ -415,9 +332,14 @@ impl Start {
 /// The entry is put in blank, and only if there is none. Whoever put it in, it is then looked up: so two CPUs that
 /// miss the same key at once both add to the one entry.
 #[inline(never)]
-fn make<K: Key>(skb: *mut __sk_buff, key: &K, start: u32, now: u64) -> Option<NonNull<FlowEntry>> {
+fn make<K: Key<N>, const N: usize>(
+    skb: *mut __sk_buff,
+    key: &K,
+    start: u32,
+    now: u64,
+) -> Option<NonNull<FlowEntry>> {
     let start = Start::unpack(start);
-    let (seen, is_new) = note_seen(key, now)?;
+    let (seen, is_new) = note_seen::<K, N>(key, now)?;
     if is_new && enabled(feature::FIRST_PACKET) {
         events::first_packet(skb, key, &start, seen.flow_id);
     }
@@ -442,7 +364,7 @@ fn make<K: Key>(skb: *mut __sk_buff, key: &K, start: u32, now: u64) -> Option<No
 
 /// The flow's id, and whether this packet is the flow's first; notes it as seen.
 #[inline(always)]
-fn note_seen<K: Key>(key: &K, now: u64) -> Option<(SeenFlow, bool)> {
+fn note_seen<K: Key<N>, const N: usize>(key: &K, now: u64) -> Option<(SeenFlow, bool)> {
     // SAFETY: copied at once.
     if let Some(seen) = unsafe { K::SEEN.get(key) } {
         return Some((*seen, false));

@@ -16,6 +16,7 @@ mod clock;
 mod events;
 mod flows;
 mod hooks;
+mod key;
 mod losses;
 mod maps;
 mod options;

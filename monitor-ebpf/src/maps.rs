@@ -7,6 +7,7 @@ use aya_ebpf::{
 };
 use monitor_common::{
     flow::{FlowEntry, FlowKey4, FlowKey6, SeenFlow},
+    front::{self, Slot},
     interface::{INTERFACE_BUCKETS, InterfaceEntry, InterfaceTotals},
     loss,
     settings::{Settings, feature},
@@ -45,7 +46,7 @@ pub static TOTALS: PerCpuArray<InterfaceTotals> = PerCpuArray::with_max_entries(
 #[map]
 pub static ACTIVE: Array<u32> = Array::with_max_entries(1, 0);
 
-/// IPv4 flows of generation A.
+/// IPv4 flows of generation A whose slot in [`FRONT4`] another flow has.
 /// Made and added to by the programs while active, drained and emptied by the collector while quiet. Shared by
 /// all CPUs, with atomic adds; preallocated, so that a first packet never waits for memory and a full map is an
 /// error we count, not an eviction. The loader sets the size.
@@ -55,6 +56,18 @@ pub static FLOWS4_A: HashMap<FlowKey4, FlowEntry> = HashMap::with_max_entries(65
 /// IPv4 flows of generation B; see [`FLOWS4_A`].
 #[map]
 pub static FLOWS4_B: HashMap<FlowKey4, FlowEntry> = HashMap::with_max_entries(65_536, 0);
+
+/// IPv4 flows of both generations that found a free slot, generation A first; see [`monitor_common::front`].
+/// Claimed and added to by the programs while active; read and zeroed by the collector, which maps it into its
+/// memory, while quiet. 2 × 4,096 × 176 B.
+#[map]
+pub static FRONT4: Array<Slot<3>> =
+    Array::with_max_entries(2 * front::SLOTS, aya_ebpf::bindings::BPF_F_MMAPABLE);
+
+/// IPv6 flows of both generations that found a free slot; see [`FRONT4`]. 2 × 4,096 × 200 B.
+#[map]
+pub static FRONT6: Array<Slot<6>> =
+    Array::with_max_entries(2 * front::SLOTS, aya_ebpf::bindings::BPF_F_MMAPABLE);
 
 /// IPv6 flows of generation A. Apart from IPv4, because hashing a 20 B key costs 6 to 15 ns less than a 44 B one;
 /// otherwise as [`FLOWS4_A`].

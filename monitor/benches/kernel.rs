@@ -146,6 +146,7 @@ impl Cell {
     }
 
     fn clear_map<const N: usize>(&mut self, map: &str) -> Result<()> {
+        self.rig.front_mut(N).clear(0);
         let mut flows: HashMap<_, [u8; N], [u8; size_of::<FlowEntry>()]> =
             self.rig.map_mut(map)?.try_into()?;
         let keys = flows.keys().collect::<Result<Vec<_>, MapError>>()?;

@@ -2,7 +2,8 @@
 
 use crate::{
     clock, events,
-    flows::{self, Crossing, Key},
+    flows::{self, Crossing},
+    key::Key,
     losses::lose,
     maps::{INTERFACES, INTERFACES_OVERFLOW, SCRATCH, TOTALS},
     options::enabled,
@@ -87,7 +88,13 @@ impl Visitor for Counting<'_> {
 impl Counting<'_> {
     /// Counts a packet that belongs in a flow.
     #[inline(always)]
-    fn flow<K: Key>(&self, class: *mut Counters, link: &Link, key: &K, transport: &Transport) {
+    fn flow<K: Key<N>, const N: usize>(
+        &self,
+        class: *mut Counters,
+        link: &Link,
+        key: &K,
+        transport: &Transport,
+    ) {
         let counted = self.packet.counted(transport.header_length);
         add_to_total(class, &counted);
         if !enabled(feature::FLOWS) {

@@ -25,6 +25,7 @@ mod bpf;
 mod decode;
 mod device;
 mod drain;
+mod front;
 mod grace;
 mod links;
 mod losses;
@@ -192,7 +193,7 @@ impl Collector {
         modes: Modes,
         out: Sender<Observation>,
     ) -> Result<Self, anyhow::Error> {
-        let Loaded { programs, maps, events, diagnostics } = programs::load(&settings)?;
+        let Loaded { programs, maps, front4, front6, events, diagnostics } = programs::load(&settings)?;
         let (maps, losses) = (Arc::new(maps), Arc::new(OwnLosses::default()));
         let table = Arc::new(Table::new(settings.max_interfaces));
         let attacher = Attacher::new(programs, Arc::clone(&maps), modes.alone, &settings.state_dir)
@@ -211,8 +212,8 @@ impl Collector {
         let [stop_links, stop_drain, stop_ring] = [Bell::new()?, Bell::new()?, Bell::new()?];
         let waiting = Waiting::new(out.clone(), stop_drain.clone());
         let slots = settings.max_interfaces;
-        let ticker =
-            Ticker::new(maps, table, Arc::clone(&losses), waiting, slots).context("get ready to drain")?;
+        let ticker = Ticker::new(maps, (front4, front6), table, Arc::clone(&losses), waiting, slots)
+            .context("get ready to drain")?;
         let ring = Ring { events, diagnostics, out: out.clone(), losses };
         let tick = settings.tick;
         Ok(Self {

@@ -1,6 +1,7 @@
 //! Loading the kernel programs, once; and their maps, each with its types.
 
 use super::bpf::{Map, PerCpu};
+use super::front::Front;
 use super::{Settings, object};
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::maps::{Map as AyaMap, MapData, RingBuf};
@@ -47,9 +48,9 @@ pub(super) struct Maps {
     pub(super) losses: PerCpu<u64>,
     /// The active generation.
     pub(super) active: Map<u32, u32>,
-    /// IPv4 flows.
+    /// IPv4 flows whose slot in the front table another has.
     pub(super) flows4: Generations<FlowKey4>,
-    /// IPv6 flows.
+    /// IPv6 flows whose slot in the front table another has.
     pub(super) flows6: Generations<FlowKey6>,
 }
 
@@ -68,6 +69,10 @@ pub(super) struct Loaded {
     pub(super) programs: Programs,
     /// Their maps.
     pub(super) maps: Maps,
+    /// IPv4 flows that found a free slot.
+    pub(super) front4: Front<FlowKey4, 3>,
+    /// IPv6 flows that found a free slot.
+    pub(super) front6: Front<FlowKey6, 6>,
     /// Their events.
     pub(super) events: RingBuf<MapData>,
     /// Their diagnostics, when those are on.
@@ -103,6 +108,8 @@ pub(super) fn load(settings: &Settings) -> Result<Loaded> {
     Ok(Loaded {
         programs,
         maps,
+        front4: Front::new(descriptor(&ebpf, "FRONT4")?).context("map the table FRONT4")?,
+        front6: Front::new(descriptor(&ebpf, "FRONT6")?).context("map the table FRONT6")?,
         events: RingBuf::try_from(events).context("map the ring of events")?,
         diagnostics,
     })

@@ -2,6 +2,7 @@
 
 use super::device::can_follow;
 use super::drain::{BATCH, Drain, Handed};
+use super::front::Front;
 use super::grace::Grace;
 use super::losses::{Lost, OwnLosses};
 use super::netlink::Netlink;
@@ -14,6 +15,7 @@ use crate::model::{
     DeviceCounters, FlowBatch, FlowDelta, KernelTime, Losses, Observation, Reading, Resources,
 };
 use monitor_common::flow::{FlowEntry, FlowKey4, FlowKey6};
+use monitor_common::front::SLOTS;
 use monitor_common::interface::InterfaceTotals;
 use monitor_common::loss::Loss;
 use std::collections::HashMap;
@@ -29,6 +31,8 @@ pub(super) struct Ticker {
     out: Waiting,
     netlink: Netlink,
     grace: Grace,
+    front4: Front<FlowKey4, 3>,
+    front6: Front<FlowKey6, 6>,
     flows4: Drain<FlowKey4>,
     flows6: Drain<FlowKey6>,
     totals: Vec<InterfaceTotals>,
@@ -69,6 +73,7 @@ impl Ticker {
     /// When no netlink socket can be had, or no way to wait for running programs.
     pub(super) fn new(
         maps: Arc<Maps>,
+        fronts: (Front<FlowKey4, 3>, Front<FlowKey6, 6>),
         table: Arc<Table>,
         losses: Arc<OwnLosses>,
         out: Waiting,
@@ -83,6 +88,8 @@ impl Ticker {
             out,
             netlink: Netlink::open()?,
             grace: Grace::new()?,
+            front4: fronts.0,
+            front6: fronts.1,
             flows4: Drain::new(BATCH),
             flows6: Drain::new(BATCH),
             slots: slots.into(),
@@ -200,27 +207,33 @@ impl Ticker {
 
     /// Drains both families' quiet maps. `None`: nobody listens.
     fn drain(&mut self, generation: Generation) -> Option<u64> {
-        let Self { maps, out, losses, .. } = self;
-        let hand_over = |flows: Vec<FlowDelta>, last| {
+        let Self { maps, out, losses, front4, front6, .. } = self;
+        let hand_over = |flows: Vec<FlowDelta>, last: bool| {
             let Generation { epoch, start: tick_start, end: tick_end, .. } = generation;
             let count = flows.len() as u64;
+            if flows.is_empty() && !last {
+                return Handed::Over;
+            }
             if out.send(Observation::Flows(FlowBatch { epoch, tick_start, tick_end, flows, last })) {
                 return Handed::Over;
             }
             losses.add(Lost::FlowsAtStop, count);
             Handed::Refused
         };
-        let flows4 = self.flows4.run(maps.flows4.of(generation.quiet), |keys, entries, _| {
-            if keys.is_empty() { Handed::Over } else { hand_over(flows(keys, entries), false) }
+        let quiet = generation.quiet;
+        // The hash maps first: what is in a front table as well is added there.
+        let flows4 = self.flows4.run(maps.flows4.of(quiet), |keys, entries, _| {
+            hand_over(flows(keys, entries, |key, entry| front4.absorb(quiet, key, entry)), false)
         });
-        let flows6 = self.flows6.run(maps.flows6.of(generation.quiet), |keys, entries, last| {
-            hand_over(flows(keys, entries), last)
+        let flows6 = self.flows6.run(maps.flows6.of(quiet), |keys, entries, _| {
+            hand_over(flows(keys, entries, |key, entry| front6.absorb(quiet, key, entry)), false)
         });
         let failed = [&flows4, &flows6].into_iter().filter(|flows| flows.is_err()).count() as u64;
         losses.add(Lost::Drain, failed);
-        // A generation whose end could not be read is ended all the same.
-        let ended = flows6.is_ok() || hand_over(Vec::new(), true) == Handed::Over;
-        ended.then(|| flows4.unwrap_or(0) + flows6.unwrap_or(0))
+        let in_front = front4.run(quiet, |found| hand_over(decoded(found), false))
+            + front6.run(quiet, |found| hand_over(decoded(found), false));
+        let ended = hand_over(Vec::new(), true) == Handed::Over;
+        ended.then(|| flows4.unwrap_or(0) + flows6.unwrap_or(0) + in_front)
     }
 
     /// Tells losses and resources. `false`: nobody listens.
@@ -235,7 +248,7 @@ impl Ticker {
         self.out.send(Observation::Losses(losses))
             && self.out.send(Observation::Resources(Resources {
                 flows,
-                flow_capacity: self.maps.flows4.of(0).max_entries().into(),
+                flow_capacity: u64::from(self.maps.flows4.of(0).max_entries()) + u64::from(SLOTS),
                 slots: self.table.in_use() as u64,
                 slot_capacity: self.slots,
                 grace_ns: nanoseconds(took.grace),
@@ -245,6 +258,19 @@ impl Ticker {
     }
 }
 
-fn flows<K: decode::WireKey>(keys: &[K], entries: &[FlowEntry]) -> Vec<FlowDelta> {
-    keys.iter().zip(entries).map(|(key, entry)| decode::flow(key, entry)).collect()
+/// The flows of a batch that `absorbed` does not take.
+fn flows<K: decode::WireKey>(
+    keys: &[K],
+    entries: &[FlowEntry],
+    mut absorbed: impl FnMut(&K, &FlowEntry) -> bool,
+) -> Vec<FlowDelta> {
+    keys.iter()
+        .zip(entries)
+        .filter(|(key, entry)| !absorbed(key, entry))
+        .map(|(key, entry)| decode::flow(key, entry))
+        .collect()
+}
+
+fn decoded<K: decode::WireKey>(found: &[(K, FlowEntry)]) -> Vec<FlowDelta> {
+    found.iter().map(|(key, entry)| decode::flow(key, entry)).collect()
 }

@@ -5,6 +5,7 @@ use crate::rig::{LOOPBACK, NUMBER, Rig, SLOT, Skb};
 use monitor_common::counters::Direction;
 use monitor_common::counters::Direction::{Received, Sent};
 use monitor_common::flow::{FlowEntry, mark};
+use monitor_common::front::{Words as _, index, state};
 use monitor_common::interface::{INTERFACE_BUCKETS, InterfaceEntry};
 use monitor_common::loss::Loss;
 use monitor_common::settings::{Settings, feature};
@@ -43,7 +44,7 @@ impl Rig {
 
     /// The only IPv4 flow.
     pub(crate) fn only_flow(&self) -> FlowEntry {
-        let flows = self.flows::<20>("FLOWS4_A").expect("a readable map");
+        let flows = self.flows::<20>(0).expect("a readable map");
         let [(_, entry)] = flows.as_slice() else { panic!("{} flows", flows.len()) };
         *entry
     }
@@ -69,12 +70,12 @@ fn gso_packets_are_counted_as_they_go_over_the_wire() {
 
 #[test]
 fn a_full_map_is_counted_and_forgets_nothing() {
-    let sizes = [("FLOWS4_A", 8), ("FLOWS4_B", 8), ("FLOWS6_A", 8), ("FLOWS6_B", 8)];
+    let sizes = [("FRONT4", 1), ("FLOWS4_A", 8), ("FLOWS4_B", 8), ("FLOWS6_A", 8), ("FLOWS6_B", 8)];
     let rig = Rig::load(&Settings::default(), &sizes).expect("programs that load");
     for port in 0..100 {
         rig.pass(Sent, &tcp(Sent, port, 0x10), &Skb::ordinary());
     }
-    let recorded = rig.flows::<20>("FLOWS4_A").expect("a readable map").len() as u64;
+    let recorded = rig.flows::<20>(0).expect("a readable map").len() as u64;
     let totals = rig.totals(SLOT).expect("a readable map").sent;
     assert!((1..100).contains(&recorded), "{recorded}");
     assert_eq!(totals.ipv4.skbs, 100);
@@ -97,7 +98,7 @@ fn the_test_switch_leaves_out_one_add_in_a_thousand() {
 fn without_flows_only_totals_are_kept() {
     let rig = load(&with(feature::DEFAULT & !feature::FLOWS));
     rig.pass(Sent, &tcp(Sent, 1, 2), &Skb::ordinary());
-    assert!(rig.flows::<20>("FLOWS4_A").expect("a readable map").is_empty());
+    assert!(rig.flows::<20>(0).expect("a readable map").is_empty());
     let totals = rig.totals(SLOT).expect("a readable map");
     assert_eq!((totals.sent.ipv4.skbs, totals.sent.not_recorded.skbs), (1, 0));
 }
@@ -200,10 +201,43 @@ fn a_flow_keeps_its_id_over_the_generations() {
     rig.activate(1).expect("a writable map");
     rig.pass(Sent, &tcp(Sent, 1, 0x10), &Skb::ordinary());
     let first = rig.only_flow();
-    let flows = rig.flows::<20>("FLOWS4_B").expect("a readable map");
+    let flows = rig.flows::<20>(1).expect("a readable map");
     let [(_, second)] = flows.as_slice() else { panic!("{} flows", flows.len()) };
     assert_ne!(first.flow_id, 0);
     assert_eq!(second.flow_id, first.flow_id);
     assert_eq!((first.is_new, second.is_new, first.first_direction), (1, 0, 0));
     assert_eq!((first.received.skbs, first.sent.skbs, second.sent.skbs), (1, 0, 1));
+}
+
+#[test]
+fn a_flow_whose_slot_is_taken_is_in_the_hash_map() {
+    let rig = load(&Settings::default());
+    let slot = |port: u16| index(&words_of(&tcp(Sent, port, 0x10)));
+    let first = slot(0);
+    let second = (1..u16::MAX).find(|port| slot(*port) == first).expect("4,096 slots for 65,535 ports");
+    for port in [0, second, 0, second, second] {
+        rig.pass(Sent, &tcp(Sent, port, 0x10), &Skb::ordinary());
+    }
+    let mut skbs: Vec<u64> =
+        rig.flows::<20>(0).expect("a readable map").iter().map(|(_, entry)| entry.sent.skbs).collect();
+    assert_eq!(rig.in_hash::<20>(0).expect("a readable map").len(), 1);
+    skbs.sort_unstable();
+    assert_eq!(skbs, [2, 3]);
+}
+
+#[test]
+fn a_slot_that_is_not_ready_is_left_alone() {
+    let mut rig = load(&Settings::default());
+    let slot = index(&words_of(&tcp(Sent, 7, 0x10)));
+    rig.front_mut(20).set_state(slot, state::CLAIMED);
+    rig.pass(Sent, &tcp(Sent, 7, 0x10), &Skb::ordinary());
+    assert_eq!(rig.in_hash::<20>(0).expect("a readable map").len(), 1);
+    assert_eq!(rig.only_flow().sent.skbs, 1);
+}
+
+/// The key's words of a packet that is sent at the watched interface.
+fn words_of(packet: &[u8]) -> [u64; 3] {
+    let frame = monitor_common::packet::parse(packet, None);
+    let monitor_common::packet::Network::Ipv4(ip) = frame.network else { panic!("an IPv4 packet") };
+    ip.key(crate::rig::NUMBER, Sent, frame.link.vlan).words()
 }

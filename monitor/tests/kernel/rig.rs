@@ -2,11 +2,16 @@
 //!
 //! Shared by the kernel tests and the kernel bench.
 
-use anyhow::{Context, Result};
+#[path = "front.rs"]
+pub(crate) mod front;
+
+use anyhow::{Context, Result, bail};
 use aya::maps::{Array, Map};
 use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader};
+use front::Front;
 use monitor_common::counters::Direction;
+use monitor_common::flow::FlowKey4;
 use monitor_common::interface::{INTERFACE_BUCKETS, InterfaceEntry};
 use monitor_common::settings::Settings;
 use std::io;
@@ -57,6 +62,8 @@ impl Skb {
 pub(crate) struct Rig {
     /// As aya holds them.
     pub(crate) ebpf: Ebpf,
+    pub(crate) front4: Front,
+    pub(crate) front6: Front,
 }
 
 impl Rig {
@@ -74,7 +81,8 @@ impl Rig {
                 ebpf.program_mut(name).context("find a program")?.try_into()?;
             program.load().with_context(|| format!("load {name}"))?;
         }
-        let mut rig = Self { ebpf };
+        let (front4, front6) = (front(&ebpf, "FRONT4", 3)?, front(&ebpf, "FRONT6", 6)?);
+        let mut rig = Self { ebpf, front4, front6 };
         rig.watch(InterfaceEntry { ifindex: LOOPBACK, number: NUMBER, slot: SLOT, reserved: 0 })?;
         Ok(rig)
     }
@@ -98,10 +106,20 @@ impl Rig {
         Ok(program.fd()?.as_fd())
     }
 
+    /// The front table for keys of so many bytes, to be written.
+    pub(crate) fn front_mut(&mut self, key_bytes: usize) -> &mut Front {
+        if key_bytes == size_of::<FlowKey4>() { &mut self.front4 } else { &mut self.front6 }
+    }
+
     /// A map, to be written.
     pub(crate) fn map_mut(&mut self, name: &str) -> Result<&mut Map> {
         self.ebpf.map_mut(name).with_context(|| format!("find the map {name}"))
     }
+}
+
+fn front(ebpf: &Ebpf, name: &str, key_words: usize) -> Result<Front> {
+    let Some(Map::Array(table)) = ebpf.map(name) else { bail!("{name} is no array") };
+    Front::new(table.fd().as_fd(), table.info()?.max_entries(), key_words)
 }
 
 /// Runs a program `repeat` times over one packet; returns what it returned last.
