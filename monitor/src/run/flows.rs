@@ -164,11 +164,9 @@ impl Printer {
             let clock = watch.clock();
             watch.record(FlowBody::new(flow, &clock)).await?;
             self.flows += 1;
-        } else if !(flow.sent.is_zero() && flow.received.is_zero()) {
-            // A record that only says that the flow is over tells a reader of lines nothing.
+        } else if let Some(line) = self.lines.flow(flow) {
             self.flows += 1;
-            let line = self.lines.flow(flow).draw(self.lines.frame());
-            watch.output.line(line).await?;
+            watch.output.line(line.draw(self.lines.frame())).await?;
         }
         for sample in self.pairing.follow(flow.flow_id, flow.tick_end) {
             self.sample(watch, &sample).await?;

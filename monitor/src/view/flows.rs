@@ -48,13 +48,17 @@ impl FlowLines {
         self.layout.heading()
     }
 
-    /// One tick of one flow.
-    pub fn flow(&mut self, flow: &FlowRecord) -> Line {
+    /// One tick of one flow; nothing where no packet crossed: a record that only says that the flow is over would be
+    /// a line of zeros.
+    pub fn flow(&mut self, flow: &FlowRecord) -> Option<Line> {
+        if flow.sent.is_zero() && flow.received.is_zero() {
+            return None;
+        }
         self.last = Some(flow.flow_id);
         let reverse = flow.initiator == Initiator::Remote;
         let (sent, received) = if reverse { (flow.received, flow.sent) } else { (flow.sent, flow.received) };
         let handshake = flow.tcp.and_then(|tcp| tcp.handshake);
-        self.layout.row(&[
+        Some(self.layout.row(&[
             self.frame.clock.time_of_day(flow.tick_end),
             conversation(flow, self.layout.width_of(FLOW)),
             bytes(sent.bytes),
@@ -63,7 +67,7 @@ impl FlowLines {
             handshake.map_or_else(String::new, duration),
             flow.network.as_ref().map_or_else(|| "-".to_owned(), |network| network.name.to_string()),
             flow.observed_at.interface.to_string(),
-        ])
+        ]))
     }
 
     /// One sampled packet; it names its interface when the line above is not its flow's.

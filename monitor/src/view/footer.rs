@@ -1,7 +1,7 @@
 //! The last lines of a screen: everything that was lost, not watched or not named. "none" is said only of none.
 
 use super::names;
-use super::style::{Frame, Line, Tone, wrap};
+use super::style::{Frame, Line, Tone, cut_name, wrap};
 use super::units::{exact, plural, share};
 use crate::model::{Counts, SafeText};
 use crate::snapshot::{Snapshot, reason};
@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 
 /// The most names that are listed one by one; the JSON has all.
 const MOST_NAMES: usize = 5;
+/// The most columns of each of them, as in the tables: a long name must not push the tables off the screen.
+const NAME: usize = 40;
 
 /// The footer of `top`.
 pub(super) fn footer(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
@@ -56,7 +58,7 @@ fn not_watched(snapshot: &Snapshot) -> BTreeMap<&str, Vec<String>> {
 
 /// The first few names, and how many more there are.
 fn some(names: &[String]) -> String {
-    let shown = names.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
+    let shown = names.iter().take(MOST_NAMES).map(|name| cut_name(name, NAME)).collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(MOST_NAMES) {
         0 => shown,
         more => format!("{shown} and {more} more"),

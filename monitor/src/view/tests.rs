@@ -2,7 +2,7 @@
 
 use super::{FlowLines, Frame, Line, containers, flows_ended, top};
 use crate::model::{AttachedBy, FlowPorts, Initiator, Protocol};
-use crate::snapshot::{EndKind, FlowRecord, Membership, Snapshot};
+use crate::snapshot::{ContainerRow, EndKind, FlowRecord, Membership, Snapshot};
 use crate::wire::fixtures;
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
@@ -134,7 +134,7 @@ fn flows_as_they_stream() {
         let mut lines = FlowLines::new(frame);
         let mut drawn = vec![lines.heading()];
         for flow in flow_lines() {
-            drawn.push(lines.flow(&flow));
+            drawn.extend(lines.flow(&flow));
             drawn.push(lines.sample(&fixtures::sample()));
         }
         drawn.push(flows_ended(4, 4, &fixtures::snapshot(), 7));
@@ -142,6 +142,47 @@ fn flows_as_they_stream() {
         check_width(&text, width);
         insta::assert_snapshot!(format!("flows_{width}"), text);
     }
+}
+
+#[test]
+fn a_record_that_only_ends_a_flow_is_no_line() {
+    let mut lines = FlowLines::new(frame(120));
+    let nothing = fixtures::counts(0, 0);
+    let flow = fixtures::flow();
+    let over = FlowRecord { sent: nothing, received: nothing, last: true, ..flow.clone() };
+    assert!(lines.flow(&over).is_none());
+    for (sent, received) in [(flow.sent, nothing), (nothing, flow.received)] {
+        assert!(lines.flow(&FlowRecord { sent, received, ..over.clone() }).is_some());
+    }
+}
+
+#[test]
+fn many_that_are_not_watched_for_one_reason_are_one_entry() {
+    let mut snapshot = fixtures::snapshot();
+    for number in 0..98 {
+        let row = fixtures::row(&format!("idle-{number}"), None, "shop_back", Vec::new());
+        let reason = Some("no interface of it is watched".into());
+        snapshot.containers.push(ContainerRow { watched: false, unwatched_reason: reason, ..row });
+    }
+    let frame = frame(120);
+    let text = draw(&top(&snapshot, &frame), &frame);
+    let entry =
+        "not watched: idle-0, idle-1, idle-2, idle-3, idle-4 and 93 more: no interface of it is watched\n";
+    assert!(text.contains(entry), "{text}");
+    assert_eq!(text.matches("not watched").count(), 1, "{text}");
+}
+
+#[test]
+fn long_names_below_the_table_leave_room_for_the_table() {
+    let mut snapshot = fixtures::snapshot();
+    for number in 0..5 {
+        let name = format!("long-{number}{}", "\u{202e}".repeat(4_000));
+        let row = fixtures::row(&name, None, "shop_back", Vec::new());
+        snapshot.containers.push(ContainerRow { watched: false, ..row });
+    }
+    let frame = Frame { height: Some(24), ..frame(120) };
+    let text = draw(&top(&snapshot, &frame), &frame);
+    assert!(text.contains("long-4") && text.contains("shop-nginx-1"), "{text}");
 }
 
 #[test]
