@@ -17,6 +17,8 @@ struct Entry {
     name: SafeText,
     state: ContainerState,
     endpoints: Vec<Endpoint>,
+    /// When the latest of this was told to be true.
+    told: KernelTime,
 }
 
 /// Everything that was told in this session, as far as it decides what is told next.
@@ -62,18 +64,36 @@ impl Book {
         if !self.has_room(&container.id, refusals) {
             return None;
         }
+        let before = self.containers.get(&container.id).map_or(at, |entry| entry.told);
         let entry = Entry {
             name: container.name.clone(),
             state: container.state,
             endpoints: container.endpoints.clone(),
+            told: at.max(before),
         };
         self.containers.insert(container.id.clone(), entry);
         Some(Change::Container { container: Box::new(container), at })
     }
 
-    /// Whether an endpoint that a network lists is new, or not as it was.
+    /// Whether a container has an endpoint that was not told.
+    pub(super) fn has_new_endpoints(&self, container: &Container) -> bool {
+        let known = self.containers.get(&container.id).map_or(&[][..], |entry| &entry.endpoints);
+        container.endpoints.iter().any(|endpoint| !known.contains(endpoint))
+    }
+
+    /// Whether an endpoint that a network lists is new, or not as it was. That of a container that ended is not: the
+    /// list is behind.
     pub(super) fn is_news(&self, listed: &ListedEndpoint) -> bool {
-        self.containers.get(&listed.container).is_none_or(|entry| !entry.endpoints.contains(&listed.endpoint))
+        self.containers
+            .get(&listed.container)
+            .is_none_or(|entry| !ended(entry.state) && !entry.endpoints.contains(&listed.endpoint))
+    }
+
+    /// A container joins a network: if it had ended, it starts again.
+    pub(super) fn connected(&mut self, id: &ContainerId) {
+        if let Some(entry) = self.containers.get_mut(id).filter(|entry| ended(entry.state)) {
+            entry.state = ContainerState::Unknown;
+        }
     }
 
     /// An endpoint that a network lists.
@@ -91,7 +111,9 @@ impl Book {
             name: SafeText::new(container.short()),
             state: ContainerState::Unknown,
             endpoints: Vec::new(),
+            told: at,
         });
+        entry.told = entry.told.max(at);
         if let Some(name) = name {
             entry.name = name;
         }
@@ -107,25 +129,27 @@ impl Book {
         Some(Change::Endpoint { container, name, endpoint, at })
     }
 
-    /// A container left a network. The second time it is said (some engines say it twice) changes nothing.
+    /// A container left a network, at `at` or, if it was told to be there later, then. The second time it is said
+    /// (some engines say it twice) changes nothing.
     pub(super) fn endpoint_gone(
         &mut self,
         container: &ContainerId,
         network: &NetworkId,
         at: KernelTime,
     ) -> Option<Change> {
-        let endpoints = &mut self.containers.get_mut(container)?.endpoints;
-        let index = endpoints.iter().position(|known| known.network == *network)?;
-        endpoints.swap_remove(index);
+        let entry = self.containers.get_mut(container)?;
+        let index = entry.endpoints.iter().position(|known| known.network == *network)?;
+        entry.endpoints.swap_remove(index);
+        let at = at.max(entry.told);
         Some(Change::EndpointGone { container: container.clone(), network: network.clone(), at })
     }
 
-    /// A container's process ended.
+    /// A container's process ended, at `at` or, if it was told to have an endpoint later, then.
     pub(super) fn stopped(&mut self, id: &ContainerId, at: KernelTime) -> Option<Change> {
         let entry = self.containers.get_mut(id)?;
         entry.state = ContainerState::Exited;
         entry.endpoints.clear();
-        Some(Change::ContainerStopped { id: id.clone(), at })
+        Some(Change::ContainerStopped { id: id.clone(), at: at.max(entry.told) })
     }
 
     /// A container was removed.
@@ -176,6 +200,11 @@ impl Book {
 
 fn runs(state: ContainerState) -> bool {
     matches!(state, ContainerState::Running | ContainerState::Paused)
+}
+
+fn ended(state: ContainerState) -> bool {
+    use ContainerState::{Dead, Exited, Removing, Restarting};
+    matches!(state, Exited | Restarting | Removing | Dead)
 }
 
 #[cfg(test)]
@@ -241,7 +270,7 @@ mod tests {
         assert!(book.endpoint(first(), AT, &mut refusals).is_some());
         assert!(!book.is_news(&first()));
         assert!(book.is_news(&listed(1, endpoint(1, "10.0.0.3"))));
-        book.stopped(&id(1), AT);
+        book.endpoint_gone(&id(1), &network_id(1), AT);
         assert!(book.is_news(&first()));
         book.container(
             container(1, ContainerState::Running, vec![endpoint(1, "10.0.0.2")]),
@@ -249,6 +278,48 @@ mod tests {
             &mut refusals,
         );
         assert!(!book.is_news(&first()));
+    }
+
+    #[test]
+    fn an_endpoint_of_a_container_that_ended_is_no_news_until_it_starts_again() {
+        let mut book = Book::default();
+        let listed = || listed(1, endpoint(1, "10.0.0.2"));
+        for state in [
+            ContainerState::Exited,
+            ContainerState::Restarting,
+            ContainerState::Removing,
+            ContainerState::Dead,
+        ] {
+            book.container(container(1, state, Vec::new()), AT, &mut Refusals::default());
+            assert!(!book.is_news(&listed()), "{state:?}");
+            book.connected(&id(1));
+            assert!(book.is_news(&listed()), "{state:?}");
+            assert!(book.may_be_starting(&id(1)));
+        }
+        for state in [ContainerState::Created, ContainerState::Running] {
+            book.container(container(1, state, Vec::new()), AT, &mut Refusals::default());
+            assert!(book.is_news(&listed()), "{state:?}");
+        }
+        book.connected(&id(1));
+        assert_eq!(book.running(), [id(1)]);
+    }
+
+    #[test]
+    fn what_ends_does_not_end_before_the_endpoint_was_told() {
+        let mut refusals = Refusals::default();
+        let mut check = |ends: u64, expected: u64| {
+            let mut book = Book::default();
+            book.endpoint(listed(1, endpoint(1, "10.0.0.2")), AT, &mut refusals);
+            let at = |change: Option<Change>| match change {
+                Some(Change::EndpointGone { at, .. } | Change::ContainerStopped { at, .. }) => at,
+                other => panic!("{other:?}"),
+            };
+            let left = book.endpoint_gone(&id(1), &network_id(1), KernelTime(ends));
+            assert_eq!(at(left), KernelTime(expected));
+            assert_eq!(at(book.stopped(&id(1), KernelTime(ends))), KernelTime(expected));
+        };
+        check(4, 5);
+        check(6, 6);
     }
 
     #[test]

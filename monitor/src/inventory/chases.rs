@@ -4,10 +4,8 @@
 //! ever more seldom, until as many new endpoints were seen as veths were hinted, or the time is over: then Docker's
 //! own events tell.
 
-use super::hint::Hinted;
-use crate::model::{KernelTime, SafeText};
-use std::collections::{BTreeMap, VecDeque};
-use std::iter;
+use crate::model::SafeText;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -16,11 +14,11 @@ const AFTER: [u64; 24] =
     [0, 3, 6, 10, 15, 20, 25, 30, 36, 43, 50, 58, 66, 75, 85, 100, 115, 130, 150, 180, 250, 350, 450, 600];
 
 /// The most veths of one bridge whose endpoints are waited for.
-const MOST_VETHS: usize = 1_024;
+const MOST_VETHS: u32 = 1_024;
 
 struct Chase {
-    /// When the veths appeared whose endpoints are missing, the first one first.
-    missing: VecDeque<KernelTime>,
+    /// How many veths may still have no endpoint.
+    missing: u32,
     begun: Instant,
     asked: usize,
 }
@@ -37,13 +35,10 @@ pub(super) struct Chases(BTreeMap<SafeText, Chase>);
 
 impl Chases {
     /// Veths appeared under a bridge.
-    pub(super) fn begin(&mut self, bridge: SafeText, hinted: Hinted, now: Instant) {
-        let chase = self.0.entry(bridge).or_insert(Chase { missing: VecDeque::new(), begun: now, asked: 0 });
+    pub(super) fn begin(&mut self, bridge: SafeText, veths: u32, now: Instant) {
+        let chase = self.0.entry(bridge).or_insert(Chase { missing: 0, begun: now, asked: 0 });
         (chase.begun, chase.asked) = (now, 0);
-        let too_old = hinted.at.minus(Duration::from_millis(AFTER[AFTER.len() - 1]));
-        chase.missing.retain(|at| *at >= too_old);
-        let room = MOST_VETHS - chase.missing.len();
-        chase.missing.extend(iter::repeat_n(hinted.at, room.min(hinted.veths as usize)));
+        chase.missing = chase.missing.saturating_add(veths).min(MOST_VETHS);
     }
 
     /// When there is something to ask.
@@ -66,22 +61,19 @@ impl Chases {
         due
     }
 
-    /// A new endpoint was seen in the list of a bridge's network; returns when its veth appeared, if that was hinted.
-    pub(super) fn found(&mut self, bridge: &SafeText) -> Option<KernelTime> {
-        let chase = self.0.get_mut(bridge)?;
-        let at = chase.missing.pop_front();
-        if chase.missing.is_empty() {
+    /// A new endpoint was seen in the list of a bridge's network.
+    pub(super) fn found(&mut self, bridge: &SafeText) {
+        let Some(chase) = self.0.get_mut(bridge) else { return };
+        chase.missing = chase.missing.saturating_sub(1);
+        if chase.missing == 0 {
             self.0.remove(bridge);
         }
-        at
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const AT: KernelTime = KernelTime(9);
 
     fn bridge() -> SafeText {
         SafeText::new("br-1")
@@ -90,7 +82,7 @@ mod tests {
     fn begun(veths: u32) -> (Chases, Instant) {
         let mut chases = Chases::default();
         let now = Instant::now();
-        chases.begin(bridge(), Hinted { at: AT, veths }, now);
+        chases.begin(bridge(), veths, now);
         (chases, now)
     }
 
@@ -116,21 +108,17 @@ mod tests {
     #[tokio::test]
     async fn the_list_is_asked_until_every_veth_has_its_endpoint() {
         let (mut chases, begun) = begun(2);
-        chases.begin(bridge(), Hinted { at: KernelTime(10), veths: 1 }, begun);
-        assert_eq!(chases.found(&bridge()), Some(AT));
-        assert_eq!(chases.found(&bridge()), Some(AT));
-        assert_eq!(chases.next_due(), Some(begun));
-        assert_eq!(chases.found(&bridge()), Some(KernelTime(10)));
-        assert_eq!(chases.next_due(), None);
-        assert_eq!(chases.found(&bridge()), None);
+        chases.begin(bridge(), 1, begun);
+        for due in [Some(begun), Some(begun), None, None] {
+            chases.found(&bridge());
+            assert_eq!(chases.next_due(), due);
+        }
     }
 
     #[tokio::test]
-    async fn a_veth_that_never_gets_an_endpoint_lends_its_time_to_no_later_one() {
-        let (mut chases, begun) = begun(1);
-        let later = AT.plus(Duration::from_secs(1));
-        chases.begin(bridge(), Hinted { at: later, veths: 5_000 }, begun);
-        assert_eq!(chases.found(&bridge()), Some(later));
-        assert_eq!(chases.0[&bridge()].missing.len(), MOST_VETHS - 1);
+    async fn the_veths_that_are_waited_for_are_bounded() {
+        let (mut chases, begun) = begun(u32::MAX);
+        chases.begin(bridge(), 5_000, begun);
+        assert_eq!(chases.0[&bridge()].missing, MOST_VETHS);
     }
 }

@@ -1,6 +1,6 @@
 //! "A veth appeared under this bridge": hints from who watches the links, so that the name is asked for at once.
 
-use crate::model::{KernelTime, SafeText};
+use crate::model::SafeText;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
@@ -13,22 +13,13 @@ const MOST_BRIDGES: usize = 2_048;
 /// Hints that were not taken yet.
 #[derive(Default)]
 pub(super) struct Hints {
-    waiting: Mutex<BTreeMap<SafeText, Hinted>>,
+    waiting: Mutex<BTreeMap<SafeText, u32>>,
     some: Notify,
 }
 
-/// What was hinted of one bridge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Hinted {
-    /// When the first of them came.
-    pub(super) at: KernelTime,
-    /// How many came.
-    pub(super) veths: u32,
-}
-
 impl Hints {
-    /// Waits for hints and takes all of them, by bridge.
-    pub(super) async fn take(&self) -> BTreeMap<SafeText, Hinted> {
+    /// Waits for hints and takes all of them: how many came, by bridge.
+    pub(super) async fn take(&self) -> BTreeMap<SafeText, u32> {
         loop {
             let hints = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
             if !hints.is_empty() {
@@ -39,16 +30,18 @@ impl Hints {
     }
 }
 
-/// Gives hints to the inventory. Never waits; hints about one bridge that come together are one.
+/// Gives hints to the inventory. Never waits.
+///
+/// A hint says when to ask, not when an endpoint began: it may be about a veth that has its endpoint already, so its
+/// time would be too early for the next one.
 #[derive(Clone)]
 pub struct Hint {
     hints: Arc<Hints>,
-    now: fn() -> KernelTime,
 }
 
 impl Hint {
-    pub(super) fn new(hints: Arc<Hints>, now: fn() -> KernelTime) -> Self {
-        Self { hints, now }
+    pub(super) fn new(hints: Arc<Hints>) -> Self {
+        Self { hints }
     }
 
     /// A veth appeared under this bridge: its network is asked for the endpoints it lists, now and a few times more
@@ -61,8 +54,8 @@ impl Hint {
         let bridge = SafeText::new(bridge);
         let mut waiting = self.hints.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < MOST_BRIDGES || waiting.contains_key(&bridge) {
-            let hinted = waiting.entry(bridge).or_insert_with(|| Hinted { at: (self.now)(), veths: 0 });
-            hinted.veths = hinted.veths.saturating_add(1);
+            let veths = waiting.entry(bridge).or_insert(0);
+            *veths = veths.saturating_add(1);
             drop(waiting);
             self.hints.some.notify_one();
         }
@@ -74,7 +67,7 @@ mod tests {
     use super::*;
 
     fn hint() -> Hint {
-        Hint::new(Arc::default(), || KernelTime(7))
+        Hint::new(Arc::default())
     }
 
     #[tokio::test]
@@ -84,8 +77,7 @@ mod tests {
             hint.bridge_changed(bridge);
         }
         let taken = hint.hints.take().await;
-        assert_eq!(taken[&SafeText::new("br-1")], Hinted { at: KernelTime(7), veths: 2 });
-        assert_eq!(taken[&SafeText::new("br-2")], Hinted { at: KernelTime(7), veths: 1 });
+        assert_eq!(taken, [(SafeText::new("br-1"), 2), (SafeText::new("br-2"), 1)].into());
     }
 
     #[tokio::test]

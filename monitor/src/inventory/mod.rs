@@ -69,7 +69,7 @@ impl Inventory {
         wall_now: fn() -> WallTime,
     ) -> Self {
         let hints = Arc::new(Hints::default());
-        let hint = Hint::new(Arc::clone(&hints), now);
+        let hint = Hint::new(Arc::clone(&hints));
         let clocks = Clocks { now, wall_now };
         let around = Surroundings { out, hints, clocks, refusals: Refusals::default() };
         Self { keeper: tokio::spawn(keeper::keep(settings, around)), hint }

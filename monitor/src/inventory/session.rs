@@ -105,8 +105,8 @@ impl<'a> Session<'a> {
                 answered = self.networks.next() => self.network_answered(answered).await?,
                 answered = self.containers.next() => self.container_answered(answered).await?,
                 hints = hints.take() => {
-                    for (bridge, hinted) in hints {
-                        self.chases.begin(bridge, hinted, Instant::now());
+                    for (bridge, veths) in hints {
+                        self.chases.begin(bridge, veths, Instant::now());
                     }
                 }
                 () = reached(self.chases.next_due()) => self.chase(),
@@ -221,6 +221,7 @@ impl<'a> Session<'a> {
                 self.book.network_gone(id, at)
             }
             NetworkEvent::Connected(container) => {
+                self.book.connected(&container);
                 self.ask_network(id, Some(at));
                 if !self.book.may_be_starting(&container) {
                     self.ask_container(&container, Some(at));
@@ -242,32 +243,36 @@ impl<'a> Session<'a> {
         let change = self.book.network(answer.network, at, &mut self.around.refusals);
         self.around.tell(change).await?;
         for listed in answer.endpoints {
-            self.endpoint_listed(listed, bridge.as_ref(), at).await?;
+            self.endpoint_listed(listed, bridge.as_ref()).await?;
         }
         Ok(())
     }
 
-    /// An endpoint in a network's list. It began when its veth appeared, if that was hinted.
+    /// An endpoint in a network's list. It begins with the answer: an event or a hint that made the network be asked
+    /// may be about another endpoint and older than this one.
     async fn endpoint_listed(
         &mut self,
         listed: ListedEndpoint,
         bridge: Option<&SafeText>,
-        at: KernelTime,
     ) -> Result<(), End> {
         if !self.book.is_news(&listed) {
             return Ok(());
         }
-        let at = bridge.and_then(|bridge| self.chases.found(bridge)).unwrap_or(at);
+        if let Some(bridge) = bridge {
+            self.chases.found(bridge);
+        }
         if self.list_again.is_some() {
             // The list of containers made no sense: this is how they are found.
             self.ask_container(&listed.container, None);
         }
-        let change = self.book.endpoint(listed, at, &mut self.around.refusals);
+        let change = self.book.endpoint(listed, self.now(), &mut self.around.refusals);
         self.around.tell(change).await
     }
 
     async fn container_answered(&mut self, answered: Option<Answered<Container>>) -> Result<(), End> {
-        let Some((container, at)) = self.usable(answered) else { return Ok(()) };
+        let Some((container, event)) = self.usable(answered) else { return Ok(()) };
+        // The event may be from before a start that the inspect waited for: new endpoints are not as old.
+        let at = if self.book.has_new_endpoints(&container) { self.now() } else { event };
         let change = self.book.container(container, at, &mut self.around.refusals);
         self.around.tell(change).await
     }
