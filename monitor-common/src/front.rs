@@ -75,6 +75,7 @@ pub const fn same<const N: usize>(one: &[u64; N], other: &[u64; N]) -> bool {
 /// The slot of a key in either generation.
 #[inline(always)]
 #[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "the shift leaves no more bits than a slot's number has")]
 pub const fn index<const N: usize>(words: &[u64; N]) -> u32 {
     // Each word by an odd factor of its own, in products that do not wait for each other.
     let mut hash: u64 = 0;
@@ -94,9 +95,15 @@ const fn join(low: u32, high: u32) -> u64 {
 }
 
 /// The halves of a word.
-#[inline(always)]
 const fn split(word: u64) -> [u32; 2] {
-    [word as u32, (word >> 32) as u32]
+    let [a, b, c, d, e, f, g, h] = word.to_le_bytes();
+    [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
+}
+
+/// The halves of half a word.
+const fn halves(word: u32) -> [u16; 2] {
+    let [a, b, c, d] = word.to_le_bytes();
+    [u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])]
 }
 
 #[inline(always)]
@@ -122,14 +129,15 @@ impl Words<3> for FlowKey4 {
     fn of_words(words: &[u64; 3]) -> Self {
         let [interface, local] = split(words[0]);
         let [remote, ports] = split(words[1]);
+        let [local_port, remote_port] = halves(ports);
         let [rest, _] = split(words[2]);
         let [protocol, kind, vlan @ ..] = rest.to_le_bytes();
         Self {
             interface,
             local: local.to_ne_bytes(),
             remote: remote.to_ne_bytes(),
-            local_port: ports as u16,
-            remote_port: (ports >> 16) as u16,
+            local_port,
+            remote_port,
             protocol,
             kind,
             vlan: u16::from_le_bytes(vlan),
@@ -156,14 +164,15 @@ impl Words<6> for FlowKey6 {
         let [interface, l0] = split(words[0]);
         let ([l1, l2], [l3, r0], [r1, r2]) = (split(words[1]), split(words[2]), split(words[3]));
         let [r3, ports] = split(words[4]);
+        let [local_port, remote_port] = halves(ports);
         let [rest, _] = split(words[5]);
         let [protocol, kind, vlan @ ..] = rest.to_le_bytes();
         Self {
             interface,
             local: of_quarters([l0, l1, l2, l3]),
             remote: of_quarters([r0, r1, r2, r3]),
-            local_port: ports as u16,
-            remote_port: (ports >> 16) as u16,
+            local_port,
+            remote_port,
             protocol,
             kind,
             vlan: u16::from_le_bytes(vlan),

@@ -60,7 +60,7 @@ fn sampling(every: u32, snap_length: u32) -> Rig {
 fn a_sample_has_the_bytes_of_the_packet() {
     let mut rig = sampling(1, 128);
     let mut long = tcp(Sent, 1, 0x18);
-    long.extend((0..200).map(|byte| byte as u8));
+    long.extend(0..200_u8);
     let arp = [&long[..12], &[8, 6], &[1; 28]].concat();
     rig.pass(Sent, &long, &Skb::ordinary());
     rig.pass(Sent, &arp, &Skb::ordinary());

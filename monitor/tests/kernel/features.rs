@@ -239,5 +239,5 @@ fn a_slot_that_is_not_ready_is_left_alone() {
 fn words_of(packet: &[u8]) -> [u64; 3] {
     let frame = monitor_common::packet::parse(packet, None);
     let monitor_common::packet::Network::Ipv4(ip) = frame.network else { panic!("an IPv4 packet") };
-    ip.key(crate::rig::NUMBER, Sent, frame.link.vlan).words()
+    ip.key(NUMBER, Sent, frame.link.vlan).words()
 }
