@@ -32,7 +32,7 @@ pub mod feature {
 pub struct Settings {
     /// Bits of [`feature`].
     pub features: u32,
-    /// Sample one packet in this many; 0 samples none.
+    /// Sample one packet in this many, on average and for each CPU by itself; 0 samples none.
     pub sample_every: u32,
     /// Ring records a second and CPU before the rate cap refuses.
     pub events_per_second: u32,

@@ -10,7 +10,10 @@ use crate::{
 };
 use aya_ebpf::{
     bindings::__sk_buff,
-    helpers::{bpf_skb_load_bytes, generated::bpf_ktime_get_ns},
+    helpers::{
+        bpf_skb_load_bytes,
+        generated::{bpf_get_prandom_u32, bpf_ktime_get_ns},
+    },
     maps::ring_buf::RingBufEntry,
 };
 use core::arch::asm;
@@ -41,7 +44,7 @@ pub fn first_packet<K: Key<N>, const N: usize>(skb: *mut __sk_buff, key: &K, sta
     record.submit(0);
 }
 
-/// Samples one packet in [`sample_every`] of this CPU's.
+/// Samples one packet in [`sample_every`] of this CPU's, on average.
 #[inline(always)]
 pub fn sample(skb: *mut __sk_buff, interface: u32, flow_id: u64, direction: Direction, family: u8) {
     if sample_every() != 0 && is_due() {
@@ -50,17 +53,20 @@ pub fn sample(skb: *mut __sk_buff, interface: u32, flow_id: u64, direction: Dire
 }
 
 /// Whether this CPU's turn to sample has come.
+///
+/// The gap between two samples is drawn from 0 to 2 (N − 1), evenly. With a fixed one, packets that take turns, as a
+/// packet at its sender's interface and at its receiver's do, would always be sampled at the same one of them.
 #[inline(always)]
 fn is_due() -> bool {
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return false };
     // SAFETY: this CPU has its scratch to itself.
     unsafe {
-        (*scratch).unsampled += 1;
-        let due = (*scratch).unsampled >= u64::from(sample_every());
-        if due {
-            (*scratch).unsampled = 0;
+        if (*scratch).until_sample > 0 {
+            (*scratch).until_sample -= 1;
+            return false;
         }
-        due
+        (*scratch).until_sample = u64::from(bpf_get_prandom_u32()) % (2 * u64::from(sample_every()) - 1);
+        true
     }
 }
 

@@ -113,8 +113,8 @@ pub struct Scratch {
     pub coarse_time: u64,
     /// Flows this CPU has given an id to.
     pub flows: u64,
-    /// Packets since the last sampled one.
-    pub unsampled: u64,
+    /// Packets to let pass before the next one is sampled.
+    pub until_sample: u64,
     /// Coarse monotonic time at which the rate cap's current second began, nanoseconds.
     pub second: u64,
     /// Ring records asked for in that second.
