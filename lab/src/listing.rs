@@ -75,6 +75,15 @@ impl Listing {
         &self.not_listed
     }
 
+    /// The same without images of these names (`repository:tag`).
+    #[must_use]
+    pub fn without_images(mut self, names: &[&str]) -> Self {
+        self.lines.retain(|(what, line)| {
+            *what != "image" || line.split(' ').next().is_none_or(|name| !names.contains(&name))
+        });
+        self
+    }
+
     /// Whether an image of this name (`repository:tag`) was among them.
     #[must_use]
     pub fn has_image(&self, name: &str) -> bool {

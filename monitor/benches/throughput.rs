@@ -6,7 +6,7 @@
 mod measure;
 
 use anyhow::{Context, Result};
-use lab::{Container, Lab, image, wait_for};
+use lab::{Container, Device, Lab, image, wait_for};
 use measure::process::{Agent, machine_ticks};
 use measure::statistics::{Sample, ratio};
 use std::time::Duration;
@@ -66,7 +66,8 @@ fn measure_load(scene: &Scene, load: &Load, pairs: usize) -> Result<()> {
     for pair in 0..pairs {
         // Which of the two goes first alternates as well, so that a drift of the machine favours neither.
         for with in if pair % 2 == 0 { [false, true] } else { [true, false] } {
-            let agent = with.then(Agent::start).transpose()?;
+            let agent =
+                with.then(|| Agent::start(&["flows", "--json", "--for", "1h"], &scene.device)).transpose()?;
             let before = machine_ticks();
             let run = (load.run)(scene)?;
             let after = machine_ticks();
@@ -109,6 +110,8 @@ fn nanoseconds(ticks: u64) -> f64 {
 struct Scene {
     client: Container,
     address: String,
+    /// The host's end of the server's interface.
+    device: Device,
     _server: Container,
     _lab: Lab,
 }
@@ -128,7 +131,8 @@ impl Scene {
         wait_for("nginx to answer", Duration::from_secs(10), || {
             Ok(client.exec(&["curl", "-sf", &url]).ok())
         })?;
-        Ok(Self { client, address, _server: server, _lab: lab })
+        let device = server.host_device(&network)?;
+        Ok(Self { client, address, device, _server: server, _lab: lab })
     }
 
     /// The received sum of an iperf3 client's report.

@@ -1,8 +1,7 @@
 //! The agent as a process, and what it costs, from `/proc`.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -10,18 +9,18 @@ use std::time::Duration;
 pub(crate) struct Agent(Child);
 
 impl Agent {
-    /// Starts `vethwatch flows --json` and waits for its first line, which says that it counts.
-    pub(crate) fn start() -> Result<Self> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_vethwatch"))
-            .args(["flows", "--json", "--for", "1h"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("starting vethwatch")?;
-        let mut output = BufReader::new(child.stdout.take().context("its output is a pipe")?);
-        let agent = Self(child);
-        let mut line = String::new();
-        ensure!(output.read_line(&mut line)? > 0, "vethwatch ended at once");
+    /// Starts vethwatch with these arguments and waits until it watches the device. What it prints is read and thrown
+    /// away.
+    pub(crate) fn start(arguments: &[&str], device: &lab::Device) -> Result<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vethwatch"));
+        let mut child =
+            command.args(arguments).stdout(Stdio::piped()).spawn().context("starting vethwatch")?;
+        let mut output = child.stdout.take().context("its output is a pipe")?;
         std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+        let agent = Self(child);
+        lab::wait_for("programs on the device", Duration::from_secs(20), || {
+            Ok((device.programs()?.len() >= 2).then_some(()))
+        })?;
         Ok(agent)
     }
 

@@ -83,6 +83,7 @@ fn arp_tags_and_options_are_exact() -> Result<()> {
         scene.send_frames("tagged", &[&common[..], &["--vlan", "12"]].concat())?;
         scene.send_frames("options", &[&common[..], &["--options", "0101010101010100"]].concat())?;
         scene.send_frames("arp", &[&common[..], &["--arp"]].concat())?;
+        scene.settled(0, Difference::is_zero)?;
         let account = scene.account();
         let totals = account.interface(&scene.devices[0].name).context("attached")?.totals();
         ensure!(totals.sent.arp.skbs >= 4_000, "the ARP frames were not counted as ARP: {totals:?}");
