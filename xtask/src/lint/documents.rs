@@ -38,14 +38,17 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// The commands in a document: lines of its blocks, and what its sentences have between backticks.
+/// The commands in a document: lines of its blocks, but for what a program prints (` ```text `), and what its
+/// sentences have between backticks.
 fn shown_in(text: &str) -> Vec<Shown> {
     let mut found = Vec::new();
-    let mut in_block = false;
+    let mut block = None;
     for line in text.lines() {
-        if line.starts_with("```") {
-            in_block = !in_block;
-        } else if in_block {
+        if let Some(kind) = line.strip_prefix("```") {
+            block = if block.is_some() { None } else { Some(kind) };
+        } else if block == Some("text") {
+            continue;
+        } else if block.is_some() {
             let command = line.split(" #").next().unwrap_or(line);
             found.extend(parse(command.trim_start_matches("$ ")));
         } else {
@@ -147,6 +150,7 @@ mod tests {
         check_block("cargo xtask test", &["cargo xtask test"]);
         check_block("$ sudo vethwatch flows --for 10s --json", &["vethwatch flows --for --json"]);
         check_block("cargo xtask fuzz --for=60s   # a minute of --nothing", &["cargo xtask fuzz --for"]);
+        check("```text\nvethwatch myhost\n```\n`vethwatch top`", &["vethwatch top"]);
         check(
             "Run `cargo xtask lint` and `vethwatch top --once`.",
             &["cargo xtask lint", "vethwatch top --once"],
