@@ -1,4 +1,4 @@
-//! Keys and values of the flow maps.
+//! Keys and entries of flows.
 
 use crate::counters::Counters;
 use core::mem::offset_of;
@@ -79,9 +79,9 @@ pub mod mark {
     pub const CGROUP_ASKED: u32 = 1 << 4;
 }
 
-/// Value of the flow maps: one tick of one flow, both directions, since the entry was made in this generation.
+/// One tick of one flow, both directions, since the entry was made in this generation.
 ///
-/// Every counter is added to atomically; the map is shared by all CPUs.
+/// Every counter is added to atomically; the entry is shared by all CPUs.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct FlowEntry {
@@ -126,56 +126,6 @@ pub struct FlowEntry {
 const _: () = assert!(size_of::<FlowEntry>() == 144);
 const _: () = assert!(offset_of!(FlowEntry, origin) % 8 == 0 && offset_of!(FlowEntry, source_mac) % 8 == 0);
 
-impl FlowEntry {
-    /// Takes in another entry of the same flow and generation.
-    pub fn absorb(&mut self, other: &Self) {
-        if other.first_seen < self.first_seen {
-            self.first_seen = other.first_seen;
-        }
-        self.last_seen = self.last_seen.max(other.last_seen);
-        self.sent.absorb(&other.sent);
-        self.received.absorb(&other.received);
-        self.syn_at = first_of(self.syn_at, other.syn_at);
-        self.syn_ack_at = first_of(self.syn_ack_at, other.syn_ack_at);
-        if self.cgroup == 0 {
-            self.cgroup = other.cgroup;
-        }
-        self.sent_flags |= other.sent_flags;
-        self.received_flags |= other.received_flags;
-        self.absorb_origin(other);
-        if self.marks & mark::SOURCE_MAC_KNOWN == 0 {
-            self.source_mac = other.source_mac;
-        } else if other.marks & mark::SOURCE_MAC_KNOWN != 0 && self.source_mac != other.source_mac {
-            self.marks |= mark::SEVERAL_SOURCE_MACS;
-        }
-        if other.is_new != 0 {
-            self.is_new = other.is_new;
-            self.first_direction = other.first_direction;
-        }
-        self.marks |= other.marks;
-    }
-
-    fn absorb_origin(&mut self, other: &Self) {
-        if other.marks & mark::ORIGIN_KNOWN == 0 {
-            return;
-        }
-        if self.marks & mark::ORIGIN_KNOWN == 0 {
-            self.origin = other.origin;
-            self.other_origin = other.other_origin;
-        } else if self.origin != other.origin {
-            self.other_origin = other.origin;
-            self.marks |= mark::SEVERAL_ORIGINS;
-        } else if self.marks & mark::SEVERAL_ORIGINS == 0 {
-            self.other_origin = other.other_origin;
-        }
-    }
-}
-
-/// The earlier of two times, of which 0 is none.
-const fn first_of(one: u64, other: u64) -> u64 {
-    if one == 0 || (other != 0 && other < one) { other } else { one }
-}
-
 /// Value of the LRU maps `SEEN4` and `SEEN6`: which flows are not new. Only the miss path reads them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -194,48 +144,3 @@ const _: () = assert!(size_of::<SeenFlow>() == 16);
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
 )]
 pub struct Mac(pub [u8; 6]);
-
-#[cfg(test)]
-mod tests {
-    use super::{FlowEntry, mark};
-    use crate::counters::Counters;
-
-    fn seen(first: u64, last: u64, skbs: u64) -> FlowEntry {
-        let sent = Counters { skbs, skb_bytes: skbs * 100, extra_packets: 1, extra_bytes: 2 };
-        FlowEntry { first_seen: first, last_seen: last, sent, ..FlowEntry::default() }
-    }
-
-    #[test]
-    fn two_entries_of_one_flow_add_up_whichever_takes_in_the_other() {
-        let one = FlowEntry { syn_at: 10, sent_flags: 2, is_new: 1, first_direction: 1, ..seen(10, 20, 1) };
-        let other = FlowEntry { syn_ack_at: 15, sent_flags: 16, cgroup: 9, ..seen(15, 30, 4) };
-        for (mut to, from) in [(one, other), (other, one)] {
-            to.absorb(&from);
-            assert_eq!((to.first_seen, to.last_seen), (10, 30));
-            assert_eq!((to.sent.skbs, to.sent.skb_bytes), (5, 500));
-            assert_eq!((to.sent.extra_packets, to.sent.extra_bytes), (2, 4));
-            assert_eq!((to.syn_at, to.syn_ack_at, to.sent_flags, to.cgroup), (10, 15, 18, 9));
-            assert_eq!((to.is_new, to.first_direction), (1, 1));
-        }
-    }
-
-    #[test]
-    fn origins_and_source_addresses_that_differ_are_marked() {
-        let from = |origin: u32, mac: u8| FlowEntry {
-            origin,
-            source_mac: [mac; 6],
-            marks: mark::ORIGIN_KNOWN | mark::SOURCE_MAC_KNOWN,
-            ..FlowEntry::default()
-        };
-        let mut same = from(3, 1);
-        same.absorb(&from(3, 1));
-        assert_eq!(same, from(3, 1));
-        let mut differs = from(3, 1);
-        differs.absorb(&from(4, 2));
-        assert_eq!((differs.origin, differs.other_origin, differs.source_mac), (3, 4, [1; 6]));
-        assert_eq!(differs.marks, same.marks | mark::SEVERAL_ORIGINS | mark::SEVERAL_SOURCE_MACS);
-        let mut unknown = FlowEntry::default();
-        unknown.absorb(&from(4, 2));
-        assert_eq!((unknown.origin, unknown.source_mac, unknown.marks), (4, [2; 6], same.marks));
-    }
-}

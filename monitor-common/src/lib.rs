@@ -9,7 +9,7 @@
 pub mod counters;
 pub mod event;
 pub mod flow;
-pub mod front;
+pub mod flow_table;
 pub mod interface;
 pub mod loss;
 pub mod packet;

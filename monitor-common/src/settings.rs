@@ -1,5 +1,6 @@
 //! Settings of the programs, fixed when they are loaded: a feature that is off is removed by the verifier.
 
+use crate::flow_table::{FACTORS, Factors, buckets};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Bits of [`Settings::features`].
@@ -38,12 +39,51 @@ pub struct Settings {
     pub events_per_second: u32,
     /// Bytes of a sampled packet to keep, at most [`crate::event::SNAP_LENGTH`].
     pub snap_length: u32,
+    /// Flows of one generation and family: half the slots of an arena.
+    pub max_flows: u32,
+    /// [`buckets`] of as many: half the buckets of an index.
+    pub buckets: u32,
+    /// For the index's hash.
+    pub factors: Factors,
 }
 
-const _: () = assert!(size_of::<Settings>() == 16);
+const _: () = assert!(size_of::<Settings>() == 72);
+
+impl Settings {
+    /// What the object has before the loader says otherwise.
+    pub const DEFAULT: Self = Self {
+        features: feature::DEFAULT,
+        sample_every: 0,
+        events_per_second: 10_000,
+        snap_length: 128,
+        max_flows: 65_536,
+        buckets: buckets(65_536),
+        factors: FACTORS,
+    };
+
+    /// The same for so many flows. The maps have to be made as large.
+    #[must_use]
+    pub const fn with_max_flows(self, max_flows: u32) -> Self {
+        Self { max_flows, buckets: buckets(max_flows), ..self }
+    }
+}
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { features: feature::DEFAULT, sample_every: 0, events_per_second: 10_000, snap_length: 128 }
+        Self::DEFAULT
     }
+}
+
+/// The maps whose sizes follow from the settings, each with its entries.
+#[must_use]
+pub const fn map_sizes(settings: &Settings) -> [(&'static str, u32); 6] {
+    let Settings { max_flows, buckets, .. } = *settings;
+    [
+        ("ARENA4", 2 * max_flows),
+        ("ARENA6", 2 * max_flows),
+        ("INDEX4", 2 * buckets),
+        ("INDEX6", 2 * buckets),
+        ("SEEN4", max_flows),
+        ("SEEN6", max_flows),
+    ]
 }

@@ -24,8 +24,9 @@ use monitor_common::{
 };
 
 /// Reports the first packet of a new flow.
-#[inline(always)]
-pub fn first_packet<K: Key<N>, const N: usize>(skb: *mut __sk_buff, key: &K, start: &Start, flow_id: u64) {
+#[inline(never)]
+pub fn first_packet<K: Key<N>, const N: usize>(skb: *mut __sk_buff, key: &K, start: u64, flow_id: u64) {
+    let start = Start::unpack(start);
     let Some(mut record) = reserve::<FirstPacket>() else { return };
     let key = key.widened();
     // SAFETY: the context is valid while the program runs; the helper has no preconditions.

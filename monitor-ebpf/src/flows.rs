@@ -1,6 +1,6 @@
 //! Flow entries: found or made, and added to.
 //!
-//! A flow is looked for in the front table and then in the hash map of the active generation.
+//! [`monitor_common::flow_table`] says where a flow is. Nearly every packet finds its flow in the first bucket.
 //! The hit path is inlined into each program; what a flow does once a tick (an entry is made, an origin or a
 //! source is noted, a handshake is timed) is in functions of its own, so that it costs the hit path no registers.
 
@@ -8,8 +8,8 @@ use crate::{
     atomic, events,
     key::Key,
     losses::lose,
-    maps::{ACTIVE, SCRATCH},
-    options::enabled,
+    maps::{ACTIVE, Bucket, SCRATCH, USED},
+    options::{buckets, enabled, factor, max_flows},
 };
 use aya_ebpf::{
     bindings::{__sk_buff, BPF_NOEXIST},
@@ -22,7 +22,7 @@ use core::ptr::NonNull;
 use monitor_common::{
     counters::{Counters, Direction},
     flow::{FlowEntry, SeenFlow, mark},
-    front::{self, Slot, state},
+    flow_table::{BUCKET, PROBES, Place, Slot, Word, epoch, hash, same, used},
     loss::Loss,
     packet::{Transport, tcp_flag},
     settings::feature,
@@ -51,82 +51,222 @@ pub fn record<K: Key<N>, const N: usize>(
     transport: &Transport,
 ) -> Option<NonNull<FlowEntry>> {
     let words = key.words();
-    let generation = ACTIVE.get(0).copied().unwrap_or(0);
-    let start = Start { generation, direction: crossing.direction, tcp_flags: transport.tcp_flags };
-    let entry =
-        in_front::<K, N>(crossing, &words, start).or_else(|| in_hash::<K, N>(crossing, &words, start))?;
+    let active = ACTIVE.get(0).copied().unwrap_or(0);
+    let start = Start { active, direction: crossing.direction, tcp_flags: transport.tcp_flags };
+    let entry = in_first_bucket::<K, N>(&words, active)
+        .or_else(|| find_or_make::<K, N>(crossing.skb, &words, start.pack(), crossing.now))?;
     // SAFETY: a map lookup gives a valid value.
     unsafe { add(entry.as_ptr(), crossing, transport.tcp_flags) };
     Some(entry)
 }
 
-/// The flow's entry in the front table, which takes a free slot; `None` if another flow has it.
+/// The flow's entry, if it is in the first bucket where it may be; nearly every flow is.
 #[inline(always)]
-fn in_front<K: Key<N>, const N: usize>(
-    crossing: &Crossing,
-    words: &[u64; N],
-    start: Start,
-) -> Option<NonNull<FlowEntry>> {
-    let slot = K::front(start.generation * front::SLOTS + front::index(words))?;
-    // SAFETY: a map lookup gives a valid value. A CPU that sees `READY` before the key was written, where memory is
-    // weakly ordered, sees the zeros of a free slot in its place, and no key is zero.
-    unsafe {
-        match (&raw const (*slot.as_ptr()).state).read_volatile() {
-            state::READY => {
-                let key = &(*slot.as_ptr()).key;
-                front::same(key, words).then(|| NonNull::new_unchecked(&raw mut (*slot.as_ptr()).entry))
+fn in_first_bucket<K: Key<N>, const N: usize>(words: &[u64; N], active: u32) -> Option<NonNull<FlowEntry>> {
+    let (place, generation) = place(words, active);
+    let bucket = K::bucket(generation * buckets() + place.bucket(0, buckets()))?;
+    for at in 0..BUCKET {
+        // SAFETY: a map lookup gives a valid value; `at` is within it.
+        match place.read(unsafe { word(bucket, at).read_volatile() }) {
+            Word::Slot(number) => {
+                let entry = in_slot::<K, N>(words, generation, number);
+                if entry.is_some() {
+                    return entry;
+                }
             }
-            state::EMPTY => claim::<K, N>(crossing.skb, slot, words, start.pack(), crossing.now),
-            _ => None,
+            Word::Other => {}
+            Word::Free => return None,
         }
     }
+    None
 }
 
-/// Takes a free slot for a flow; `None` if another CPU was first, whichever flow it took it for. A flow that is
-/// then in the hash map as well is put together again by the agent.
-#[inline(never)]
-fn claim<K: Key<N>, const N: usize>(
-    skb: *mut __sk_buff,
-    slot: NonNull<Slot<N>>,
+/// Where a key is in the active epoch, and which generation that is.
+#[inline(always)]
+fn place<const N: usize>(words: &[u64; N], active: u32) -> (Place, u32) {
+    (Place::new(hash(words, factor), epoch(active)), active & 1)
+}
+
+/// A word of a bucket.
+#[inline(always)]
+const unsafe fn word(bucket: NonNull<Bucket>, at: usize) -> *mut u64 {
+    // SAFETY: the caller says that the bucket is valid and that `at` is within it.
+    unsafe { bucket.as_ptr().cast::<u64>().add(at) }
+}
+
+/// The entry in a slot, if it is the key's.
+#[inline(always)]
+fn in_slot<K: Key<N>, const N: usize>(
     words: &[u64; N],
-    start: u32,
+    generation: u32,
+    number: u32,
+) -> Option<NonNull<FlowEntry>> {
+    let slot = K::slot(generation * max_flows() + number)?.as_ptr();
+    // SAFETY: a map lookup gives a valid value. Its key is written before its number gets into the index.
+    unsafe { same(&(*slot).key, words).then(|| NonNull::new_unchecked(&raw mut (*slot).entry)) }
+}
+
+/// The flow's entry wherever it is; made if it has none in this generation; `None` if there is no room.
+///
+/// A new entry is written in a slot of its own and then put into the index by compare-and-swap. Who loses that to
+/// another CPU searches again: the other's may be the same flow.
+#[inline(never)]
+fn find_or_make<K: Key<N>, const N: usize>(
+    skb: *mut __sk_buff,
+    words: &[u64; N],
+    start: u64,
     now: u64,
 ) -> Option<NonNull<FlowEntry>> {
     let start = Start::unpack(start);
-    let slot = slot.as_ptr();
-    // SAFETY: callers pass a valid map value. Until the slot is ready, this CPU alone writes it.
-    unsafe {
-        if atomic::replace(&raw mut (*slot).state, state::EMPTY, state::CLAIMED) != state::EMPTY {
-            return None;
+    let (place, generation) = place(words, start.active);
+    let mut made: Option<Made<N>> = None;
+    let mut entry = None;
+    for _ in 0..SEARCHES {
+        search::<K, N>(words, start.active);
+        // SAFETY: this CPU has its scratch to itself.
+        let found = unsafe { (&raw const (*SCRATCH.get_ptr(0)?).found).read_volatile() };
+        if found >= FREE {
+            let number = (found - FREE) as u32;
+            let bucket = K::bucket(generation * buckets() + place.bucket(number / BUCKET as u32, buckets()))?;
+            // SAFETY: a map lookup gives a valid value.
+            let word = unsafe { word(bucket, number as usize % BUCKET) };
+            let mine = match made {
+                Some(mine) => mine,
+                None => make::<K, N>(skb, words, &start, now)?,
+            };
+            made = Some(mine);
+            // SAFETY: as above. A word that is not of this epoch was free, and still is if it has not changed.
+            unsafe {
+                let seen = word.read_volatile();
+                if place.read(seen) == Word::Free
+                    && atomic::replace(word, seen, place.word(mine.number)) == seen
+                {
+                    return Some(NonNull::new_unchecked(&raw mut (*mine.slot.as_ptr()).entry));
+                }
+            }
+        } else {
+            if found < FULL {
+                entry = in_slot::<K, N>(words, generation, found as u32);
+            }
+            break;
         }
-        (*slot).key = *words;
-        let entry = &raw mut (*slot).entry;
-        (*entry).first_seen = now;
-        let key = K::in_memory(words);
-        if let Some((seen, is_new)) = note_seen::<K, N>(key, now) {
-            (*entry).flow_id = seen.flow_id;
-            if is_new {
-                (*entry).is_new = 1;
-                (*entry).first_direction = u8::from(matches!(start.direction, Direction::Sent));
-                if enabled(feature::FIRST_PACKET) {
-                    events::first_packet(skb, key, &start, seen.flow_id);
+    }
+    if let Some(mine) = made {
+        mine.give_up(entry);
+    }
+    entry
+}
+
+/// How often a flow is searched: once more each time another CPU took the word that was found free. A flow that loses
+/// them all is not recorded, and counted as such.
+const SEARCHES: u32 = 4;
+/// What [`search`] finds if it is not the flow: this and the first free word, counted through all buckets of the key.
+const FREE: u64 = 1 << 32;
+/// What [`search`] finds if there is no free word either. Below: the slot that has the flow.
+const FULL: u64 = FREE - 1;
+
+/// Looks for a flow in all buckets where it may be. What it found is in `SCRATCH`, not in a register: the verifier
+/// would go through all that follows once for each of the words.
+#[inline(never)]
+fn search<K: Key<N>, const N: usize>(words: &[u64; N], active: u32) {
+    let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return };
+    // SAFETY: this CPU has its scratch to itself.
+    let found = unsafe { &raw mut (*scratch).found };
+    // SAFETY: as above.
+    unsafe { found.write_volatile(FULL) };
+    let (place, generation) = place(words, active);
+    for attempt in 0..PROBES {
+        let Some(bucket) = K::bucket(generation * buckets() + place.bucket(attempt, buckets())) else {
+            return;
+        };
+        for at in 0..BUCKET {
+            // SAFETY: a map lookup gives a valid value; `at` is within it.
+            match place.read(unsafe { word(bucket, at).read_volatile() }) {
+                Word::Slot(slot) => {
+                    if in_slot::<K, N>(words, generation, slot).is_some() {
+                        // SAFETY: as above.
+                        unsafe { found.write_volatile(slot.into()) };
+                        return;
+                    }
+                }
+                Word::Other => {}
+                Word::Free => {
+                    // SAFETY: as above.
+                    unsafe { found.write_volatile(FREE + u64::from(attempt) * BUCKET as u64 + at as u64) };
+                    return;
                 }
             }
         }
-        atomic::publish(&raw mut (*slot).state, state::READY);
-        Some(NonNull::new_unchecked(entry))
     }
 }
 
-/// The flow's entry in the hash map, made if there is none; `None` if the map is full.
+/// A slot with a new entry that is not in the index yet.
+#[derive(Clone, Copy)]
+struct Made<const N: usize> {
+    number: u32,
+    slot: NonNull<Slot<N>>,
+}
+
+impl<const N: usize> Made<N> {
+    /// The slot stays unused; if another CPU's entry is of the same flow, it is told what this one was to say.
+    #[inline(always)]
+    fn give_up(self, other: Option<NonNull<FlowEntry>>) {
+        // SAFETY: map lookups gave valid values, and this CPU alone knows the slot.
+        unsafe {
+            let slot = self.slot.as_ptr();
+            (*slot).key = [0; N];
+            if let Some(other) = other
+                && (*slot).entry.is_new != 0
+            {
+                (*other.as_ptr()).is_new = 1;
+                (*other.as_ptr()).first_direction = (*slot).entry.first_direction;
+            }
+        }
+    }
+}
+
+/// Takes the next slot of the arena and writes the flow's new entry into it; `None` if the arena is full.
 #[inline(always)]
-fn in_hash<K: Key<N>, const N: usize>(
-    crossing: &Crossing,
+fn make<K: Key<N>, const N: usize>(
+    skb: *mut __sk_buff,
     words: &[u64; N],
-    start: Start,
-) -> Option<NonNull<FlowEntry>> {
+    start: &Start,
+    now: u64,
+) -> Option<Made<N>> {
+    let generation = start.active & 1;
+    let used = USED.get_ptr_mut(used(K::FAMILY, generation))?;
+    // SAFETY: a map lookup gives a valid value. Once the arena is full, the counter is only read.
+    let number = unsafe {
+        if used.read_volatile() >= u64::from(max_flows()) {
+            return None;
+        }
+        atomic::fetch_add(used, 1)
+    };
+    if number >= u64::from(max_flows()) {
+        return None;
+    }
+    let number = number as u32;
+    let slot = K::slot(generation * max_flows() + number)?;
     let key = K::in_memory(words);
-    key.find(start.generation).or_else(|| make(crossing.skb, key, start.pack(), crossing.now))
+    let (seen, is_new) = note_seen::<K, N>(key, now);
+    if is_new && enabled(feature::FIRST_PACKET) {
+        events::first_packet(skb, key, start.pack(), seen.flow_id);
+    }
+    // SAFETY: a map lookup gives a valid value, which nobody else was given in this epoch.
+    unsafe {
+        let slot = slot.as_ptr();
+        (*slot).key = *words;
+        let entry = &raw mut (*slot).entry;
+        // Word by word: what is assigned at once becomes a call of `memset`, which writes byte by byte.
+        for at in 0..size_of::<FlowEntry>() / 8 {
+            entry.cast::<u64>().add(at).write_volatile(0);
+        }
+        (*entry).flow_id = seen.flow_id;
+        (*entry).first_seen = now;
+        (*entry).is_new = u8::from(is_new);
+        (*entry).first_direction = u8::from(matches!(start.direction, Direction::Sent));
+    }
+    Some(Made { number, slot })
 }
 
 /// Adds a packet to an entry.
@@ -235,7 +375,7 @@ fn note_sender(entry: *mut FlowEntry, skb: *mut __sk_buff, mac: u64) {
         }
         if enabled(feature::CGROUP)
             && (*entry).marks & mark::CGROUP_ASKED == 0
-            && atomic::or(&raw mut (*entry).marks, mark::CGROUP_ASKED) & mark::CGROUP_ASKED == 0
+            && atomic::fetch_or(&raw mut (*entry).marks, mark::CGROUP_ASKED) & mark::CGROUP_ASKED == 0
         {
             (*entry).cgroup = bpf_skb_cgroup_id(skb);
         }
@@ -304,10 +444,11 @@ fn note_handshake(entry: *mut FlowEntry, tcp_flags: u32) {
     }
 }
 
-/// What [`make`] and [`claim`] are told, in one register: a function of a program has five arguments.
+/// What [`find_or_make`] is told of a packet, in one register: a function of a program has five arguments.
 #[derive(Clone, Copy)]
 pub struct Start {
-    generation: u32,
+    /// What `ACTIVE` said.
+    active: u32,
     /// Of the packet.
     pub direction: Direction,
     /// Of the packet.
@@ -315,76 +456,40 @@ pub struct Start {
 }
 
 impl Start {
+    /// As one word.
     #[inline(always)]
-    const fn pack(self) -> u32 {
-        self.generation << 16 | (self.direction as u32) << 8 | self.tcp_flags as u32
+    pub const fn pack(self) -> u64 {
+        (self.active as u64) << 32 | (self.direction as u64) << 8 | self.tcp_flags as u64
     }
 
+    /// Of that word.
     #[inline(always)]
-    const fn unpack(packed: u32) -> Self {
+    pub const fn unpack(packed: u64) -> Self {
         let direction = if packed >> 8 & 1 == 0 { Direction::Sent } else { Direction::Received };
-        Self { generation: packed >> 16, direction, tcp_flags: packed as u8 }
+        Self { active: (packed >> 32) as u32, direction, tcp_flags: packed as u8 }
     }
-}
-
-/// Makes the entry of a flow that has none in this generation; `None` if the map is full.
-///
-/// The entry is put in blank, and only if there is none. Whoever put it in, it is then looked up: so two CPUs that
-/// miss the same key at once both add to the one entry.
-#[inline(never)]
-fn make<K: Key<N>, const N: usize>(
-    skb: *mut __sk_buff,
-    key: &K,
-    start: u32,
-    now: u64,
-) -> Option<NonNull<FlowEntry>> {
-    let start = Start::unpack(start);
-    let (seen, is_new) = note_seen::<K, N>(key, now)?;
-    if is_new && enabled(feature::FIRST_PACKET) {
-        events::first_packet(skb, key, &start, seen.flow_id);
-    }
-    // SAFETY: this CPU has its scratch to itself, and all else of `blank` is never written.
-    unsafe {
-        let blank = &raw mut (*SCRATCH.get_ptr_mut(0)?).blank;
-        (*blank).flow_id = seen.flow_id;
-        (*blank).first_seen = now;
-        key.insert(start.generation, &*blank);
-    }
-    let entry = key.find(start.generation)?;
-    if is_new {
-        // SAFETY: a map lookup gives a valid value. Said here and not in the blank entry, because another CPU's
-        // may have won.
-        unsafe {
-            (*entry.as_ptr()).is_new = 1;
-            (*entry.as_ptr()).first_direction = u8::from(matches!(start.direction, Direction::Sent));
-        }
-    }
-    Some(entry)
 }
 
 /// The flow's id, and whether this packet is the flow's first; notes it as seen.
 #[inline(always)]
-fn note_seen<K: Key<N>, const N: usize>(key: &K, now: u64) -> Option<(SeenFlow, bool)> {
+fn note_seen<K: Key<N>, const N: usize>(key: &K, now: u64) -> (SeenFlow, bool) {
     // SAFETY: copied at once.
     if let Some(seen) = unsafe { K::SEEN.get(key) } {
-        return Some((*seen, false));
+        return (*seen, false);
     }
-    let scratch = SCRATCH.get_ptr_mut(0)?;
     // SAFETY: this CPU has its scratch to itself.
-    let flow_id = unsafe {
+    let flow_id = SCRATCH.get_ptr_mut(0).map_or(0, |scratch| unsafe {
         (*scratch).flows += 1;
         u64::from(bpf_get_smp_processor_id()) << 48 | (*scratch).flows
-    };
+    });
     let seen = SeenFlow { flow_id, first_seen: now };
     if K::SEEN.insert(key, &seen, u64::from(BPF_NOEXIST)).is_ok() {
-        return Some((seen, true));
+        return (seen, true);
     }
     // SAFETY: copied at once.
-    match unsafe { K::SEEN.get(key) } {
-        Some(winner) => Some((*winner, false)),
-        None => {
-            lose(Loss::SeenNotNoted);
-            Some((seen, true))
-        }
+    if let Some(winner) = unsafe { K::SEEN.get(key) } {
+        return (*winner, false);
     }
+    lose(Loss::SeenNotNoted);
+    (seen, true)
 }

@@ -1,11 +1,11 @@
 //! The keys of the two families, each with the maps it is for.
 
-use crate::maps::{FLOWS4_A, FLOWS4_B, FLOWS6_A, FLOWS6_B, FRONT4, FRONT6, SEEN4, SEEN6};
-use aya_ebpf::{bindings::BPF_NOEXIST, maps::LruHashMap};
-use core::{arch::asm, ptr::NonNull};
+use crate::maps::{ARENA4, ARENA6, Bucket, INDEX4, INDEX6, SEEN4, SEEN6};
+use aya_ebpf::maps::LruHashMap;
+use core::ptr::NonNull;
 use monitor_common::{
-    flow::{FlowEntry, FlowKey4, FlowKey6, SeenFlow},
-    front::{Slot, Words},
+    flow::{FlowKey4, FlowKey6, SeenFlow},
+    flow_table::{Slot, Words},
 };
 
 /// A key of one of the two families, which knows the maps it is for.
@@ -14,12 +14,10 @@ pub trait Key<const N: usize>: Copy + Words<N> + 'static {
     const SEEN: &'static LruHashMap<Self, SeenFlow>;
     /// The IP version.
     const FAMILY: u8;
-    /// A slot of the front table.
-    fn front(slot: u32) -> Option<NonNull<Slot<N>>>;
-    /// The entry in a generation's hash map.
-    fn find(&self, generation: u32) -> Option<NonNull<FlowEntry>>;
-    /// Puts an entry into a generation's hash map, unless there is one or no room.
-    fn insert(&self, generation: u32, entry: &FlowEntry);
+    /// A bucket of the index.
+    fn bucket(number: u32) -> Option<NonNull<Bucket>>;
+    /// A slot of the arena.
+    fn slot(number: u32) -> Option<NonNull<Slot<N>>>;
     /// As an IPv6 key; an IPv4 address comes first in its field.
     fn widened(&self) -> FlowKey6;
 
@@ -32,41 +30,18 @@ pub trait Key<const N: usize>: Copy + Words<N> + 'static {
     }
 }
 
-/// Implements [`Key::front`], [`Key::find`] and [`Key::insert`] for a family's maps.
-///
-/// The empty assembly keeps LLVM from merging the two calls into one with a chosen map: the verifier inlines a
-/// lookup only where the map is known.
-macro_rules! generations {
-    ($front:ident, $n:literal, $a:ident, $b:ident) => {
+/// Implements [`Key::bucket`] and [`Key::slot`] for a family's arrays: the verifier inlines a lookup only where the
+/// map is known.
+macro_rules! arrays {
+    ($n:literal, $index:ident, $arena:ident) => {
         #[inline(always)]
-        fn front(slot: u32) -> Option<NonNull<Slot<$n>>> {
-            $front.get_ptr_mut(slot).and_then(NonNull::new)
+        fn bucket(number: u32) -> Option<NonNull<Bucket>> {
+            $index.get_ptr_mut(number).and_then(NonNull::new)
         }
 
         #[inline(always)]
-        fn find(&self, generation: u32) -> Option<NonNull<FlowEntry>> {
-            let found = if generation == 0 {
-                let found = $a.get_ptr_mut(self);
-                // SAFETY: no instruction.
-                unsafe { asm!("", options(nomem, nostack, preserves_flags)) };
-                found
-            } else {
-                let found = $b.get_ptr_mut(self);
-                // SAFETY: no instruction.
-                unsafe { asm!("", options(nomem, nostack, preserves_flags)) };
-                found
-            };
-            found.and_then(NonNull::new)
-        }
-
-        #[inline(always)]
-        fn insert(&self, generation: u32, entry: &FlowEntry) {
-            // What went wrong, if anything, shows when the entry is looked up.
-            let _ = if generation == 0 {
-                $a.insert(self, entry, u64::from(BPF_NOEXIST))
-            } else {
-                $b.insert(self, entry, u64::from(BPF_NOEXIST))
-            };
+        fn slot(number: u32) -> Option<NonNull<Slot<$n>>> {
+            $arena.get_ptr_mut(number).and_then(NonNull::new)
         }
     };
 }
@@ -74,7 +49,7 @@ macro_rules! generations {
 impl Key<3> for FlowKey4 {
     const SEEN: &'static LruHashMap<Self, SeenFlow> = &SEEN4;
     const FAMILY: u8 = 4;
-    generations!(FRONT4, 3, FLOWS4_A, FLOWS4_B);
+    arrays!(3, INDEX4, ARENA4);
 
     #[inline(always)]
     fn widened(&self) -> FlowKey6 {
@@ -88,7 +63,7 @@ impl Key<3> for FlowKey4 {
 impl Key<6> for FlowKey6 {
     const SEEN: &'static LruHashMap<Self, SeenFlow> = &SEEN6;
     const FAMILY: u8 = 6;
-    generations!(FRONT6, 6, FLOWS6_A, FLOWS6_B);
+    arrays!(6, INDEX6, ARENA6);
 
     #[inline(always)]
     fn widened(&self) -> FlowKey6 {

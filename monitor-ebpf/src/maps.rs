@@ -2,26 +2,27 @@
 
 use aya_ebpf::{
     Global,
+    bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use monitor_common::{
-    flow::{FlowEntry, FlowKey4, FlowKey6, SeenFlow},
-    front::{self, Slot},
+    flow::{FlowKey4, FlowKey6, SeenFlow},
+    flow_table::{self, Slot},
     interface::{INTERFACE_BUCKETS, InterfaceEntry, InterfaceTotals},
     loss,
-    settings::{Settings, feature},
+    settings::Settings,
 };
 
 /// Not a map of ours but read-only data the loader overrides before the programs are verified: what is switched
 /// off is dead code to the verifier and is removed. Read through [`crate::options`].
 #[unsafe(no_mangle)]
-pub static SETTINGS: Global<Settings> = Global::new(Settings {
-    features: feature::DEFAULT,
-    sample_every: 0,
-    events_per_second: 10_000,
-    snap_length: 128,
-});
+pub static SETTINGS: Global<Settings> = Global::new(DEFAULT);
+
+const DEFAULT: Settings = Settings::DEFAULT;
+
+/// A bucket of an index.
+pub type Bucket = [u64; flow_table::BUCKET];
 
 /// Low bits of the ifindex → watched interface.
 /// Written by the attacher, read for every packet. 16,384 × 16 B. An array, because its lookup is inlined.
@@ -33,7 +34,7 @@ pub static INTERFACES: Array<InterfaceEntry> = Array::with_max_entries(INTERFACE
 /// empty.
 #[map]
 pub static INTERFACES_OVERFLOW: HashMap<u32, InterfaceEntry> =
-    HashMap::with_max_entries(1024, aya_ebpf::bindings::BPF_F_NO_PREALLOC);
+    HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
 
 /// Slot of an interface → its totals, one value a CPU.
 /// Written for every packet with plain adds (a CPU has its value to itself: TC runs with bottom halves off), read
@@ -41,42 +42,37 @@ pub static INTERFACES_OVERFLOW: HashMap<u32, InterfaceEntry> =
 #[map]
 pub static TOTALS: PerCpuArray<InterfaceTotals> = PerCpuArray::with_max_entries(1024, 0);
 
-/// 0 → which generation of the flow maps is active: 0 means `…_A`, 1 means `…_B`.
-/// Written by the collector each tick, read for every packet. One entry.
+/// 0 → the epoch, see [`monitor_common::flow_table::epoch`]; its lowest bit is the active generation of the flows.
+/// Counted up by the collector each tick, read for every packet. One entry.
 #[map]
 pub static ACTIVE: Array<u32> = Array::with_max_entries(1, 0);
 
-/// IPv4 flows of generation A whose slot in [`FRONT4`] another flow has.
-/// Made and added to by the programs while active, drained and emptied by the collector while quiet. Shared by
-/// all CPUs, with atomic adds; preallocated, so that a first packet never waits for memory and a full map is an
-/// error we count, not an eviction. The loader sets the size.
+/// In which slot of [`ARENA4`] a flow is; see [`monitor_common::flow_table`]. Generation 0 first.
+/// Written and read by the programs only. 64 B a bucket; mappable not to be mapped, but because such an array
+/// begins at a page, so that a bucket is a cache line. The loader sets the size.
 #[map]
-pub static FLOWS4_A: HashMap<FlowKey4, FlowEntry> = HashMap::with_max_entries(65_536, 0);
+pub static INDEX4: Array<Bucket> = Array::with_max_entries(2 * DEFAULT.buckets, BPF_F_MMAPABLE);
 
-/// IPv4 flows of generation B; see [`FLOWS4_A`].
+/// In which slot of [`ARENA6`] a flow is; see [`INDEX4`].
 #[map]
-pub static FLOWS4_B: HashMap<FlowKey4, FlowEntry> = HashMap::with_max_entries(65_536, 0);
+pub static INDEX6: Array<Bucket> = Array::with_max_entries(2 * DEFAULT.buckets, BPF_F_MMAPABLE);
 
-/// IPv4 flows of both generations that found a free slot, generation A first; see [`monitor_common::front`].
-/// Claimed and added to by the programs while active; read and zeroed by the collector, which maps it into its
-/// memory, while quiet. 2 × 4,096 × 176 B.
+/// IPv4 flows, those of generation 0 first; see [`monitor_common::flow_table`].
+/// Given out in order and added to by the programs while active, with atomic adds, since all CPUs share them; read
+/// in order by the collector, which maps what is used, while quiet. As an array it is there from the start: a first
+/// packet never waits for memory, and when it is full that is counted. 168 B a slot; the loader sets how many.
 #[map]
-pub static FRONT4: Array<Slot<3>> =
-    Array::with_max_entries(2 * front::SLOTS, aya_ebpf::bindings::BPF_F_MMAPABLE);
+pub static ARENA4: Array<Slot<3>> = Array::with_max_entries(2 * DEFAULT.max_flows, BPF_F_MMAPABLE);
 
-/// IPv6 flows of both generations that found a free slot; see [`FRONT4`]. 2 × 4,096 × 200 B.
+/// IPv6 flows; see [`ARENA4`]. Apart from IPv4, because hashing and comparing a key of 20 B costs less than one of
+/// 44 B. 192 B a slot.
 #[map]
-pub static FRONT6: Array<Slot<6>> =
-    Array::with_max_entries(2 * front::SLOTS, aya_ebpf::bindings::BPF_F_MMAPABLE);
+pub static ARENA6: Array<Slot<6>> = Array::with_max_entries(2 * DEFAULT.max_flows, BPF_F_MMAPABLE);
 
-/// IPv6 flows of generation A. Apart from IPv4, because hashing a 20 B key costs 6 to 15 ns less than a 44 B one;
-/// otherwise as [`FLOWS4_A`].
+/// [`flow_table::used`] → how many slots of that half of an arena were given out, or more once it is full.
+/// Added to by the programs while active, read and set to 0 by the collector while quiet. Four entries.
 #[map]
-pub static FLOWS6_A: HashMap<FlowKey6, FlowEntry> = HashMap::with_max_entries(65_536, 0);
-
-/// IPv6 flows of generation B; see [`FLOWS6_A`].
-#[map]
-pub static FLOWS6_B: HashMap<FlowKey6, FlowEntry> = HashMap::with_max_entries(65_536, 0);
+pub static USED: Array<u64> = Array::with_max_entries(4, 0);
 
 /// IPv4 flows that are not new, with their ids, whatever the generation.
 /// Made, read and kept fresh by the programs, only when a flow has no entry in the active generation yet; not
@@ -119,8 +115,8 @@ pub struct Scratch {
     pub second: u64,
     /// Ring records asked for in that second.
     pub records: u64,
+    /// What the last search of a flow found.
+    pub found: u64,
     /// Packets since the test switch last left out an add.
     pub unskipped: u64,
-    /// What a new entry starts as. Only its flow id and time are ever written.
-    pub blank: FlowEntry,
 }

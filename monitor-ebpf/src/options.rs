@@ -7,11 +7,11 @@ use monitor_common::settings::Settings;
 /// Reads one field. `Global::load` would copy the whole struct to the stack, where kernels before 5.16 lose track
 /// of constants and would keep the code of features that are off.
 macro_rules! field {
-    ($name:ident) => {{
+    ($name:ident $([$at:expr])?) => {{
         let settings = ptr::from_ref(&SETTINGS).cast::<Settings>();
         // SAFETY: `Global<T>` is a transparent wrapper of `T`, initialised, and nothing in the programs writes it.
         // Volatile, because the loader changes it behind the compiler's back.
-        unsafe { ptr::read_volatile(&raw const (*settings).$name) }
+        unsafe { ptr::read_volatile(&raw const (*settings).$name $([$at])?) }
     }};
 }
 
@@ -37,4 +37,22 @@ pub fn events_per_second() -> u32 {
 #[inline(always)]
 pub fn snap_length() -> u32 {
     field!(snap_length)
+}
+
+/// Slots of one generation of an arena.
+#[inline(always)]
+pub fn max_flows() -> u32 {
+    field!(max_flows)
+}
+
+/// Buckets of one generation of an index.
+#[inline(always)]
+pub fn buckets() -> u32 {
+    field!(buckets)
+}
+
+/// One of the factors of the index's hash.
+#[inline(always)]
+pub fn factor(at: usize) -> u64 {
+    field!(factors[at])
 }

@@ -8,17 +8,15 @@
 //! A test run repeats one packet. For rows with many flows, a small program in front changes the packet's source
 //! address before each run and tail-calls the measured program; the empty program is measured behind the same. So
 //! *one hot flow* is one flow among the live ones, *all in turn* touches every live flow, one after another, and
-//! *miss* gives every packet a flow that has no entry, in a map that is emptied between rounds: *new flow* never
+//! *miss* gives every packet a flow that has no entry, in an arena that is emptied between rounds: *new flow* never
 //! seen before, so that it is noted as seen and reported (up to the rate cap), *new tick* known from an earlier
-//! round. The sample of one round is short there, since the map must not fill up.
+//! round. The sample of one round is short there, since the arena must not fill up.
 
 #[path = "../tests/kernel/rig.rs"]
 mod rig;
 
 use anyhow::{Context, Result, ensure};
-use aya::maps::{HashMap, MapError};
 use monitor_common::counters::Direction;
-use monitor_common::flow::FlowEntry;
 use monitor_common::settings::{Settings, feature};
 use rig::{Rig, Skb, test_run};
 use std::env;
@@ -30,7 +28,7 @@ use std::time::Instant;
 const ROUNDS: usize = 15;
 /// Runs of a hit in one round.
 const HITS: u32 = 500_000;
-/// Runs of a miss in one round: below the size of the flow maps.
+/// Runs of a miss in one round: below the size of the arena.
 const MISSES: u32 = 32_768;
 
 fn main() -> Result<()> {
@@ -77,7 +75,7 @@ struct Cell {
     direction: Direction,
     packet: Vec<u8>,
     traffic: Traffic,
-    /// Flows that are put into the map before, beside the measured packets'.
+    /// Flows that are put into the arena before, beside the measured packets'.
     live: u32,
     differences: Vec<f64>,
 }
@@ -95,11 +93,7 @@ enum Traffic {
 impl Cell {
     /// A cell of one hot flow among `live` ones.
     fn new(name: &str, settings: &Settings, direction: Direction, packet: &[u8], live: u32) -> Result<Self> {
-        // Only the map that is used is large: many cells are loaded at once.
-        let size = (2 * live).max(1024);
-        let (size4, size6) = if is_ipv4(packet) { (size, 1) } else { (1, size) };
-        let sizes = [("FLOWS4_A", size4), ("FLOWS4_B", 1), ("FLOWS6_A", size6), ("FLOWS6_B", 1)];
-        let rig = Rig::load(settings, &sizes)?;
+        let rig = Rig::load(&settings.with_max_flows((2 * live).max(1024)), &[])?;
         let (name, packet) = (name.into(), packet.to_vec());
         Ok(Self { name, rig, direction, packet, traffic: Traffic::Hot, live, differences: Vec::new() })
     }
@@ -113,7 +107,7 @@ impl Cell {
 
     fn measure(&mut self) -> Result<()> {
         if let Traffic::Miss(..) = self.traffic {
-            self.clear()?;
+            self.rig.flip()?;
         }
         let empty = empty()?;
         let skb = Skb::ordinary();
@@ -135,22 +129,6 @@ impl Cell {
         let at = if is_ipv4(&self.packet) { 34 } else { 54 };
         let port = u16::from_be_bytes([self.packet[at], self.packet[at + 1]]).wrapping_add(1);
         self.packet[at..at + 2].copy_from_slice(&port.to_be_bytes());
-    }
-
-    fn clear(&mut self) -> Result<()> {
-        if is_ipv4(&self.packet) {
-            self.clear_map::<20>("FLOWS4_A")
-        } else {
-            self.clear_map::<44>("FLOWS6_A")
-        }
-    }
-
-    fn clear_map<const N: usize>(&mut self, map: &str) -> Result<()> {
-        self.rig.front_mut(N).clear(0);
-        let mut flows: HashMap<_, [u8; N], [u8; size_of::<FlowEntry>()]> =
-            self.rig.map_mut(map)?.try_into()?;
-        let keys = flows.keys().collect::<Result<Vec<_>, MapError>>()?;
-        keys.iter().try_for_each(|key| Ok(flows.remove(key)?))
     }
 }
 

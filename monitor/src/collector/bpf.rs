@@ -1,4 +1,4 @@
-//! The calls of `bpf(2)` that aya does not offer: batches, per-CPU reads into a buffer that is kept, and TCX links
+//! The calls of `bpf(2)` that aya does not offer: per-CPU reads into a buffer that is kept, and TCX links
 //! by ifindex.
 //!
 //! A [`Map`] knows the types of its keys and values and has checked their sizes against the kernel's, so that
@@ -16,8 +16,6 @@ mod command {
     pub(super) const MAP_DELETE_ELEM: u32 = 3;
     pub(super) const OBJ_GET_INFO_BY_FD: u32 = 15;
     pub(super) const PROG_QUERY: u32 = 16;
-    pub(super) const MAP_LOOKUP_BATCH: u32 = 24;
-    pub(super) const MAP_DELETE_BATCH: u32 = 27;
     pub(super) const LINK_CREATE: u32 = 28;
 }
 
@@ -43,19 +41,6 @@ struct Element {
     pad: u32,
     key: u64,
     value: u64,
-    flags: u64,
-}
-
-#[repr(C)]
-#[derive(Default, IntoBytes, Immutable)]
-struct Batch {
-    from: u64,
-    to: u64,
-    keys: u64,
-    values: u64,
-    count: u32,
-    map: u32,
-    element_flags: u64,
     flags: u64,
 }
 
@@ -149,30 +134,10 @@ fn address_mut<T: ?Sized>(value: &mut T) -> u64 {
     std::ptr::from_mut(value).cast::<()>() as u64
 }
 
-/// How one lookup of a batch ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BatchEnd {
-    /// There is more; go on from this place.
-    More {
-        /// Entries read.
-        count: usize,
-        /// Where to go on.
-        next: u32,
-    },
-    /// That was all.
-    Done {
-        /// Entries read.
-        count: usize,
-    },
-    /// One bucket holds more than the whole batch: ask with a larger one.
-    TooSmall,
-}
-
 /// A map whose keys are `K` and whose values (of one CPU, where they are per CPU) are `V`.
 #[derive(Debug)]
 pub(super) struct Map<K, V> {
     fd: OwnedFd,
-    max_entries: u32,
     types: PhantomData<fn(K) -> V>,
 }
 
@@ -204,12 +169,7 @@ where
             );
             return Err(io::Error::new(io::ErrorKind::InvalidData, sizes));
         }
-        Ok(Self { fd: map.try_clone_to_owned()?, max_entries: info.max_entries, types: PhantomData })
-    }
-
-    /// How many entries it can hold.
-    pub(super) fn max_entries(&self) -> u32 {
-        self.max_entries
+        Ok(Self { fd: map.try_clone_to_owned()?, types: PhantomData })
     }
 
     fn element(&self, key: &K, value: u64) -> Element {
@@ -252,57 +212,6 @@ where
             Err(error) if error.raw_os_error() != Some(libc::ENOENT) => Err(error),
             _ => Ok(()),
         }
-    }
-
-    /// Reads entries into the two slices, which are equally long, from `from` on.
-    ///
-    /// # Errors
-    /// What the kernel says.
-    pub(super) fn lookup_batch(
-        &self,
-        from: Option<u32>,
-        keys: &mut [K],
-        values: &mut [V],
-    ) -> io::Result<BatchEnd> {
-        assert_eq!(keys.len(), values.len());
-        let mut next = 0_u32;
-        let mut batch = Batch {
-            from: from.as_ref().map_or(0, address),
-            to: address_mut(&mut next),
-            keys: address_mut(keys),
-            values: address_mut(values),
-            count: u32::try_from(keys.len()).unwrap_or(u32::MAX),
-            map: number(self.fd.as_fd()),
-            ..Batch::default()
-        };
-        // SAFETY: both slices are alive and have room for `count` elements of the map's sizes; a hash map's place
-        // is a u32.
-        let result = unsafe { bpf(command::MAP_LOOKUP_BATCH, &mut batch) };
-        let count = (batch.count as usize).min(keys.len());
-        match result.map_err(|error| error.raw_os_error()) {
-            Ok(_) => Ok(BatchEnd::More { count, next }),
-            Err(Some(libc::ENOENT)) => Ok(BatchEnd::Done { count }),
-            Err(Some(libc::ENOSPC)) => Ok(BatchEnd::TooSmall),
-            Err(code) => Err(io::Error::from_raw_os_error(code.unwrap_or(libc::EIO))),
-        }
-    }
-
-    /// Removes the entries of these keys.
-    ///
-    /// # Errors
-    /// What the kernel says; entries before the failing one are gone.
-    pub(super) fn delete_batch(&self, keys: &[K]) -> io::Result<()> {
-        if keys.is_empty() {
-            return Ok(());
-        }
-        let mut batch = Batch {
-            keys: address(keys),
-            count: u32::try_from(keys.len()).unwrap_or(u32::MAX),
-            map: number(self.fd.as_fd()),
-            ..Batch::default()
-        };
-        // SAFETY: the slice is alive and holds `count` keys of the map's size.
-        unsafe { bpf(command::MAP_DELETE_BATCH, &mut batch) }.map(drop)
     }
 }
 

@@ -19,13 +19,12 @@ pub mod probe;
 
 pub use attacher::leftovers;
 
+mod arena;
 mod asks;
 mod attacher;
 mod bpf;
 mod decode;
 mod device;
-mod drain;
-mod front;
 mod grace;
 mod links;
 mod losses;
@@ -56,7 +55,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 use table::Table;
-use tick::Ticker;
+use tick::{Capacity, Ticker};
 use tokio::sync::mpsc::Sender;
 use wake::Bell;
 
@@ -193,7 +192,7 @@ impl Collector {
         modes: Modes,
         out: Sender<Observation>,
     ) -> Result<Self, anyhow::Error> {
-        let Loaded { programs, maps, front4, front6, events, diagnostics } = programs::load(&settings)?;
+        let Loaded { programs, maps, arenas, events, diagnostics } = programs::load(&settings)?;
         let (maps, losses) = (Arc::new(maps), Arc::new(OwnLosses::default()));
         let table = Arc::new(Table::new(settings.max_interfaces));
         let attacher = Attacher::new(programs, Arc::clone(&maps), modes.alone, &settings.state_dir)
@@ -211,8 +210,8 @@ impl Collector {
         .context("listen to links")?;
         let [stop_links, stop_drain, stop_ring] = [Bell::new()?, Bell::new()?, Bell::new()?];
         let waiting = Waiting::new(out.clone(), stop_drain.clone());
-        let slots = settings.max_interfaces;
-        let ticker = Ticker::new(maps, (front4, front6), table, Arc::clone(&losses), waiting, slots)
+        let capacity = Capacity { slots: settings.max_interfaces, flows: settings.max_flows };
+        let ticker = Ticker::new(maps, arenas, table, Arc::clone(&losses), waiting, capacity)
             .context("get ready to drain")?;
         let ring = Ring { events, diagnostics, out: out.clone(), losses };
         let tick = settings.tick;

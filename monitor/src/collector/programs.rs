@@ -1,17 +1,17 @@
 //! Loading the kernel programs, once; and their maps, each with its types.
 
+use super::arena::{Arena, UsedMap};
 use super::bpf::{Map, PerCpu};
-use super::front::Front;
 use super::{Settings, object};
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use aya::maps::{Map as AyaMap, MapData, RingBuf};
 use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
 use monitor_common::{
-    flow::{FlowEntry, FlowKey4, FlowKey6},
+    flow_table::Factors,
     interface::{InterfaceEntry, InterfaceTotals},
-    settings::{self, feature},
+    settings::{self, feature, map_sizes},
 };
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -20,20 +20,6 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 pub(super) const SENT: &str = "vethwatch_in";
 /// The program for TC egress of a host end: what the container receives.
 pub(super) const RECEIVED: &str = "vethwatch_out";
-
-/// The two generations of the flow maps of one family.
-#[derive(Debug)]
-pub(super) struct Generations<K> {
-    a: Map<K, FlowEntry>,
-    b: Map<K, FlowEntry>,
-}
-
-impl<K> Generations<K> {
-    /// The map of a generation, as `ACTIVE` numbers them.
-    pub(super) fn of(&self, generation: u32) -> &Map<K, FlowEntry> {
-        if generation == 0 { &self.a } else { &self.b }
-    }
-}
 
 /// The maps the agent reads and writes.
 #[derive(Debug)]
@@ -46,12 +32,8 @@ pub(super) struct Maps {
     pub(super) totals: PerCpu<InterfaceTotals>,
     /// Losses by kind.
     pub(super) losses: PerCpu<u64>,
-    /// The active generation.
+    /// The epoch, whose lowest bit is the active generation.
     pub(super) active: Map<u32, u32>,
-    /// IPv4 flows whose slot in the front table another has.
-    pub(super) flows4: Generations<FlowKey4>,
-    /// IPv6 flows whose slot in the front table another has.
-    pub(super) flows6: Generations<FlowKey6>,
 }
 
 /// The loaded programs, ready to be attached any number of times.
@@ -63,16 +45,22 @@ pub(super) struct Programs {
     pub(super) received: OwnedFd,
 }
 
+/// The flows of both families.
+pub(super) struct Arenas {
+    /// IPv4.
+    pub(super) ipv4: Arena<UsedMap, 3>,
+    /// IPv6.
+    pub(super) ipv6: Arena<UsedMap, 6>,
+}
+
 /// Everything that comes from loading.
 pub(super) struct Loaded {
     /// The programs.
     pub(super) programs: Programs,
     /// Their maps.
     pub(super) maps: Maps,
-    /// IPv4 flows that found a free slot.
-    pub(super) front4: Front<FlowKey4, 3>,
-    /// IPv6 flows that found a free slot.
-    pub(super) front6: Front<FlowKey6, 6>,
+    /// Their flows.
+    pub(super) arenas: Arenas,
     /// Their events.
     pub(super) events: RingBuf<MapData>,
     /// Their diagnostics, when those are on.
@@ -87,14 +75,15 @@ pub(super) fn load(settings: &Settings) -> Result<Loaded> {
     let wire = settings::Settings {
         features: settings.features,
         sample_every: settings.sample_every,
-        ..settings::Settings::default()
+        factors: factors()?,
+        ..settings::Settings::DEFAULT.with_max_flows(settings.max_flows)
     };
     let mut loader = EbpfLoader::new();
     loader
         .override_global("SETTINGS", wire.as_bytes(), true)
         .map_max_entries("TOTALS", settings.max_interfaces);
-    for map in ["FLOWS4_A", "FLOWS4_B", "FLOWS6_A", "FLOWS6_B", "SEEN4", "SEEN6"] {
-        loader.map_max_entries(map, settings.max_flows);
+    for (map, entries) in map_sizes(&wire) {
+        loader.map_max_entries(map, entries);
     }
     let mut ebpf = loader.load(object::OBJECT).context("load the kernel programs' maps")?;
     let programs =
@@ -108,11 +97,27 @@ pub(super) fn load(settings: &Settings) -> Result<Loaded> {
     Ok(Loaded {
         programs,
         maps,
-        front4: Front::new(descriptor(&ebpf, "FRONT4")?).context("map the table FRONT4")?,
-        front6: Front::new(descriptor(&ebpf, "FRONT6")?).context("map the table FRONT6")?,
+        arenas: Arenas {
+            ipv4: arena(&ebpf, "ARENA4", 4, wire.max_flows)?,
+            ipv6: arena(&ebpf, "ARENA6", 6, wire.max_flows)?,
+        },
         events: RingBuf::try_from(events).context("map the ring of events")?,
         diagnostics,
     })
+}
+
+/// Odd factors that nobody can guess.
+fn factors() -> Result<Factors> {
+    let mut factors = Factors::default();
+    let wanted = size_of::<Factors>();
+    let got = rustix::rand::getrandom(factors.as_mut_bytes(), rustix::rand::GetRandomFlags::empty());
+    ensure!(got.context("draw random numbers")? == wanted, "the kernel gave too few random numbers");
+    Ok(factors.map(|factor| factor | 1))
+}
+
+fn arena<const N: usize>(ebpf: &Ebpf, name: &str, family: u8, max_flows: u32) -> Result<Arena<UsedMap, N>> {
+    let memory = descriptor(ebpf, name)?.try_clone_to_owned()?;
+    Ok(Arena::new(memory, UsedMap { map: map(ebpf, "USED")?, family }, max_flows))
 }
 
 fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<OwnedFd> {
@@ -130,8 +135,6 @@ fn maps(ebpf: &Ebpf) -> Result<Maps> {
         totals: PerCpu::new(descriptor(ebpf, "TOTALS")?, cpus).context("open the map TOTALS")?,
         losses: PerCpu::new(descriptor(ebpf, "LOSSES")?, cpus).context("open the map LOSSES")?,
         active: map(ebpf, "ACTIVE")?,
-        flows4: Generations { a: map(ebpf, "FLOWS4_A")?, b: map(ebpf, "FLOWS4_B")? },
-        flows6: Generations { a: map(ebpf, "FLOWS6_A")?, b: map(ebpf, "FLOWS6_B")? },
     })
 }
 

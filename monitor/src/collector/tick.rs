@@ -1,21 +1,20 @@
 //! The drain thread: once a tick it reads the totals, flips the generations and drains the quiet one.
 
+use super::arena::Handed;
 use super::device::can_follow;
-use super::drain::{BATCH, Drain, Handed};
-use super::front::Front;
 use super::grace::Grace;
 use super::losses::{Lost, OwnLosses};
 use super::netlink::Netlink;
 use super::outbox::Waiting;
-use super::programs::Maps;
+use super::programs::{Arenas, Maps};
 use super::table::{Table, Watched};
 use super::wake::Bell;
 use super::{clock, decode};
 use crate::model::{
     DeviceCounters, FlowBatch, FlowDelta, KernelTime, Losses, Observation, Reading, Resources,
 };
-use monitor_common::flow::{FlowEntry, FlowKey4, FlowKey6};
-use monitor_common::front::SLOTS;
+use monitor_common::flow::{FlowKey4, FlowKey6};
+use monitor_common::flow_table::{Slot, Words};
 use monitor_common::interface::InterfaceTotals;
 use monitor_common::loss::Loss;
 use std::collections::HashMap;
@@ -31,24 +30,30 @@ pub(super) struct Ticker {
     out: Waiting,
     netlink: Netlink,
     grace: Grace,
-    front4: Front<FlowKey4, 3>,
-    front6: Front<FlowKey6, 6>,
-    flows4: Drain<FlowKey4>,
-    flows6: Drain<FlowKey6>,
+    arenas: Arenas,
     totals: Vec<InterfaceTotals>,
     counts: Vec<u64>,
-    slots: u64,
-    /// The generation that is active.
+    capacity: Capacity,
+    /// What the programs count up from: its lowest bit is the active generation.
     active: u32,
     /// Since when.
     since: KernelTime,
     flips: u64,
 }
 
+/// What there is room for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Capacity {
+    /// Interfaces.
+    pub(super) slots: u32,
+    /// Flows in a tick, for each family.
+    pub(super) flows: u32,
+}
+
 /// One flipped generation.
 #[derive(Clone, Copy)]
 struct Generation {
-    /// The maps that are quiet now.
+    /// The half of the arenas that is quiet now.
     quiet: u32,
     epoch: u64,
     start: KernelTime,
@@ -73,11 +78,11 @@ impl Ticker {
     /// When no netlink socket can be had, or no way to wait for running programs.
     pub(super) fn new(
         maps: Arc<Maps>,
-        fronts: (Front<FlowKey4, 3>, Front<FlowKey6, 6>),
+        arenas: Arenas,
         table: Arc<Table>,
         losses: Arc<OwnLosses>,
         out: Waiting,
-        slots: u32,
+        capacity: Capacity,
     ) -> io::Result<Self> {
         Ok(Self {
             totals: maps.totals.buffer(),
@@ -88,11 +93,8 @@ impl Ticker {
             out,
             netlink: Netlink::open()?,
             grace: Grace::new()?,
-            front4: fronts.0,
-            front6: fronts.1,
-            flows4: Drain::new(BATCH),
-            flows6: Drain::new(BATCH),
-            slots: slots.into(),
+            arenas,
+            capacity,
             active: 0,
             since: clock::kernel_now(),
             flips: 0,
@@ -196,44 +198,43 @@ impl Ticker {
 
     /// Makes the other generation active.
     fn flip(&mut self, now: KernelTime) -> io::Result<Generation> {
-        let quiet = self.active;
-        self.maps.active.update(&0, &(1 - quiet))?;
+        let next = self.active.wrapping_add(1);
+        self.maps.active.update(&0, &next)?;
+        let quiet = self.active & 1;
         let generation = Generation { quiet, epoch: self.flips, start: self.since, end: now };
-        self.active = 1 - quiet;
+        self.active = next;
         self.since = now;
         self.flips += 1;
         Ok(generation)
     }
 
-    /// Drains both families' quiet maps. `None`: nobody listens.
+    /// Drains the quiet half of both arenas. `None`: nobody listens.
     fn drain(&mut self, generation: Generation) -> Option<u64> {
-        let Self { maps, out, losses, front4, front6, .. } = self;
+        let Self { arenas, out, losses, .. } = self;
         let hand_over = |flows: Vec<FlowDelta>, last: bool| {
             let Generation { epoch, start: tick_start, end: tick_end, .. } = generation;
-            let count = flows.len() as u64;
-            if flows.is_empty() && !last {
-                return Handed::Over;
-            }
             if out.send(Observation::Flows(FlowBatch { epoch, tick_start, tick_end, flows, last })) {
-                return Handed::Over;
+                Handed::Over
+            } else {
+                Handed::Refused
             }
-            losses.add(Lost::FlowsAtStop, count);
-            Handed::Refused
         };
         let quiet = generation.quiet;
-        // The hash maps first: what is in a front table as well is added there.
-        let flows4 = self.flows4.run(maps.flows4.of(quiet), |keys, entries, _| {
-            hand_over(flows(keys, entries, |key, entry| front4.absorb(quiet, key, entry)), false)
-        });
-        let flows6 = self.flows6.run(maps.flows6.of(quiet), |keys, entries, _| {
-            hand_over(flows(keys, entries, |key, entry| front6.absorb(quiet, key, entry)), false)
-        });
-        let failed = [&flows4, &flows6].into_iter().filter(|flows| flows.is_err()).count() as u64;
-        losses.add(Lost::Drain, failed);
-        let in_front = front4.run(quiet, |found| hand_over(decoded(found), false))
-            + front6.run(quiet, |found| hand_over(decoded(found), false));
-        let ended = hand_over(Vec::new(), true) == Handed::Over;
-        ended.then(|| flows4.unwrap_or(0) + flows6.unwrap_or(0) + in_front)
+        let drained = [
+            arenas.ipv4.drain(quiet, |slots| hand_over(decoded::<FlowKey4, 3>(slots), false)),
+            arenas.ipv6.drain(quiet, |slots| hand_over(decoded::<FlowKey6, 6>(slots), false)),
+        ];
+        let mut flows = 0;
+        for drained in drained {
+            match drained {
+                Ok((taken, unwanted)) => {
+                    flows += taken as u64;
+                    losses.add(Lost::FlowsAtStop, unwanted as u64);
+                }
+                Err(_) => losses.add(Lost::Drain, 1),
+            }
+        }
+        (hand_over(Vec::new(), true) == Handed::Over).then_some(flows)
     }
 
     /// Tells losses and resources. `false`: nobody listens.
@@ -248,9 +249,9 @@ impl Ticker {
         self.out.send(Observation::Losses(losses))
             && self.out.send(Observation::Resources(Resources {
                 flows,
-                flow_capacity: u64::from(self.maps.flows4.of(0).max_entries()) + u64::from(SLOTS),
+                flow_capacity: self.capacity.flows.into(),
                 slots: self.table.in_use() as u64,
-                slot_capacity: self.slots,
+                slot_capacity: self.capacity.slots.into(),
                 grace_ns: nanoseconds(took.grace),
                 drain_ns: nanoseconds(took.drain),
                 flips: self.flips,
@@ -258,19 +259,8 @@ impl Ticker {
     }
 }
 
-/// The flows of a batch that `absorbed` does not take.
-fn flows<K: decode::WireKey>(
-    keys: &[K],
-    entries: &[FlowEntry],
-    mut absorbed: impl FnMut(&K, &FlowEntry) -> bool,
-) -> Vec<FlowDelta> {
-    keys.iter()
-        .zip(entries)
-        .filter(|(key, entry)| !absorbed(key, entry))
-        .map(|(key, entry)| decode::flow(key, entry))
-        .collect()
-}
-
-fn decoded<K: decode::WireKey>(found: &[(K, FlowEntry)]) -> Vec<FlowDelta> {
-    found.iter().map(|(key, entry)| decode::flow(key, entry)).collect()
+/// The flows in some slots.
+fn decoded<K: decode::WireKey + Words<N>, const N: usize>(slots: &[Slot<N>]) -> Vec<FlowDelta> {
+    let used = slots.iter().filter(|slot| slot.is_used());
+    used.map(|slot| decode::flow(&K::of_words(&slot.key), &slot.entry)).collect()
 }

@@ -46,8 +46,6 @@ pub(crate) struct Account {
     epoch: Option<u64>,
     /// Set to check every reading against the bracket.
     pub(crate) in_flight: Option<InFlight>,
-    /// When the last reading was taken.
-    pub(crate) read_at: KernelTime,
 }
 
 impl Account {
@@ -78,7 +76,6 @@ impl Account {
             Observation::Flows(batch) => self.book_flows(&batch),
             Observation::Totals(readings) => {
                 for reading in readings {
-                    self.read_at = reading.at;
                     let in_flight = self.in_flight;
                     if let Some(watched) = self.interfaces.get_mut(&reading.number) {
                         watched.book(reading, in_flight);
@@ -109,6 +106,11 @@ impl Account {
 }
 
 impl Watched {
+    /// When it was last read.
+    pub(crate) fn read_at(&self) -> Option<KernelTime> {
+        self.last.as_ref().map(|reading| reading.at)
+    }
+
     fn book(&mut self, reading: Reading, in_flight: Option<InFlight>) {
         if let (Some(in_flight), Some(before), Some(after)) =
             (in_flight, reading.device_before, reading.device_after)

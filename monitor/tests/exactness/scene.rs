@@ -1,10 +1,10 @@
 //! Two containers on a network of their own, and a collector that flips its generations every 100 ms.
 
-use crate::account::{Account, Difference, InFlight};
+use crate::account::{Account, Difference, InFlight, Watched};
 use anyhow::{Context, Result, bail, ensure};
 use lab::{Container, Device, Lab, Network, image, wait_for};
 use monitor::collector::{Collector, Settings};
-use monitor::model::AttachMode;
+use monitor::model::{AttachMode, KernelTime};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -118,12 +118,16 @@ impl Scene {
         self.in_a(&[&["iperf3", "-c", address, "--connect-timeout", "3000"], options].concat())
     }
 
-    /// Waits until the device of a container is quiet and `accept` is content with the difference.
+    /// Waits until the device of a container is quiet and `accept` is content with the difference, at a reading that
+    /// was taken after this was called: an earlier one can be content while there is more to come.
     pub(crate) fn settled(&self, device: usize, accept: impl Fn(&Difference) -> bool) -> Result<Difference> {
+        let called = kernel_now();
         let mut last = None;
         let waited = wait_for("the figures to settle", Duration::from_secs(10), || {
-            last =
-                self.account().interface(&self.devices[device].name).and_then(|watched| watched.difference());
+            let account = self.account();
+            let watched = account.interface(&self.devices[device].name);
+            let watched = watched.filter(|watched| watched.read_at().is_some_and(|at| at > called));
+            last = watched.and_then(Watched::difference);
             Ok(last.filter(&accept))
         });
         match (waited, last) {
@@ -189,6 +193,13 @@ fn wait_until_quiet(devices: &[Device]) -> Result<()> {
         last = now;
         Ok((still >= 10).then_some(()))
     })
+}
+
+/// Now, on the clock of the readings.
+fn kernel_now() -> KernelTime {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let nanoseconds = now.tv_sec * 1_000_000_000 + now.tv_nsec;
+    KernelTime(u64::try_from(nanoseconds).expect("a clock that began at zero"))
 }
 
 /// Runs a program of the host with these words.

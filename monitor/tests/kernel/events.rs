@@ -1,7 +1,7 @@
 //! Records of the ring: first packets, samples, the rate cap and a full ring.
 
 use crate::features::{load, tcp, with};
-use crate::packets::SMALL;
+use crate::packets::small;
 use crate::rig::{NUMBER, Rig, Skb};
 use monitor_common::counters::Direction::{Received, Sent};
 use monitor_common::event::{FirstPacket, SampledPacket, event_kind};
@@ -28,7 +28,7 @@ fn the_first_packet_of_a_flow_is_reported_once() {
         rig.pass(Received, &tcp(Received, 1, 2), &Skb::ordinary());
         rig.pass(Sent, &tcp(Sent, 1, 0x12), &Skb::ordinary());
     }
-    rig.activate(1).expect("a writable map");
+    rig.flip().expect("a writable map");
     rig.pass(Received, &tcp(Received, 1, 0x10), &Skb::ordinary());
 
     let firsts = rig.first_packets();
@@ -53,7 +53,7 @@ fn no_first_packet_is_reported_when_that_is_off() {
 
 fn sampling(every: u32, snap_length: u32) -> Rig {
     let features = feature::DEFAULT & !feature::FIRST_PACKET;
-    load(&Settings { features, sample_every: every, events_per_second: 1_000_000, snap_length })
+    load(&Settings { features, sample_every: every, events_per_second: 1_000_000, snap_length, ..small() })
 }
 
 #[test]
@@ -129,9 +129,8 @@ fn what_the_rate_cap_refuses_is_counted() {
 
 #[test]
 fn what_a_full_ring_refuses_is_counted() {
-    let settings = Settings { sample_every: 1, events_per_second: u32::MAX, ..Settings::default() };
-    let sizes = [SMALL.as_slice(), &[("EVENTS", 4096)]].concat();
-    let mut rig = Rig::load(&settings, &sizes).expect("programs that load");
+    let settings = Settings { sample_every: 1, events_per_second: u32::MAX, ..small() };
+    let mut rig = Rig::load(&settings, &[("EVENTS", 4096)]).expect("programs that load");
     let packet = tcp(Sent, 1, 0x10);
     crate::rig::test_run(rig.program(Sent).expect("a loaded program"), &packet, &Skb::ordinary(), 1_000)
         .expect("runs");

@@ -1,30 +1,17 @@
 //! What the programs have written, read back from their maps.
 
-use crate::rig::front::Front;
-use crate::rig::{Rig, Skb, test_run};
+use crate::rig::{Rig, Skb, program_name, test_run};
 use anyhow::{Context, Result};
 use aya::maps::{Array, HashMap, Map, PerCpuArray, RingBuf};
+use aya::programs::SchedClassifier;
 use monitor_common::counters::Direction;
 use monitor_common::flow::{FlowEntry, FlowKey4};
-use monitor_common::front::state;
+use monitor_common::flow_table::{self, Slot};
 use monitor_common::interface::{InterfaceEntry, InterfaceTotals};
 use monitor_common::loss::Loss;
-use zerocopy::{FromBytes, IntoBytes};
-
-impl Front {
-    /// Sets the state of a slot of generation A.
-    pub(crate) fn set_state(&mut self, number: u32, state: u64) {
-        let at = self.slots(0).nth(number as usize).expect("a slot of generation A").as_ptr().cast_mut();
-        // SAFETY: the slot's first word, in the mapping; no program runs.
-        unsafe { at.write(state) };
-    }
-}
+use zerocopy::FromBytes;
 
 impl Rig {
-    fn front(&self, key_bytes: usize) -> &Front {
-        if key_bytes == size_of::<FlowKey4>() { &self.front4 } else { &self.front6 }
-    }
-
     /// Writes an entry into the overflow map.
     pub(crate) fn watch_in_overflow(&mut self, entry: InterfaceEntry) -> Result<()> {
         let mut overflow: HashMap<_, u32, [u8; 16]> = self.map_mut("INTERFACES_OVERFLOW")?.try_into()?;
@@ -32,10 +19,16 @@ impl Rig {
         Ok(overflow.insert(entry.ifindex, bytes, 0)?)
     }
 
-    /// Sets the active generation.
-    pub(crate) fn activate(&mut self, generation: u32) -> Result<()> {
-        let mut active: Array<_, u32> = self.map_mut("ACTIVE")?.try_into()?;
-        Ok(active.set(0, generation, 0)?)
+    /// Which epoch is active.
+    pub(crate) fn active(&self) -> Result<u32> {
+        let active: Array<_, u32> = self.map("ACTIVE")?.try_into()?;
+        Ok(active.get(&0, 0)?)
+    }
+
+    /// How many instructions the verifier looked at; `None` before Linux 5.16.
+    pub(crate) fn verified_instructions(&self, direction: Direction) -> Option<u32> {
+        let program: &SchedClassifier = self.ebpf.program(program_name(direction))?.try_into().ok()?;
+        program.info().ok()?.verified_instruction_count()
     }
 
     /// Sends one packet through the program of `direction`; returns what the program returned.
@@ -43,47 +36,41 @@ impl Rig {
         test_run(self.program(direction)?, packet, skb, 1)
     }
 
-    /// All flows of a generation, in the front table and in the hash map; `N` is the size of its key.
+    /// All flows of a generation; `N` is the size of their key.
     pub(crate) fn flows<const N: usize>(&self, generation: u32) -> Result<Vec<([u8; N], FlowEntry)>> {
-        let mut found = self.in_front(generation);
-        found.extend(self.in_hash(generation)?);
+        if N == size_of::<FlowKey4>() {
+            self.slots::<N, { size_of::<Slot<3>>() }>("ARENA4", 4, generation)
+        } else {
+            self.slots::<N, { size_of::<Slot<6>>() }>("ARENA6", 6, generation)
+        }
+    }
+
+    fn slots<const N: usize, const BYTES: usize>(
+        &self,
+        arena: &str,
+        family: u8,
+        generation: u32,
+    ) -> Result<Vec<([u8; N], FlowEntry)>> {
+        let arena: Array<_, [u8; BYTES]> = self.map(arena)?.try_into()?;
+        let half = arena.len() / 2;
+        let used = self.given_out(family, generation)?;
+        let used = u32::try_from(used).map_or(half, |used| used.min(half));
+        let mut found = Vec::new();
+        for number in 0..used {
+            let slot = arena.get(&(generation * half + number), 0)?;
+            let (key, entry) = slot.split_at(BYTES - size_of::<FlowEntry>());
+            if key.iter().any(|byte| *byte != 0) {
+                let key = key.first_chunk().expect("a key of N bytes");
+                found.push((*key, FlowEntry::read_from_bytes(entry).expect("the sizes agree")));
+            }
+        }
         Ok(found)
     }
 
-    /// The flows of a generation that are in the hash map.
-    pub(crate) fn in_hash<const N: usize>(&self, generation: u32) -> Result<Vec<([u8; N], FlowEntry)>> {
-        let flows: HashMap<_, [u8; N], [u8; size_of::<FlowEntry>()]> =
-            self.map(hash_map(N, generation))?.try_into()?;
-        flows
-            .iter()
-            .map(|pair| {
-                let (key, value) = pair?;
-                Ok((key, FlowEntry::read_from_bytes(&value).expect("the sizes agree")))
-            })
-            .collect()
-    }
-
-    fn in_front<const N: usize>(&self, generation: u32) -> Vec<([u8; N], FlowEntry)> {
-        self.front(N)
-            .slots(generation)
-            .filter(|slot| slot[0] == state::READY)
-            .map(|slot| {
-                let (key, entry) = slot[1..].split_at(slot.len() - 1 - size_of::<FlowEntry>() / 8);
-                let key = key.as_bytes().first_chunk().expect("a key of N bytes");
-                (*key, FlowEntry::read_from_bytes(entry.as_bytes()).expect("the sizes agree"))
-            })
-            .collect()
-    }
-
-    /// All flows of a generation, which is then empty.
-    pub(crate) fn drain<const N: usize>(&mut self, generation: u32) -> Result<Vec<([u8; N], FlowEntry)>> {
-        let drained = self.flows(generation)?;
-        self.front_mut(N).clear(generation);
-        let mut flows: HashMap<_, [u8; N], [u8; size_of::<FlowEntry>()]> =
-            self.map_mut(hash_map(N, generation))?.try_into()?;
-        let keys = flows.keys().collect::<Result<Vec<_>, _>>()?;
-        keys.iter().try_for_each(|key| flows.remove(key))?;
-        Ok(drained)
+    /// How many slots of a half of a family's arena were given out.
+    pub(crate) fn given_out(&self, family: u8, generation: u32) -> Result<u64> {
+        let used: Array<_, u64> = self.map("USED")?.try_into()?;
+        Ok(used.get(&flow_table::used(family, generation), 0)?)
     }
 
     /// The records in the ring, which is then empty.
@@ -115,15 +102,5 @@ impl Rig {
 
     fn map(&self, name: &str) -> Result<&Map> {
         self.ebpf.map(name).with_context(|| format!("find the map {name}"))
-    }
-}
-
-/// The hash map of a generation for keys of so many bytes.
-fn hash_map(key_bytes: usize, generation: u32) -> &'static str {
-    match (key_bytes, generation) {
-        (20, 0) => "FLOWS4_A",
-        (20, _) => "FLOWS4_B",
-        (_, 0) => "FLOWS6_A",
-        (_, _) => "FLOWS6_B",
     }
 }

@@ -2,18 +2,14 @@
 //!
 //! Shared by the kernel tests and the kernel bench.
 
-#[path = "front.rs"]
-pub(crate) mod front;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use aya::maps::{Array, Map};
 use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader};
-use front::Front;
 use monitor_common::counters::Direction;
-use monitor_common::flow::FlowKey4;
+use monitor_common::flow_table;
 use monitor_common::interface::{INTERFACE_BUCKETS, InterfaceEntry};
-use monitor_common::settings::Settings;
+use monitor_common::settings::{Settings, map_sizes};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use zerocopy::IntoBytes;
@@ -62,18 +58,16 @@ impl Skb {
 pub(crate) struct Rig {
     /// As aya holds them.
     pub(crate) ebpf: Ebpf,
-    pub(crate) front4: Front,
-    pub(crate) front6: Front,
 }
 
 impl Rig {
-    /// Loads the programs with these settings and map sizes, and makes them watch the loopback device.
-    pub(crate) fn load(settings: &Settings, sizes: &[(&'static str, u32)]) -> Result<Self> {
+    /// Loads the programs with these settings and sizes of other maps, and makes them watch the loopback device.
+    pub(crate) fn load(settings: &Settings, others: &[(&'static str, u32)]) -> Result<Self> {
         let bytes = settings.as_bytes();
         let mut loader = EbpfLoader::new();
         loader.override_global("SETTINGS", bytes, true);
-        for (map, entries) in sizes {
-            loader.map_max_entries(map, *entries);
+        for (map, entries) in map_sizes(settings).into_iter().chain(others.iter().copied()) {
+            loader.map_max_entries(map, entries);
         }
         let mut ebpf = loader.load(OBJECT).context("load the object")?;
         for name in ["vethwatch_in", "vethwatch_out"] {
@@ -81,8 +75,7 @@ impl Rig {
                 ebpf.program_mut(name).context("find a program")?.try_into()?;
             program.load().with_context(|| format!("load {name}"))?;
         }
-        let (front4, front6) = (front(&ebpf, "FRONT4", 3)?, front(&ebpf, "FRONT6", 6)?);
-        let mut rig = Self { ebpf, front4, front6 };
+        let mut rig = Self { ebpf };
         rig.watch(InterfaceEntry { ifindex: LOOPBACK, number: NUMBER, slot: SLOT, reserved: 0 })?;
         Ok(rig)
     }
@@ -98,17 +91,21 @@ impl Rig {
 
     /// The file descriptor of a direction's program.
     pub(crate) fn program(&self, direction: Direction) -> Result<BorrowedFd<'_>> {
-        let name = match direction {
-            Direction::Sent => "vethwatch_in",
-            Direction::Received => "vethwatch_out",
-        };
-        let program: &SchedClassifier = self.ebpf.program(name).context("find a program")?.try_into()?;
+        let program = self.ebpf.program(program_name(direction)).context("find a program")?;
+        let program: &SchedClassifier = program.try_into()?;
         Ok(program.fd()?.as_fd())
     }
 
-    /// The front table for keys of so many bytes, to be written.
-    pub(crate) fn front_mut(&mut self, key_bytes: usize) -> &mut Front {
-        if key_bytes == size_of::<FlowKey4>() { &mut self.front4 } else { &mut self.front6 }
+    /// Makes the next generation active, and its half of both arenas free.
+    pub(crate) fn flip(&mut self) -> Result<()> {
+        let active: Array<_, u32> = self.map_mut("ACTIVE")?.try_into()?;
+        let next = active.get(&0, 0)?.wrapping_add(1);
+        let mut used: Array<_, u64> = self.map_mut("USED")?.try_into()?;
+        for family in [4, 6] {
+            used.set(flow_table::used(family, next & 1), 0, 0)?;
+        }
+        let mut active: Array<_, u32> = self.map_mut("ACTIVE")?.try_into()?;
+        Ok(active.set(0, next, 0)?)
     }
 
     /// A map, to be written.
@@ -117,9 +114,12 @@ impl Rig {
     }
 }
 
-fn front(ebpf: &Ebpf, name: &str, key_words: usize) -> Result<Front> {
-    let Some(Map::Array(table)) = ebpf.map(name) else { bail!("{name} is no array") };
-    Front::new(table.fd().as_fd(), table.info()?.max_entries(), key_words)
+/// The program of a direction.
+pub(crate) fn program_name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Sent => "vethwatch_in",
+        Direction::Received => "vethwatch_out",
+    }
 }
 
 /// Runs a program `repeat` times over one packet; returns what it returned last.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Programs and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("bpftool", "bpftool"),
@@ -16,6 +16,7 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("ldd", "libc-bin"),
     ("mmdebstrap", "mmdebstrap"),
     ("nsenter", "util-linux"),
+    ("ping", "iputils-ping"),
     ("tcpdump", "tcpdump"),
 ];
 
