@@ -21,8 +21,8 @@ use aya_ebpf::{
 use core::ptr::NonNull;
 use monitor_common::{
     counters::{Counters, Direction},
-    flow::{FlowEntry, SeenFlow, mark},
-    flow_table::{BUCKET, PROBES, Place, Slot, Word, epoch, hash, same, used},
+    flow::{FlowEntry, FlowKey4, FlowKey6, SeenFlow, mark},
+    flow_table::{BUCKET, MOST_FLOWS, PROBES, Place, Slot, Word, epoch, hash, same, used},
     loss::Loss,
     packet::{Transport, tcp_flag},
     settings::feature,
@@ -54,7 +54,7 @@ pub fn record<K: Key<N>, const N: usize>(
     let active = ACTIVE.get(0).copied().unwrap_or(0);
     let start = Start { active, direction: crossing.direction, tcp_flags: transport.tcp_flags };
     let entry = in_first_bucket::<K, N>(&words, active)
-        .or_else(|| find_or_make::<K, N>(crossing.skb, &words, start.pack(), crossing.now))?;
+        .or_else(|| somewhere_else::<K, N>(crossing.skb, &words, start, crossing.now))?;
     // SAFETY: a map lookup gives a valid value.
     unsafe { add(entry.as_ptr(), crossing, transport.tcp_flags) };
     Some(entry)
@@ -106,53 +106,78 @@ fn in_slot<K: Key<N>, const N: usize>(
     unsafe { same(&(*slot).key, words).then(|| NonNull::new_unchecked(&raw mut (*slot).entry)) }
 }
 
-/// The flow's entry wherever it is; made if it has none in this generation; `None` if there is no room.
+/// The flow's entry, if it is not in the first bucket or has to be made.
+#[inline(always)]
+fn somewhere_else<K: Key<N>, const N: usize>(
+    skb: *mut __sk_buff,
+    words: &[u64; N],
+    start: Start,
+    now: u64,
+) -> Option<NonNull<FlowEntry>> {
+    let scratch = SCRATCH.get_ptr_mut(0)?;
+    // SAFETY: this CPU has its scratch to itself.
+    unsafe { (&raw mut (*scratch).key).cast::<[u64; N]>().write(*words) };
+    let number = K::find_or_make(skb, start.pack(), now);
+    let slot = K::slot((start.active & 1) * max_flows() + number)?.as_ptr();
+    // SAFETY: a map lookup gives a valid value.
+    (number != FULL).then(|| unsafe { NonNull::new_unchecked(&raw mut (*slot).entry) })
+}
+
+/// [`find_or_make`] for IPv4. Global, so that the verifier goes through it once and
+/// not for every state in which it may be called.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn find_or_make4(skb: *mut __sk_buff, start: u64, now: u64) -> u32 {
+    find_or_make::<FlowKey4, 3>(skb, start, now).unwrap_or(FULL)
+}
+
+/// [`find_or_make`] for IPv6.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn find_or_make6(skb: *mut __sk_buff, start: u64, now: u64) -> u32 {
+    find_or_make::<FlowKey6, 6>(skb, start, now).unwrap_or(FULL)
+}
+
+/// The slot of the flow whose key is in `SCRATCH`, wherever it is; made if it has none in this generation; `None` if
+/// there is no room.
 ///
 /// A new entry is written in a slot of its own and then put into the index by compare-and-swap. Who loses that to
 /// another CPU searches again: the other's may be the same flow.
-#[inline(never)]
-fn find_or_make<K: Key<N>, const N: usize>(
-    skb: *mut __sk_buff,
-    words: &[u64; N],
-    start: u64,
-    now: u64,
-) -> Option<NonNull<FlowEntry>> {
+#[inline(always)]
+fn find_or_make<K: Key<N>, const N: usize>(skb: *mut __sk_buff, start: u64, now: u64) -> Option<u32> {
+    let scratch = SCRATCH.get_ptr_mut(0)?;
+    // SAFETY: this CPU has its scratch to itself, and the caller put a key of `N` words there.
+    let words = unsafe { &*(&raw const (*scratch).key).cast::<[u64; N]>() };
     let start = Start::unpack(start);
     let (place, generation) = place(words, start.active);
     let mut made: Option<Made<N>> = None;
     let mut entry = None;
     for _ in 0..SEARCHES {
-        search::<K, N>(words, start.active);
-        // SAFETY: this CPU has its scratch to itself.
-        let found = unsafe { (&raw const (*SCRATCH.get_ptr(0)?).found).read_volatile() };
-        if found >= FREE {
-            let number = (found - FREE) as u32;
-            let bucket = K::bucket(generation * buckets() + place.bucket(number / BUCKET as u32, buckets()))?;
-            // SAFETY: a map lookup gives a valid value.
-            let word = unsafe { word(bucket, number as usize % BUCKET) };
-            let mine = match made {
-                Some(mine) => mine,
-                None => make::<K, N>(skb, words, &start, now)?,
-            };
-            made = Some(mine);
-            // SAFETY: as above. A word that is not of this epoch was free, and still is if it has not changed.
-            unsafe {
-                let seen = word.read_volatile();
-                if place.read(seen) == Word::Free
-                    && atomic::replace(word, seen, place.word(mine.number)) == seen
-                {
-                    return Some(NonNull::new_unchecked(&raw mut (*mine.slot.as_ptr()).entry));
-                }
-            }
-        } else {
-            if found < FULL {
-                entry = in_slot::<K, N>(words, generation, found as u32);
+        let found = search::<K, N>(words, place, generation);
+        let Found::Free(word) = found else {
+            if let Found::Slot(number) = found {
+                entry = Some(number);
             }
             break;
+        };
+        let mine = match made {
+            Some(mine) => mine,
+            None => make::<K, N>(skb, words, &start, now)?,
+        };
+        made = Some(mine);
+        // SAFETY: a word of a valid map value. One that is not of this epoch was free, and still is if it has not
+        // changed.
+        unsafe {
+            let seen = word.read_volatile();
+            if place.read(seen) == Word::Free
+                && atomic::replace(word, seen, place.word(mine.number)) == seen
+            {
+                return Some(mine.number);
+            }
         }
     }
     if let Some(mine) = made {
-        mine.give_up(entry);
+        mine.give_up(entry.and_then(|number| K::slot(generation * max_flows() + number)));
     }
     entry
 }
@@ -160,44 +185,40 @@ fn find_or_make<K: Key<N>, const N: usize>(
 /// How often a flow is searched: once more each time another CPU took the word that was found free. A flow that loses
 /// them all is not recorded, and counted as such.
 const SEARCHES: u32 = 4;
-/// What [`search`] finds if it is not the flow: this and the first free word, counted through all buckets of the key.
-const FREE: u64 = 1 << 32;
-/// What [`search`] finds if there is no free word either. Below: the slot that has the flow.
-const FULL: u64 = FREE - 1;
+/// What [`find_or_make4`] returns if there is no room.
+const FULL: u32 = MOST_FLOWS;
 
-/// Looks for a flow in all buckets where it may be. What it found is in `SCRATCH`, not in a register: the verifier
-/// would go through all that follows once for each of the words.
-#[inline(never)]
-fn search<K: Key<N>, const N: usize>(words: &[u64; N], active: u32) {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return };
-    // SAFETY: this CPU has its scratch to itself.
-    let found = unsafe { &raw mut (*scratch).found };
-    // SAFETY: as above.
-    unsafe { found.write_volatile(FULL) };
-    let (place, generation) = place(words, active);
+/// What [`search`] found.
+enum Found {
+    /// The flow is in this slot.
+    Slot(u32),
+    /// It is nowhere, and this word is where it is to be put.
+    Free(*mut u64),
+    /// It is nowhere, and there is no room for it.
+    Nothing,
+}
+
+/// Looks for a flow in all buckets where it may be.
+#[inline(always)]
+fn search<K: Key<N>, const N: usize>(words: &[u64; N], place: Place, generation: u32) -> Found {
     for attempt in 0..PROBES {
-        let Some(bucket) = K::bucket(generation * buckets() + place.bucket(attempt, buckets())) else {
-            return;
-        };
+        let Some(bucket) = K::bucket(generation * buckets() + place.bucket(attempt, buckets())) else { break };
         for at in 0..BUCKET {
             // SAFETY: a map lookup gives a valid value; `at` is within it.
-            match place.read(unsafe { word(bucket, at).read_volatile() }) {
-                Word::Slot(slot) => {
-                    if in_slot::<K, N>(words, generation, slot).is_some() {
-                        // SAFETY: as above.
-                        unsafe { found.write_volatile(slot.into()) };
-                        return;
+            let word = unsafe { word(bucket, at) };
+            // SAFETY: as above.
+            match place.read(unsafe { word.read_volatile() }) {
+                Word::Slot(number) => {
+                    if in_slot::<K, N>(words, generation, number).is_some() {
+                        return Found::Slot(number);
                     }
                 }
                 Word::Other => {}
-                Word::Free => {
-                    // SAFETY: as above.
-                    unsafe { found.write_volatile(FREE + u64::from(attempt) * BUCKET as u64 + at as u64) };
-                    return;
-                }
+                Word::Free => return Found::Free(word),
             }
         }
     }
+    Found::Nothing
 }
 
 /// A slot with a new entry that is not in the index yet.
@@ -210,7 +231,7 @@ struct Made<const N: usize> {
 impl<const N: usize> Made<N> {
     /// The slot stays unused; if another CPU's entry is of the same flow, it is told what this one was to say.
     #[inline(always)]
-    fn give_up(self, other: Option<NonNull<FlowEntry>>) {
+    fn give_up(self, other: Option<NonNull<Slot<N>>>) {
         // SAFETY: map lookups gave valid values, and this CPU alone knows the slot.
         unsafe {
             let slot = self.slot.as_ptr();
@@ -218,8 +239,8 @@ impl<const N: usize> Made<N> {
             if let Some(other) = other
                 && (*slot).entry.is_new != 0
             {
-                (*other.as_ptr()).is_new = 1;
-                (*other.as_ptr()).first_direction = (*slot).entry.first_direction;
+                (*other.as_ptr()).entry.is_new = 1;
+                (*other.as_ptr()).entry.first_direction = (*slot).entry.first_direction;
             }
         }
     }

@@ -1,7 +1,8 @@
 //! The keys of the two families, each with the maps it is for.
 
 use crate::maps::{ARENA4, ARENA6, Bucket, INDEX4, INDEX6, SEEN4, SEEN6};
-use aya_ebpf::maps::LruHashMap;
+use crate::flows::{find_or_make4, find_or_make6};
+use aya_ebpf::{bindings::__sk_buff, maps::LruHashMap};
 use core::ptr::NonNull;
 use monitor_common::{
     flow::{FlowKey4, FlowKey6, SeenFlow},
@@ -18,6 +19,8 @@ pub trait Key<const N: usize>: Copy + Words<N> + 'static {
     fn bucket(number: u32) -> Option<NonNull<Bucket>>;
     /// A slot of the arena.
     fn slot(number: u32) -> Option<NonNull<Slot<N>>>;
+    /// The slot of the flow whose key is in `SCRATCH`, made if there is none; too high a number if there is no room.
+    fn find_or_make(skb: *mut __sk_buff, start: u64, now: u64) -> u32;
     /// As an IPv6 key; an IPv4 address comes first in its field.
     fn widened(&self) -> FlowKey6;
 
@@ -30,10 +33,10 @@ pub trait Key<const N: usize>: Copy + Words<N> + 'static {
     }
 }
 
-/// Implements [`Key::bucket`] and [`Key::slot`] for a family's arrays: the verifier inlines a lookup only where the
+/// Implements [`Key`]'s functions of one family's own arrays: the verifier inlines a lookup only where the
 /// map is known.
 macro_rules! arrays {
-    ($n:literal, $index:ident, $arena:ident) => {
+    ($n:literal, $index:ident, $arena:ident, $find_or_make:ident) => {
         #[inline(always)]
         fn bucket(number: u32) -> Option<NonNull<Bucket>> {
             $index.get_ptr_mut(number).and_then(NonNull::new)
@@ -43,13 +46,18 @@ macro_rules! arrays {
         fn slot(number: u32) -> Option<NonNull<Slot<$n>>> {
             $arena.get_ptr_mut(number).and_then(NonNull::new)
         }
+
+        #[inline(always)]
+        fn find_or_make(skb: *mut __sk_buff, start: u64, now: u64) -> u32 {
+            $find_or_make(skb, start, now)
+        }
     };
 }
 
 impl Key<3> for FlowKey4 {
     const SEEN: &'static LruHashMap<Self, SeenFlow> = &SEEN4;
     const FAMILY: u8 = 4;
-    arrays!(3, INDEX4, ARENA4);
+    arrays!(3, INDEX4, ARENA4, find_or_make4);
 
     #[inline(always)]
     fn widened(&self) -> FlowKey6 {
@@ -63,7 +71,7 @@ impl Key<3> for FlowKey4 {
 impl Key<6> for FlowKey6 {
     const SEEN: &'static LruHashMap<Self, SeenFlow> = &SEEN6;
     const FAMILY: u8 = 6;
-    arrays!(6, INDEX6, ARENA6);
+    arrays!(6, INDEX6, ARENA6, find_or_make6);
 
     #[inline(always)]
     fn widened(&self) -> FlowKey6 {

@@ -115,8 +115,8 @@ pub struct Scratch {
     pub second: u64,
     /// Ring records asked for in that second.
     pub records: u64,
-    /// What the last search of a flow found.
-    pub found: u64,
+    /// The key of the flow that is looked for; as many words as it has.
+    pub key: [u64; 6],
     /// Packets since the test switch last left out an add.
     pub unskipped: u64,
 }
