@@ -4,9 +4,8 @@ use super::failure::Failure;
 use super::picture;
 use super::watch::{Ended, Watch};
 use crate::settings::Settings;
-use crate::snapshot::Snapshot;
 use crate::view;
-use crate::wire::{ContainerBody, StatusBody};
+use crate::wire::ContainerBody;
 use std::time::Duration;
 
 /// Prints one table, after watching for a while if asked to.
@@ -25,24 +24,5 @@ async fn show(watch: &mut Watch, window: Duration, watch_for: Option<Duration>) 
             () = watch.output.closed() => return Ok(Ended::Closed),
         }
     }
-    let snapshot = match picture::wait(watch, window).await? {
-        Ok(snapshot) => snapshot,
-        Err(ended) => return Ok(ended),
-    };
-    let printed = if watch.json {
-        records(watch, &snapshot).await
-    } else {
-        let frame = watch.frame(false);
-        watch.print(&view::containers(&snapshot, &frame), &frame).await.map_err(Ended::from)
-    };
-    Ok(printed.map_or_else(|ended| ended, |()| Ended::Done))
-}
-
-async fn records(watch: &mut Watch, snapshot: &Snapshot) -> Result<(), Ended> {
-    for row in &snapshot.containers {
-        watch.record(ContainerBody::new(row)).await?;
-    }
-    let clock = watch.clock();
-    watch.record(StatusBody::new(snapshot, &clock)).await?;
-    Ok(())
+    picture::show(watch, window, view::containers, |row, _| ContainerBody::new(row)).await
 }

@@ -25,9 +25,9 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     let state_dir = settings.collector.state_dir.clone();
     let removed = tokio::task::spawn_blocking(move || leftovers::remove_all(&state_dir)).await;
     let removed = removed.context("look for leftovers")?.context("remove leftovers")?;
-    let output = Output::to(std::io::stdout());
+    let mut output = Output::to(std::io::stdout());
     for line in lines(&removed, settings.json)? {
-        if output.line(line).await.is_err() {
+        if output.line(&line).await.is_err() {
             break;
         }
     }

@@ -26,8 +26,8 @@ const CHANGES: usize = 1_024;
 pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     let (report, docker) = tokio::join!(tokio::task::spawn_blocking(probe::report), ask_docker(settings));
     let findings = judge(&report.context("look at the kernel")?, &docker, settings.collector.attach);
-    let output = Output::to(std::io::stdout());
-    print(&output, &findings, settings.json).await?;
+    let mut output = Output::to(std::io::stdout());
+    print(&mut output, &findings, settings.json).await?;
     output.finish(PATIENCE).await?;
     if works(&findings) {
         Ok(())
@@ -36,7 +36,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     }
 }
 
-async fn print(output: &Output, findings: &[Finding], json: bool) -> Result<(), Failure> {
+async fn print(output: &mut Output, findings: &[Finding], json: bool) -> Result<(), Failure> {
     let bodies = findings.iter().map(DoctorBody::from);
     let lines: Vec<String> = if json {
         let mut stream = Stream::new(host::id()?);
@@ -47,7 +47,7 @@ async fn print(output: &Output, findings: &[Finding], json: bool) -> Result<(), 
         view::doctor(&bodies, &frame).iter().map(|line| line.draw(&frame)).collect()
     };
     for line in lines {
-        if output.line(line).await.is_err() {
+        if output.line(&line).await.is_err() {
             break;
         }
     }

@@ -17,6 +17,8 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
+/// Records that are printed at once.
+const BATCH: usize = 256;
 /// How long the last records may take to come after the programs are gone.
 const LAST_RECORDS: Duration = Duration::from_secs(2);
 
@@ -63,8 +65,9 @@ async fn stream(
     let before = watch.session.snapshot();
     watch.session.stop_collecting().await?;
     let rest = async {
-        while let Some(record) = records.recv().await {
-            printer.record(watch, record).await?;
+        let mut batch = Vec::new();
+        while records.recv_many(&mut batch, BATCH).await > 0 {
+            printer.records(watch, &mut batch).await?;
         }
         Ok::<(), Closed>(())
     };
@@ -88,14 +91,17 @@ async fn print_records(
             None => std::future::pending().await,
         }
     });
+    let mut batch = Vec::new();
     loop {
         tokio::select! {
             () = watch.signals.next() => return Ok(Ended::Signal),
             () = watch.output.closed() => return Ok(Ended::Closed),
             () = &mut over => return Ok(Ended::Done),
-            record = records.recv() => {
-                let record = record.ok_or_else(|| anyhow!("the engine ended unexpectedly"))?;
-                if printer.record(watch, record).await.is_err() {
+            count = records.recv_many(&mut batch, BATCH) => {
+                if count == 0 {
+                    return Err(anyhow!("the engine ended unexpectedly").into());
+                }
+                if printer.records(watch, &mut batch).await.is_err() {
                     return Ok(Ended::Closed);
                 }
             }
@@ -132,11 +138,19 @@ impl Printer {
         }
     }
 
-    async fn begin(&self, watch: &Watch) -> Result<(), Closed> {
+    async fn begin(&self, watch: &mut Watch) -> Result<(), Closed> {
         if watch.json {
             return Ok(());
         }
-        watch.output.line(self.lines.heading().draw(self.lines.frame())).await
+        watch.output.line(&self.lines.heading().draw(self.lines.frame())).await?;
+        watch.output.flush().await
+    }
+
+    async fn records(&mut self, watch: &mut Watch, records: &mut Vec<Record>) -> Result<(), Closed> {
+        for record in records.drain(..) {
+            self.record(watch, record).await?;
+        }
+        watch.output.flush().await
     }
 
     async fn record(&mut self, watch: &mut Watch, record: Record) -> Result<(), Closed> {
@@ -166,7 +180,7 @@ impl Printer {
             self.flows += 1;
         } else if let Some(line) = self.lines.flow(flow) {
             self.flows += 1;
-            watch.output.line(line.draw(self.lines.frame())).await?;
+            watch.output.line(&line.draw(self.lines.frame())).await?;
         }
         for sample in self.pairing.follow(flow.flow_id, flow.tick_end) {
             self.sample(watch, &sample).await?;
@@ -180,7 +194,7 @@ impl Printer {
             let clock = watch.clock();
             watch.record(SampleBody::new(sample, &clock)).await
         } else {
-            watch.output.line(self.lines.sample(sample).draw(self.lines.frame())).await
+            watch.output.line(&self.lines.sample(sample).draw(self.lines.frame())).await
         }
     }
 

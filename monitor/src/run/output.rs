@@ -2,17 +2,21 @@
 
 use super::failure::Failure;
 use anyhow::Context as _;
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// Texts that may wait to be written.
-const QUEUE: usize = 256;
+const QUEUE: usize = 16;
+/// Bytes of a text that is handed over without being asked for.
+const LARGE: usize = 64 << 10;
 
 /// Where a command prints.
 #[derive(Debug)]
 pub(super) struct Output {
+    /// What was printed and not handed over yet: handing over each line would cost more than writing it.
+    printed: String,
     texts: mpsc::Sender<String>,
     writer: JoinHandle<io::Result<()>>,
 }
@@ -25,24 +29,40 @@ impl Output {
     /// Starts to write to `target`.
     pub(super) fn to(target: impl Write + Send + 'static) -> Self {
         let (texts, waiting) = mpsc::channel(QUEUE);
-        Self { texts, writer: tokio::task::spawn_blocking(|| write_all(waiting, target)) }
+        Self {
+            printed: String::new(),
+            texts,
+            writer: tokio::task::spawn_blocking(|| write_all(waiting, target)),
+        }
     }
 
-    /// Prints a text as it is.
+    /// Prints a text as it is. It is written when it is large, flushed, or at the end.
     ///
     /// # Errors
     /// When nobody takes it any more.
-    pub(super) async fn print(&self, text: String) -> Result<(), Closed> {
-        self.texts.send(text).await.map_err(|_| Closed)
+    pub(super) async fn print(&mut self, text: &str) -> Result<(), Closed> {
+        self.printed.push_str(text);
+        if self.printed.len() < LARGE { Ok(()) } else { self.flush().await }
     }
 
     /// Prints a line.
     ///
     /// # Errors
     /// When nobody takes it any more.
-    pub(super) async fn line(&self, mut line: String) -> Result<(), Closed> {
-        line.push('\n');
-        self.print(line).await
+    pub(super) async fn line(&mut self, line: &str) -> Result<(), Closed> {
+        self.printed.push_str(line);
+        self.print("\n").await
+    }
+
+    /// Has written what was printed.
+    ///
+    /// # Errors
+    /// When nobody takes it any more.
+    pub(super) async fn flush(&mut self) -> Result<(), Closed> {
+        if self.printed.is_empty() {
+            return Ok(());
+        }
+        self.texts.send(std::mem::take(&mut self.printed)).await.map_err(|_| Closed)
     }
 
     /// Waits until nobody takes what is printed any more.
@@ -54,9 +74,14 @@ impl Output {
     ///
     /// # Errors
     /// When it could not be written. A pipe whose reader has gone is no error.
-    pub(super) async fn finish(self, patience: Duration) -> Result<(), Failure> {
-        drop(self.texts);
-        match tokio::time::timeout(patience, self.writer).await {
+    pub(super) async fn finish(mut self, patience: Duration) -> Result<(), Failure> {
+        let written = async {
+            // Nobody taking it shows in how the writer ended.
+            let _ = self.flush().await;
+            drop(self.texts);
+            self.writer.await
+        };
+        match tokio::time::timeout(patience, written).await {
             Ok(Ok(Err(error))) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             Ok(Ok(written)) => Ok(written.context("write to standard output")?),
             Ok(Err(panicked)) => {
@@ -67,13 +92,9 @@ impl Output {
     }
 }
 
-fn write_all(mut texts: mpsc::Receiver<String>, target: impl Write) -> io::Result<()> {
-    let mut target = BufWriter::new(target);
+fn write_all(mut texts: mpsc::Receiver<String>, mut target: impl Write) -> io::Result<()> {
     while let Some(text) = texts.blocking_recv() {
         target.write_all(text.as_bytes())?;
-        while let Ok(text) = texts.try_recv() {
-            target.write_all(text.as_bytes())?;
-        }
         target.flush()?;
     }
     Ok(())
@@ -116,9 +137,9 @@ mod tests {
     #[tokio::test]
     async fn everything_printed_is_written_before_the_end() {
         let written = Written::default();
-        let output = Output::to(written.clone());
+        let mut output = Output::to(written.clone());
         for number in 0..1_000 {
-            output.line(number.to_string()).await.unwrap();
+            output.line(&number.to_string()).await.unwrap();
         }
         output.finish(PATIENCE).await.unwrap();
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
@@ -126,9 +147,24 @@ mod tests {
         assert_eq!(text.lines().last(), Some("999"));
     }
 
+    #[tokio::test]
+    async fn a_line_is_written_when_it_is_flushed_and_much_text_without() {
+        let written = Written::default();
+        let mut output = Output::to(written.clone());
+        let length = || written.0.lock().unwrap().len();
+        output.line("first").await.unwrap();
+        output.flush().await.unwrap();
+        let large = "x".repeat(super::LARGE);
+        output.print(&large).await.unwrap();
+        while length() < 6 + large.len() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn check(kind: ErrorKind, fine: bool) {
-        let output = Output::to(Failing(kind));
-        output.line("text".to_owned()).await.ok();
+        let mut output = Output::to(Failing(kind));
+        output.line("text").await.ok();
+        output.flush().await.ok();
         output.closed().await;
         assert_eq!(output.finish(PATIENCE).await.is_ok(), fine, "{kind}");
     }

@@ -1,9 +1,12 @@
 //! One picture that is worth showing: Docker has told what there is, and rates have a window.
 
 use super::failure::Failure;
+use super::output::Closed;
 use super::watch::{Ended, Watch};
 use crate::model::{ContainerState, DockerState, NetworkDriver, Traffic};
 use crate::snapshot::{ContainerRow, Snapshot, reason};
+use crate::view::{Frame, Line};
+use crate::wire::{ContainerBody, StatusBody};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -18,14 +21,46 @@ const READING: Duration = Duration::from_millis(300);
 /// But it takes no longer than this in all.
 const LONGEST_ATTACHING: Duration = Duration::from_secs(10);
 
+/// Waits for a picture and prints it: as text that `draw` makes, or as records with a `body` for each container.
+///
+/// # Errors
+/// When the engine has ended by a fault.
+pub(super) async fn show(
+    watch: &mut Watch,
+    window: Duration,
+    draw: fn(&Snapshot, &Frame) -> Vec<Line>,
+    body: for<'a> fn(&'a ContainerRow, Duration) -> ContainerBody<'a>,
+) -> Result<Ended, Failure> {
+    let snapshot = match wait(watch, window).await? {
+        Ok(snapshot) => snapshot,
+        Err(ended) => return Ok(ended),
+    };
+    let printed = if watch.json {
+        records(watch, &snapshot, body).await
+    } else {
+        let frame = watch.frame(false);
+        watch.print(&draw(&snapshot, &frame), &frame).await
+    };
+    Ok(printed.map_or_else(Ended::from, |()| Ended::Done))
+}
+
+async fn records(
+    watch: &mut Watch,
+    snapshot: &Snapshot,
+    body: for<'a> fn(&'a ContainerRow, Duration) -> ContainerBody<'a>,
+) -> Result<(), Closed> {
+    for row in &snapshot.containers {
+        watch.record(body(row, snapshot.window)).await?;
+    }
+    let clock = watch.clock();
+    watch.record(StatusBody::new(snapshot, &clock)).await
+}
+
 /// Waits for a picture, or for something to end the command.
 ///
 /// # Errors
 /// When the engine has ended by a fault.
-pub(super) async fn wait(
-    watch: &mut Watch,
-    window: Duration,
-) -> Result<Result<Arc<Snapshot>, Ended>, Failure> {
+async fn wait(watch: &mut Watch, window: Duration) -> Result<Result<Arc<Snapshot>, Ended>, Failure> {
     let start = watch.started;
     let mut due = start + LONGEST.max(window + BEYOND_WINDOW);
     let mut watched = 0;

@@ -7,9 +7,8 @@ use super::session::Session;
 use super::terminal;
 use super::watch::{Ended, Watch};
 use crate::settings::Settings;
-use crate::snapshot::Snapshot;
 use crate::view;
-use crate::wire::{ContainerBody, StatusBody};
+use crate::wire::ContainerBody;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
@@ -18,35 +17,15 @@ use tokio::time::MissedTickBehavior;
 pub(super) async fn run(settings: &Settings, once: bool, interval: Duration) -> Result<(), Failure> {
     let mut watch = Watch::start(settings, None).await?;
     let shown = if once || settings.json || !terminal::is_screen() {
-        print_one(&mut watch, settings.window).await
+        picture::show(&mut watch, settings.window, view::top, |row, window| {
+            ContainerBody::with_window(row, window)
+        })
+        .await
     } else {
         draw_until_signal(&mut watch, interval).await
     };
     watch.finish(shown.as_ref().map_or(Ended::Done, |ended| *ended)).await?;
     shown.map(|_| ())
-}
-
-async fn print_one(watch: &mut Watch, window: Duration) -> Result<Ended, Failure> {
-    let snapshot = match picture::wait(watch, window).await? {
-        Ok(snapshot) => snapshot,
-        Err(ended) => return Ok(ended),
-    };
-    let printed = if watch.json {
-        records(watch, &snapshot).await
-    } else {
-        let frame = watch.frame(false);
-        watch.print(&view::top(&snapshot, &frame), &frame).await.map_err(Ended::from)
-    };
-    Ok(printed.map_or_else(|ended| ended, |()| Ended::Done))
-}
-
-async fn records(watch: &mut Watch, snapshot: &Snapshot) -> Result<(), Ended> {
-    for row in &snapshot.containers {
-        watch.record(ContainerBody::with_window(row, snapshot.window)).await?;
-    }
-    let clock = watch.clock();
-    watch.record(StatusBody::new(snapshot, &clock)).await?;
-    Ok(())
 }
 
 async fn draw_until_signal(watch: &mut Watch, interval: Duration) -> Result<Ended, Failure> {
@@ -58,7 +37,7 @@ async fn draw_until_signal(watch: &mut Watch, interval: Duration) -> Result<Ende
         let snapshot = watch.session.snapshot();
         let frame = watch.frame(true);
         let text = redraw(&view::top(&snapshot, &frame), &frame);
-        if watch.output.print(text).await.is_err() {
+        if watch.output.print(&text).await.is_err() || watch.output.flush().await.is_err() {
             return Ok(Ended::Closed);
         }
         tokio::select! {

@@ -82,15 +82,17 @@ impl Watch {
     }
 
     /// Prints lines of text.
-    pub(super) async fn print(&self, lines: &[Line], frame: &Frame) -> Result<(), Closed> {
-        let text = lines.iter().map(|line| line.draw(frame) + "\n").collect();
-        self.output.print(text).await
+    pub(super) async fn print(&mut self, lines: &[Line], frame: &Frame) -> Result<(), Closed> {
+        for line in lines {
+            self.output.line(&line.draw(frame)).await?;
+        }
+        Ok(())
     }
 
     /// Prints one JSON line.
     pub(super) async fn record(&mut self, body: impl Body) -> Result<(), Closed> {
         let line = self.stream.line(body);
-        self.output.line(line).await
+        self.output.line(&line).await
     }
 
     /// Stops everything; gives back the last snapshot.
