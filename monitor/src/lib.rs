@@ -5,7 +5,7 @@
 //! ```text
 //! 0    model                                   plain types
 //! 1    collector, inventory                    the kernel; Docker
-//! 2–5  attribution, flows, snapshot            pure
+//! 2–5  attribution, flows, policy, snapshot    pure
 //! 6    engine                                  the owner of all changing state
 //! 7    wire, view                              the versioned JSON; the terminal
 //! 8–9  settings, run, cli                      composition
@@ -18,6 +18,7 @@ pub mod inventory;
 
 pub mod attribution;
 pub mod flows;
+pub mod policy;
 pub mod snapshot;
 
 pub mod engine;

@@ -73,6 +73,8 @@ fn host() -> State {
         internal: false,
         inter_container: true,
         ipv6: false,
+        gateway_mode_ipv4: monitor::model::GatewayMode::Nat,
+        gateway_mode_ipv6: monitor::model::GatewayMode::Nat,
     };
     state.change(&Change::Network { network, at: KernelTime(1) });
     for number in 1..=50_u8 {
@@ -95,6 +97,9 @@ fn host() -> State {
             sandbox: None,
             pid: None,
             published: Vec::new(),
+            labels: Vec::new(),
+            links: Vec::new(),
+            rights: None,
         };
         state.change(&Change::Container { container: Box::new(container), at: KernelTime(1) });
         let interface = Interface {

@@ -57,6 +57,9 @@ impl Known {
             sandbox: None,
             pid: None,
             published: Vec::new(),
+            labels: Vec::new(),
+            links: Vec::new(),
+            rights: None,
         };
         Self {
             container,

@@ -52,6 +52,9 @@ fn container(name: &str, network_mode: NetworkMode, endpoints: Vec<Endpoint>) ->
         sandbox: None,
         pid: None,
         published: Vec::new(),
+            labels: Vec::new(),
+            links: Vec::new(),
+            rights: None,
     };
     Change::Container { container: Box::new(container), at: KernelTime(0) }
 }
@@ -67,6 +70,8 @@ fn macvlan() -> Change {
         internal: false,
         inter_container: true,
         ipv6: false,
+        gateway_mode_ipv4: crate::model::GatewayMode::Nat,
+        gateway_mode_ipv6: crate::model::GatewayMode::Nat,
     };
     Change::Network { network, at: KernelTime(0) }
 }

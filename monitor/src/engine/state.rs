@@ -132,6 +132,10 @@ impl State {
                 return Publish::Soon;
             }
             Observation::Sample(sample) => self.take_sample(sample),
+            Observation::Drops(_)
+            | Observation::Claims(_)
+            | Observation::Translations(_)
+            | Observation::Conntrack(_) => {}
             // The flow's first generation tells the same and its counts; judgements will want it sooner.
             Observation::FirstPacket(_) => {}
             Observation::Host(host) => {

@@ -245,6 +245,9 @@ mod tests {
             sandbox: None,
             pid: None,
             published: Vec::new(),
+            labels: Vec::new(),
+            links: Vec::new(),
+            rights: None,
         }
     }
 
@@ -259,6 +262,8 @@ mod tests {
             internal: false,
             inter_container: true,
             ipv6: false,
+        gateway_mode_ipv4: crate::model::GatewayMode::Nat,
+        gateway_mode_ipv6: crate::model::GatewayMode::Nat,
         }
     }
 

@@ -50,6 +50,19 @@ pub struct Endpoint {
     pub addresses: Vec<IpAddr>,
 }
 
+/// What a container may do that bears on isolation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// `--privileged`.
+    pub privileged: bool,
+    /// Has the capability `NET_ADMIN`.
+    pub net_admin: bool,
+    /// Has the capability `NET_RAW`, which it has by default.
+    pub net_raw: bool,
+    /// The Docker socket is mounted in it.
+    pub docker_socket: bool,
+}
+
 /// A container, as Docker tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
@@ -77,6 +90,12 @@ pub struct Container {
     pub sandbox: Option<String>,
     /// `State.Pid`; 0 is absent.
     pub pid: Option<u32>,
+    /// Labels, in the order of their names; at most 64, the Compose ones among them.
+    pub labels: Vec<(SafeText, SafeText)>,
+    /// Containers it is linked to (`--link`), by name without the leading slash.
+    pub links: Vec<SafeText>,
+    /// What it is allowed that others are not; absent until it was inspected.
+    pub rights: Option<Rights>,
     /// Published ports as (host address, host port, container port, protocol name).
     pub published: Vec<(IpAddr, u16, u16, String)>,
 }

@@ -6,6 +6,7 @@
 mod change;
 mod container;
 mod counts;
+mod evidence;
 mod flow;
 mod ids;
 mod interface;
@@ -16,8 +17,9 @@ mod text;
 mod time;
 
 pub use change::{Change, DockerState};
-pub use container::{Container, ContainerState, Endpoint, NetworkMode};
+pub use container::{Container, ContainerState, Endpoint, NetworkMode, Rights};
 pub use counts::{ClassCounts, Counts, DirectionCounts, Traffic};
+pub use evidence::{Claim, ClaimKind, Conntrack, Drop, DropBatch, Translation, TranslationChange, Tuple};
 pub use flow::{
     Direction, FlowDelta, FlowKey, FlowPorts, Initiator, Origin, Protocol, TcpFlags, TcpObserved,
 };
@@ -26,7 +28,7 @@ pub use interface::{
     AttachMode, AttachedBy, DeviceCounters, Interface, InterfaceKind, NotWatched, PeerDevice, Reading,
 };
 pub use losses::Losses;
-pub use network::{Network, NetworkDriver};
+pub use network::{GatewayMode, Network, NetworkDriver};
 pub use observation::{FirstPacketSeen, FlowBatch, HostAddresses, Observation, Resources, Sample};
 pub use text::SafeText;
 pub use time::{KernelTime, Span, WallTime};

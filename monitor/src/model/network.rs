@@ -41,6 +41,20 @@ impl NetworkDriver {
     }
 }
 
+/// How a bridge network is connected to others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GatewayMode {
+    /// `nat`, the default: reachable through published ports only.
+    #[default]
+    Nat,
+    /// `nat-unprotected`: every port of every address is reachable by routing.
+    NatUnprotected,
+    /// `routed`: published ports are reachable by routing, without translation.
+    Routed,
+    /// `isolated`: the bridge has no address of the host.
+    Isolated,
+}
+
 /// A Docker network, as `GET /networks/ID` tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
@@ -63,4 +77,8 @@ pub struct Network {
     pub inter_container: bool,
     /// Whether IPv6 is on.
     pub ipv6: bool,
+    /// `com.docker.network.bridge.gateway_mode_ipv4`.
+    pub gateway_mode_ipv4: GatewayMode,
+    /// `com.docker.network.bridge.gateway_mode_ipv6`.
+    pub gateway_mode_ipv6: GatewayMode,
 }

@@ -1,8 +1,8 @@
 //! What the collector tells the engine.
 
 use super::{
-    AttachMode, DeviceCounters, Direction, FlowDelta, FlowId, FlowKey, Interface, InterfaceNumber,
-    KernelTime, Losses, NotWatched, Reading, SafeText, TcpFlags,
+    AttachMode, Claim, Conntrack, DeviceCounters, Direction, DropBatch, FlowDelta, FlowId, FlowKey, Interface, InterfaceNumber,
+    KernelTime, Losses, NotWatched, Reading, SafeText, TcpFlags, TranslationChange,
 };
 use std::net::IpAddr;
 
@@ -129,6 +129,14 @@ pub enum Observation {
     Flows(FlowBatch),
     /// Totals of all watched interfaces.
     Totals(Vec<Reading>),
+    /// What the kernel dropped in one generation.
+    Drops(DropBatch),
+    /// Who claimed which address in one generation.
+    Claims(Vec<Claim>),
+    /// Translations that came or went.
+    Translations(Vec<TranslationChange>),
+    /// How translations are learned from now on.
+    Conntrack(Conntrack),
     /// A new flow.
     FirstPacket(FirstPacketSeen),
     /// A sampled packet.

@@ -65,6 +65,8 @@ pub(crate) fn bridge_network(name: &str, subnets: &[(&str, u8)], gateways: &[&st
         internal: false,
         inter_container: true,
         ipv6: false,
+        gateway_mode_ipv4: monitor::model::GatewayMode::Nat,
+        gateway_mode_ipv6: monitor::model::GatewayMode::Nat,
     }
 }
 
@@ -87,6 +89,9 @@ pub(crate) fn container(name: &str, endpoints: &[(&str, &str)]) -> Container {
         sandbox: Some(format!("/run/netns/{name}")),
         pid: Some(1),
         published: Vec::new(),
+            labels: Vec::new(),
+            links: Vec::new(),
+            rights: None,
     }
 }
 

@@ -57,6 +57,9 @@ pub(in super::super) fn container(
             .and_then(|state| state.pid)
             .and_then(|pid| u32::try_from(pid).ok())
             .filter(|pid| *pid != 0),
+        labels: Vec::new(),
+        links: Vec::new(),
+        rights: None,
         published: published(settings.and_then(|settings| settings.ports.as_ref()), refusals),
     })
 }

@@ -1,7 +1,7 @@
 //! Networks, and the endpoints a network lists.
 
 use super::{MOST_ENDPOINTS, Refusals, address, mac, parsed};
-use crate::model::{ContainerId, Endpoint, Network, NetworkDriver, NetworkId, SafeText};
+use crate::model::{ContainerId, Endpoint, GatewayMode, Network, NetworkDriver, NetworkId, SafeText};
 use bollard::models::{self, IpamConfig, NetworkInspect};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -43,6 +43,8 @@ pub(in super::super) fn network(raw: &NetworkInspect, refusals: &mut Refusals) -
         internal: raw.internal.unwrap_or(false),
         inter_container: !option(INTER_CONTAINER).is_some_and(is_false),
         ipv6: raw.enable_ipv6.unwrap_or(false),
+        gateway_mode_ipv4: GatewayMode::Nat,
+        gateway_mode_ipv6: GatewayMode::Nat,
         id,
     })
 }
