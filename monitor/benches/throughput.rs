@@ -164,7 +164,7 @@ fn udp(scene: &Scene) -> Result<Run> {
 }
 
 fn http(scene: &Scene) -> Result<Run> {
-    let (seconds, url) = (format!("{SECONDS}s"), format!("http://{}/index.html", scene.address));
+    let (seconds, url) = (format!("{SECONDS}s"), format!("http://{}:80/index.html", scene.address));
     let report = scene.client.exec(&["wrk", "-t1", "-c16", "-d", &seconds, &url])?;
     let rate = report
         .lines()

@@ -46,8 +46,9 @@ fn measure(bench: &Target) -> Result<String> {
         command.args(["--config", r#"target."cfg(unix)".runner = ["sudo"]"#]);
     }
     let output = command.stdout(Stdio::piped()).spawn().context("starting cargo")?.wait_with_output()?;
-    ensure!(output.status.success(), "the benchmark {} failed", bench.name);
-    String::from_utf8(output.stdout).context("reading the figures")
+    let figures = String::from_utf8(output.stdout).context("reading the figures")?;
+    ensure!(output.status.success(), "the benchmark {} failed after\n{figures}", bench.name);
+    Ok(figures)
 }
 
 /// Machine, kernel and command.
