@@ -1,7 +1,8 @@
 //! What is meant by what was typed: one set of settings for each layer, checked once.
 
-use crate::cli::{Attach, Command, Options, Typed};
+use crate::cli::{Attach, Command, FailOn, FindingKind, Options, Typed};
 use crate::model::AttachMode;
+use crate::snapshot::{Kind, Severity};
 use crate::{collector, inventory};
 use monitor_common::settings::feature;
 use std::time::Duration;
@@ -14,6 +15,8 @@ const LONGEST_TICK: Duration = Duration::from_secs(60);
 const USUAL_WINDOW: Duration = Duration::from_secs(1);
 /// The longest window: a mark is kept for each tick in it.
 const LONGEST_WINDOW: Duration = Duration::from_secs(10 * 60);
+/// The kinds of findings that are told when none are asked for.
+const USUAL_KINDS: [Kind; 2] = [Kind::Violation, Kind::Broken];
 /// The shortest time between two screens.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -56,6 +59,20 @@ pub enum Task {
         /// Whether those of bridges too.
         bridges: bool,
     },
+    /// Stream findings.
+    Violations {
+        /// How long.
+        watch_for: Option<Duration>,
+        /// Of which kinds.
+        kinds: Vec<Kind>,
+    },
+    /// Watch, and say whether isolation held.
+    Check {
+        /// How long.
+        watch_for: Duration,
+        /// How bad a finding must be to fail.
+        fail_on: Severity,
+    },
     /// Say what works here.
     Doctor,
     /// Remove what killed processes left.
@@ -90,7 +107,12 @@ impl Settings {
         let window = window(&options);
         let sample_every = match &command {
             Command::Flows(flows) => flows.sample.unwrap_or(0),
-            Command::Top(_) | Command::Containers(_) | Command::Doctor | Command::Detach => 0,
+            Command::Top(_)
+            | Command::Containers(_)
+            | Command::Violations(_)
+            | Command::Check(_)
+            | Command::Doctor
+            | Command::Detach => 0,
         };
         Ok(Self {
             task: task(command)?,
@@ -129,9 +151,29 @@ fn task(command: Command) -> Result<Task, Senseless> {
         Command::Flows(flows) => {
             Task::Flows { watch_for: flows.watch_for, container: flows.container, bridges: flows.bridges }
         }
+        Command::Violations(violations) => {
+            let kinds = violations.kind.into_iter().map(kind).collect::<Vec<_>>();
+            let kinds = if kinds.is_empty() { USUAL_KINDS.to_vec() } else { kinds };
+            Task::Violations { watch_for: violations.watch_for, kinds }
+        }
+        Command::Check(check) => Task::Check {
+            watch_for: check.watch_for,
+            fail_on: match check.fail_on {
+                FailOn::Warning => Severity::Warning,
+                FailOn::Critical => Severity::Critical,
+            },
+        },
         Command::Doctor => Task::Doctor,
         Command::Detach => Task::Detach,
     })
+}
+
+const fn kind(kind: FindingKind) -> Kind {
+    match kind {
+        FindingKind::Violation => Kind::Violation,
+        FindingKind::Broken => Kind::Broken,
+        FindingKind::Crossing => Kind::Crossing,
+    }
 }
 
 fn collector_settings(options: &Options, sample_every: u32) -> collector::Settings {
@@ -156,6 +198,7 @@ mod tests {
     use super::{Senseless, Settings, Task};
     use crate::cli::Typed;
     use crate::model::AttachMode;
+    use crate::snapshot::{Kind, Severity};
     use clap::Parser;
     use std::time::Duration;
 

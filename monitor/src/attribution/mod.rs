@@ -10,6 +10,7 @@ mod ends;
 mod facts;
 mod interfaces;
 mod learn;
+mod lookup;
 mod networks;
 mod remote;
 

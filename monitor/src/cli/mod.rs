@@ -13,7 +13,8 @@ use std::time::Duration;
 /// dropped, changed or delayed, and nothing stays attached when it ends. Needs root (or CAP_BPF, CAP_NET_ADMIN and
 /// CAP_PERFMON).
 ///
-/// Exit codes: 0 fine; 2 usage or settings wrong; 3 not permitted, or the kernel or Docker lacks something.
+/// Exit codes: 0 fine; 1 findings (check); 2 usage or settings wrong; 3 not permitted, or the kernel or Docker lacks
+/// something; 4 cannot be told (check).
 #[derive(Debug, Parser)]
 #[command(name = "vethwatch", version, max_term_width = 100)]
 pub struct Typed {
@@ -40,6 +41,16 @@ pub enum Command {
     /// A conversation between two containers is seen, and printed, at both of them; SENT is what the end on the left
     /// sent. Where nobody can tell who began, both ports are shown and the left end is the container that was watched.
     Flows(Flows),
+    /// Print what breaks isolation, and what should work and does not, as it is found.
+    ///
+    /// Each finding says who, what, and how it is known. It is printed when it is new and when it changes: more packets
+    /// of it, another outcome, its end.
+    Violations(Violations),
+    /// Watch for a while and say whether isolation held.
+    ///
+    /// Exit codes: 0 it held; 1 there are findings as bad as --fail-on; 4 it cannot be told, because something was lost
+    /// or not watched.
+    Check(Check),
     /// Say what this kernel, this Docker and these permissions allow, and what to do about the rest.
     Doctor,
     /// Remove programs that a killed vethwatch has left on devices (it leaves none where it attached by tcx).
@@ -80,6 +91,48 @@ pub struct Flows {
     /// Print what crosses bridges too; routed packets then appear more than once.
     #[arg(long, conflicts_with = "no_bridges")]
     pub bridges: bool,
+}
+
+/// Options of `violations`.
+#[derive(Debug, Args)]
+pub struct Violations {
+    /// End after so long.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
+    pub watch_for: Option<Duration>,
+    /// Only these kinds [default: violation, broken].
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub kind: Vec<FindingKind>,
+}
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Watch for so long.
+    #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = parse)]
+    pub watch_for: Duration,
+    /// How bad a finding must be to fail the check.
+    #[arg(long, value_enum, default_value = "warning")]
+    pub fail_on: FailOn,
+}
+
+/// Kinds of findings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FindingKind {
+    /// Expected not to happen.
+    Violation,
+    /// Expected to work, and stopped or lost.
+    Broken,
+    /// Allowed, but round the isolation.
+    Crossing,
+}
+
+/// How bad a finding must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// A warning or worse.
+    Warning,
+    /// Critical only.
+    Critical,
 }
 
 /// Options of every command.

@@ -6,6 +6,7 @@ use crate::flows::{Flow, Update};
 use crate::model::{
     Counts, Direction, FlowBatch, FlowDelta, Initiator, InterfaceKind, KernelTime, Sample, TcpFlags, Traffic,
 };
+use crate::policy::{Around, Seen, Verdict};
 use crate::snapshot::{ContainerRef, End, FlowRecord, Record, SampleRecord, Tcp};
 use std::sync::Arc;
 
@@ -16,12 +17,49 @@ impl State {
         }
         self.latest = (batch.epoch, batch.tick_start, batch.tick_end);
         self.attribution.settle(now);
-        for delta in &batch.flows {
-            let Some(update) = self.flows.ingest(batch.epoch, delta) else { continue };
-            let FlowBatch { epoch, tick_start, tick_end, .. } = batch;
+        let FlowBatch { epoch, tick_start, tick_end, .. } = batch;
+        // All of them first: the other end of the first one may be the last.
+        let updates: Vec<Option<Update>> = batch
+            .flows
+            .iter()
+            .map(|delta| {
+                let update = self.flows.ingest(epoch, delta)?;
+                self.note(delta, now);
+                Some(update)
+            })
+            .collect();
+        for (id, key) in self.flows.take_pushed_out() {
+            self.judge.over(id, &key);
+        }
+        for (delta, update) in batch.flows.iter().zip(updates) {
+            let Some(update) = update else { continue };
             self.name_or_hold(Tick { epoch, tick_start, tick_end, delta: *delta, update, last: false }, now);
         }
         self.flows.batch_done(&batch);
+    }
+
+    /// The judge may want to know a flow as the other end of another.
+    fn note(&mut self, delta: &FlowDelta, now: KernelTime) {
+        let watched = self.attribution.interface(delta.key.interface);
+        if watched.is_some_and(|watched| watched.interface.kind == InterfaceKind::Veth) {
+            let Self { judge, attribution, flows, .. } = self;
+            judge.note(&Around { attribution, flows, now }, delta.flow_id);
+        }
+    }
+
+    /// What is said of a flow's tick.
+    fn judged(&mut self, tick: &Tick, remote: &End, now: KernelTime) -> Option<Verdict> {
+        let key = &tick.delta.key;
+        let local = self.attribution.local_end(&tick.packets(), now).with_port(key.ports, true);
+        let Self { judge, attribution, flows, .. } = self;
+        let seen = Seen {
+            flow_id: tick.delta.flow_id,
+            epoch: tick.epoch,
+            local: &local,
+            remote,
+            initiator: tick.update.initiator,
+        };
+        judge.flow(&Around { attribution, flows, now }, &seen)
     }
 
     fn name_or_hold(&mut self, tick: Tick, now: KernelTime) {
@@ -97,8 +135,10 @@ impl State {
         {
             self.book(owner, tick, &remote);
         }
+        let judged = kind == InterfaceKind::Veth && owner.is_some() && !tick.last;
+        let verdict = if judged { self.judged(tick, &remote, now) } else { None };
         if self.subscribers.want_flow(kind, owner.as_deref())
-            && let Some(record) = self.record(tick, remote, now)
+            && let Some(record) = self.record(tick, remote, verdict, now)
         {
             self.subscribers.send(&Record::Flow(Arc::new(record)), kind, owner.as_deref());
         }
@@ -116,7 +156,13 @@ impl State {
         }
     }
 
-    fn record(&self, tick: &Tick, remote: End, now: KernelTime) -> Option<FlowRecord> {
+    fn record(
+        &self,
+        tick: &Tick,
+        remote: End,
+        verdict: Option<Verdict>,
+        now: KernelTime,
+    ) -> Option<FlowRecord> {
         let Tick { epoch, tick_start, tick_end, delta, update, last } = tick;
         let key = &delta.key;
         let watched = self.attribution.interface(key.interface)?;
@@ -141,6 +187,7 @@ impl State {
             origin: update.origin.map(|(origin, seen)| self.attribution.origin_end(origin, seen)),
             tcp: update.tcp,
             several_source_macs: delta.several_source_macs,
+            verdict,
         })
     }
 

@@ -11,6 +11,7 @@ use crate::model::{
     AttachMode, Change, DockerState, InterfaceKind, InterfaceNumber, KernelTime, Losses, NetworkMode,
     NotWatched, Observation, Resources,
 };
+use crate::policy::{Around, Judge};
 use crate::snapshot::{self, Books, Record, Snapshot};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub struct State {
     pub(super) settings: Settings,
     pub(super) attribution: Attribution,
     pub(super) flows: FlowTable,
+    pub(super) judge: Judge,
     pub(super) books: Books,
     pub(super) held: Held,
     pub(super) subscribers: Subscribers,
@@ -67,6 +69,7 @@ impl State {
         Self {
             attribution: Attribution::new(settings.attribution),
             flows: FlowTable::new(table),
+            judge: Judge::default(),
             books: Books::new(snapshot::Settings { window: settings.window }),
             held: Held::default(),
             subscribers: Subscribers::default(),
@@ -132,10 +135,10 @@ impl State {
                 return Publish::Soon;
             }
             Observation::Sample(sample) => self.take_sample(sample),
-            Observation::Drops(_)
-            | Observation::Claims(_)
-            | Observation::Translations(_)
-            | Observation::Conntrack(_) => {}
+            Observation::Drops(batch) => self.judge.drops(&batch),
+            Observation::Translations(changes) => self.judge.translations(&changes),
+            Observation::Conntrack(source) => self.judge.conntrack(source),
+            Observation::Claims(_) => {}
             // The flow's first generation tells the same and its counts; judgements will want it sooner.
             Observation::FirstPacket(_) => {}
             Observation::Host(host) => {
@@ -145,8 +148,16 @@ impl State {
                         .retain(|ifindex, _| host.devices.iter().any(|(device, _)| device == ifindex));
                 }
             }
-            Observation::Losses(losses) => self.collector_losses = losses,
-            Observation::Resources(resources) => self.resources = resources,
+            Observation::Losses(losses) => {
+                self.judge.losses(&losses);
+                self.collector_losses = losses;
+            }
+            // The last word of a tick: all that was seen, dropped and lost in it is known.
+            Observation::Resources(resources) => {
+                self.resources = resources;
+                self.tell_findings(now);
+                return Publish::Soon;
+            }
         }
         Publish::No
     }
@@ -183,7 +194,17 @@ impl State {
             self.flows.end_interfaces(&ended, |flow| over.push(flow));
         }
         for flow in over {
+            self.judge.over(flow.flow_id, &flow.key);
             self.flow_is_over(&flow, now);
+        }
+    }
+
+    /// What the judge has to tell at the end of a tick.
+    fn tell_findings(&mut self, now: KernelTime) {
+        let Self { judge, attribution, flows, subscribers, .. } = self;
+        let around = Around { attribution, flows, now };
+        for finding in judge.tick(&around, self.latest.0) {
+            subscribers.send_finding(&finding);
         }
     }
 
@@ -235,6 +256,7 @@ impl State {
             attached: self.modes.values().copied().collect(),
             interfaces_watched: rows.interfaces_watched,
             flows_kept: self.flows.len(),
+            findings: snapshot::findings(self.judge.findings()),
             losses: self.losses(),
             resources: self.resources,
         }
@@ -244,6 +266,9 @@ impl State {
     fn losses(&self) -> Losses {
         let mut losses = self.collector_losses.clone();
         for (name, count) in self.attribution.losses().iter().chain(self.books.losses().iter()) {
+            losses.add(name, count);
+        }
+        for (name, count) in self.judge.not_kept().iter() {
             losses.add(name, count);
         }
         losses.add("flows_forgotten", self.flows.forgotten());

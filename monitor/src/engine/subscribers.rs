@@ -1,7 +1,8 @@
 //! Who reads the records. Each reader has a bounded queue; a slow one loses its own records and nobody else's.
 
 use crate::model::InterfaceKind;
-use crate::snapshot::{ContainerRef, Record};
+use crate::snapshot::{ContainerRef, Finding, Record};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -17,10 +18,15 @@ pub struct Filter {
     pub include_bridges: bool,
     /// Sampled packets too.
     pub samples: bool,
+    /// Findings, and nothing else.
+    pub findings: bool,
 }
 
 impl Filter {
     fn wants(&self, kind: InterfaceKind, container: Option<&ContainerRef>) -> bool {
+        if self.findings {
+            return false;
+        }
         if kind == InterfaceKind::Bridge && !self.include_bridges {
             return false;
         }
@@ -87,6 +93,18 @@ impl Subscribers {
     /// Whether anybody wants a sampled packet seen there.
     pub(super) fn want_sample(&self, kind: InterfaceKind, container: Option<&ContainerRef>) -> bool {
         self.all.iter().any(|one| one.filter.samples && one.filter.wants(kind, container))
+    }
+
+    /// Hands a finding to everybody who wants findings.
+    pub(super) fn send_finding(&mut self, finding: &Arc<Finding>) {
+        let Self { all, lost_by_gone } = self;
+        all.retain_mut(|subscriber| {
+            let reads = !subscriber.filter.findings || subscriber.send(&Record::Finding(Arc::clone(finding)));
+            if !reads {
+                *lost_by_gone += subscriber.lost;
+            }
+            reads
+        });
     }
 
     /// Hands a record to everybody who wants it.

@@ -107,6 +107,8 @@ pub struct FlowTable {
     slots: HashMap<FlowId, u32>,
     flows: Lists<Flow>,
     finished: Option<u64>,
+    /// Flows that made room since they were last asked for.
+    pushed_out: Vec<(FlowId, FlowKey)>,
     forgotten: u64,
     repeated: u64,
 }
@@ -120,6 +122,7 @@ impl FlowTable {
             slots: HashMap::new(),
             flows: Lists::new(),
             finished: None,
+            pushed_out: Vec::new(),
             forgotten: 0,
             repeated: 0,
         }
@@ -149,7 +152,9 @@ impl FlowTable {
                 slot
             }
             Some(other_key) => {
-                self.flows.remove(other_key);
+                if let Some(flow) = self.flows.remove(other_key) {
+                    self.pushed_out.push((flow.flow_id, flow.key));
+                }
                 self.insert(delta)
             }
             None => {
@@ -201,7 +206,9 @@ impl FlowTable {
             let Some((slot, flow)) = oldest else { return };
             let id = flow.flow_id;
             self.forgotten += 1;
-            self.remove(slot, id);
+            if let Some(flow) = self.remove(slot, id) {
+                self.pushed_out.push((id, flow.key));
+            }
         }
     }
 
@@ -240,6 +247,17 @@ impl FlowTable {
                 over(flow);
             }
         }
+    }
+
+    /// The flows that made room for others since this was last asked: they are over without a word.
+    pub fn take_pushed_out(&mut self) -> Vec<(FlowId, FlowKey)> {
+        std::mem::take(&mut self.pushed_out)
+    }
+
+    /// A flow that is kept.
+    #[must_use]
+    pub fn get(&self, id: FlowId) -> Option<&Flow> {
+        self.flows.get(*self.slots.get(&id)?)
     }
 
     /// The flows that are kept, in no order.

@@ -3,6 +3,19 @@
 //! Pure: no clock, no I/O. Facts come from [`crate::attribution`] and [`crate::flows`], evidence from the
 //! collector's observations.
 
+mod drops;
+mod explain;
+mod findings;
+mod judge;
+mod outcome;
+mod pairs;
 mod party;
+mod ports;
+mod rules;
+mod translations;
 
+pub use findings::{Finding, Kind, Severity};
+pub use judge::{Around, Judge, Seen, Verdict};
+pub use outcome::{Evidence, Outcome, why};
 pub use party::Party;
+pub use rules::{Expected, Judgement, Question, Rule, judge};

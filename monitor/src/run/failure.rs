@@ -6,6 +6,11 @@ use std::fmt;
 /// Not permitted, or the kernel, Docker or the system lacks something.
 const LACKING: u8 = 3;
 
+/// There are findings.
+const FOUND: u8 = 1;
+/// It cannot be told.
+const BLIND: u8 = 4;
+
 /// A command that could not do its work.
 #[derive(Debug)]
 pub struct Failure {
@@ -18,6 +23,18 @@ impl Failure {
     #[must_use]
     pub fn lacking(error: anyhow::Error) -> Self {
         Self { code: LACKING, error }
+    }
+
+    /// What was looked for was found; the text says what.
+    #[must_use]
+    pub fn found(what: String) -> Self {
+        Self { code: FOUND, error: anyhow::Error::msg(what) }
+    }
+
+    /// It cannot be told; the text says why.
+    #[must_use]
+    pub fn blind(why: String) -> Self {
+        Self { code: BLIND, error: anyhow::Error::msg(why) }
     }
 
     /// The process's exit code.

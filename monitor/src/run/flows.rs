@@ -30,7 +30,8 @@ pub(super) async fn run(
     bridges: bool,
 ) -> Result<(), Failure> {
     let samples = settings.collector.sample_every > 0;
-    let filter = Filter { container: container.clone(), include_bridges: bridges, samples };
+    let filter =
+        Filter { container: container.clone(), include_bridges: bridges, samples, ..Filter::default() };
     let mut watch = Watch::start(settings, Some(filter)).await?;
     let mut printer = Printer::new(&mut watch, settings.collector.tick);
     let ended = stream(&mut watch, &mut printer, watch_for).await;
@@ -160,6 +161,7 @@ impl Printer {
                 Some(alone) => self.sample(watch, &alone).await,
                 None => Ok(()),
             },
+            Record::Finding(_) => Ok(()),
             Record::Lost(lost) => {
                 self.lost = lost;
                 Ok(())

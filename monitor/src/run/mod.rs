@@ -7,6 +7,7 @@
 //!
 //! The collector starts last and stops first: whatever it counted to the end is still taken in, named and printed.
 
+mod check;
 mod containers;
 mod detach;
 mod doctor;
@@ -22,6 +23,7 @@ mod session;
 mod signals;
 mod terminal;
 mod top;
+mod violations;
 mod watch;
 
 pub use failure::Failure;
@@ -74,6 +76,8 @@ async fn perform(settings: Settings) -> Result<(), Failure> {
         Task::Flows { watch_for, container, bridges } => {
             flows::run(&settings, watch_for, container, bridges).await
         }
+        Task::Violations { watch_for, kinds } => violations::run(&settings, watch_for, &kinds).await,
+        Task::Check { watch_for, fail_on } => check::run(&settings, watch_for, fail_on).await,
         Task::Doctor => doctor::run(&settings).await,
         Task::Detach => detach::run(&settings).await,
     }

@@ -7,6 +7,7 @@
 mod books;
 mod bracket;
 mod build;
+mod findings;
 mod interfaces;
 mod peers;
 mod records;
@@ -17,9 +18,11 @@ pub use crate::attribution::{
     ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, reason,
 };
 pub use crate::flows::{Percentiles, Tcp, TcpState};
+pub use crate::policy::{Evidence, Expected, Finding, Kind, Outcome, Severity, Verdict};
 pub use books::{Books, Settings};
 pub use bracket::{Difference, difference};
 pub use build::Rows;
+pub use findings::findings;
 pub use records::{FlowRecord, Record, SampleRecord};
 pub use rows::{BridgeRow, ContainerRow, Membership, Peer, UnattributedRow};
 
@@ -53,6 +56,8 @@ pub struct Snapshot {
     pub interfaces_watched: usize,
     /// Flows the engine keeps now.
     pub flows_kept: usize,
+    /// What is to be told to a person and goes on, worst first; at most 100.
+    pub findings: Vec<Finding>,
     /// Losses since the start.
     pub losses: Losses,
     /// How full the maps are.

@@ -1,6 +1,6 @@
 //! The records that stream past the views.
 
-use super::{End, NetworkRef, ObservedAt, OriginEnd, Tcp};
+use super::{End, Finding, NetworkRef, ObservedAt, OriginEnd, Tcp, Verdict};
 use crate::model::{Counts, Direction, FlowId, FlowPorts, Initiator, KernelTime, Protocol, SafeText};
 use std::sync::Arc;
 
@@ -47,6 +47,8 @@ pub struct FlowRecord {
     pub tcp: Option<Tcp>,
     /// Whether sent frames carried several source MACs.
     pub several_source_macs: bool,
+    /// What is expected of it, and what became of it so far; absent where no rule says anything.
+    pub verdict: Option<Verdict>,
 }
 
 /// A sampled packet, tied to its flow.
@@ -73,6 +75,8 @@ pub struct SampleRecord {
 pub enum Record {
     /// One tick of one flow.
     Flow(Arc<FlowRecord>),
+    /// Something to tell a person, new or revised.
+    Finding(Arc<Finding>),
     /// A sampled packet.
     Sample(Arc<SampleRecord>),
     /// Records that this subscriber lost because it was slow, since it subscribed.

@@ -5,6 +5,7 @@
 
 mod containers;
 mod doctor;
+mod findings;
 mod flows;
 mod footer;
 mod header;
@@ -17,6 +18,7 @@ mod units;
 
 pub use containers::containers;
 pub use doctor::doctor;
+pub use findings::finding;
 pub use flows::{FlowLines, flows_ended};
 pub use style::{Frame, Line};
 pub use top::top;

@@ -127,6 +127,7 @@ pub(crate) fn snapshot() -> Snapshot {
         attached: AttachedBy { tcx: 3, clsact: 0 },
         interfaces_watched: 3,
         flows_kept: 12,
+        findings: Vec::new(),
         losses: Losses::default(),
         resources: Resources {
             flows: 6,
@@ -215,6 +216,7 @@ pub(crate) fn flow() -> FlowRecord {
             handshake: Some(Duration::from_nanos(213_500)),
         }),
         several_source_macs: false,
+        verdict: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `flow` and `sample`.
 
 use super::community::community_id;
+use super::finding::VerdictPart;
 use super::parts::{EndpointPart, NetworkPart, ObservedAtPart, OriginPart};
 use super::{Body, Clock};
 use crate::model::{Counts, Direction, FlowId, FlowPorts, Initiator, SafeText};
@@ -43,6 +44,8 @@ pub struct FlowBody<'a> {
     tcp: Option<TcpPart>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     several_source_macs: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<VerdictPart>,
 }
 
 #[derive(Serialize)]
@@ -93,6 +96,7 @@ impl<'a> FlowBody<'a> {
             origin: flow.origin.as_ref().map(Into::into),
             tcp: flow.tcp.map(Into::into),
             several_source_macs: flow.several_source_macs,
+            verdict: flow.verdict.map(Into::into),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod community;
 mod container;
+mod finding;
 mod flow;
 mod parts;
 mod report;
@@ -14,8 +15,9 @@ mod status;
 mod time;
 
 pub use container::ContainerBody;
+pub use finding::FindingBody;
 pub use flow::{FlowBody, SampleBody};
-pub use report::{DetachedBody, DoctorBody};
+pub use report::{CheckBody, DetachedBody, DoctorBody};
 pub use status::StatusBody;
 pub use time::Clock;
 

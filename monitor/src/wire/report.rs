@@ -34,3 +34,24 @@ pub struct DetachedBody {
 impl Body for DetachedBody {
     const TYPE: &'static str = "detached";
 }
+
+/// How a check ended.
+#[derive(Serialize)]
+pub struct CheckBody<'a> {
+    result: &'static str,
+    findings: usize,
+    failing: usize,
+    not_seen: &'a [String],
+}
+
+impl Body for CheckBody<'_> {
+    const TYPE: &'static str = "check";
+}
+
+impl<'a> CheckBody<'a> {
+    /// `result` is `held`, `findings` or `blind`; `not_seen` says why something may have been missed.
+    #[must_use]
+    pub const fn new(result: &'static str, findings: usize, failing: usize, not_seen: &'a [String]) -> Self {
+        Self { result, findings, failing, not_seen }
+    }
+}

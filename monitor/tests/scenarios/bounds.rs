@@ -78,7 +78,9 @@ fn a_filter_picks_by_name_or_id_and_leaves_bridges_out() {
     let mut readers = Vec::new();
     for (who, bridges) in [(None, false), (None, true), (Some("app".to_owned()), true)] {
         let (queue, records) = mpsc::channel(64);
-        world.state.subscribe(Filter { container: who, include_bridges: bridges, samples: false }, queue);
+        world
+            .state
+            .subscribe(Filter { container: who, include_bridges: bridges, ..Filter::default() }, queue);
         readers.push(records);
     }
     let (queue, by_id) = mpsc::channel(64);

@@ -1,0 +1,99 @@
+//! What addresses mean, for those who judge conversations.
+
+use super::networks::{in_subnet, is_gateway};
+use super::{Attribution, Known, KnownNetwork, Watched};
+use crate::model::{ContainerId, InterfaceKind, InterfaceNumber, KernelTime, Mac, Protocol, SafeText};
+use std::net::IpAddr;
+
+impl Attribution {
+    /// The Docker network whose subnet holds an address at `when`; the one with the longest prefix, if several do.
+    #[must_use]
+    pub fn network_of_address(&self, address: IpAddr, when: KernelTime) -> Option<&KnownNetwork> {
+        let prefix = |known: &KnownNetwork| {
+            let holding = known.network.subnets.iter().filter(|subnet| in_subnet(address, **subnet));
+            holding.map(|(_, prefix)| *prefix).max()
+        };
+        let live = self.networks.values().filter(|known| known.not_ended(when));
+        live.filter_map(|known| Some((prefix(known)?, known)))
+            .max_by_key(|(prefix, _)| *prefix)
+            .map(|(_, known)| known)
+    }
+
+    /// Whether an address is the host's own: of one of its devices, or a gateway of a bridge network.
+    #[must_use]
+    pub fn is_of_host(&self, address: IpAddr, when: KernelTime) -> bool {
+        self.host_addresses.contains(&address)
+            || address.is_loopback()
+            || is_gateway(&self.networks, address, when)
+    }
+
+    /// The running container that published a port of the host at an address, and its own port.
+    #[must_use]
+    pub fn publisher(&self, address: IpAddr, port: u16, protocol: Protocol) -> Option<(&Known, u16)> {
+        let name = protocol.name();
+        let running = self.containers.values().filter(|known| known.is_running());
+        running
+            .flat_map(|known| known.container.published.iter().map(move |published| (known, published)))
+            .find(|(_, (at, outer, _, with))| {
+                let same_family = at.is_ipv4() == address.is_ipv4();
+                *outer == port && *with == name && (*at == address || (at.is_unspecified() && same_family))
+            })
+            .map(|(known, (_, _, inner, _))| (known, *inner))
+    }
+
+    /// The veths of a container, also those that went lately.
+    pub fn veths_of<'a>(&'a self, container: &'a ContainerId) -> impl Iterator<Item = &'a Watched> {
+        self.interfaces.values().filter(move |watched| {
+            watched.interface.kind == InterfaceKind::Veth
+                && watched.owner.as_ref().is_some_and(|owner| owner.container == *container)
+        })
+    }
+
+    /// Whether an address was given to the container behind an interface: by Docker in any of its networks, or
+    /// made by itself from its Ethernet address (SLAAC).
+    #[must_use]
+    pub fn is_given(&self, known: &Known, address: IpAddr) -> bool {
+        let endpoints = &known.container.endpoints;
+        endpoints.iter().any(|endpoint| {
+            endpoint.addresses.contains(&address)
+                || endpoint.mac.is_some_and(|mac| is_made_from(address, mac))
+        })
+    }
+
+    /// The name of a device of the host, watched or not.
+    #[must_use]
+    pub fn device_name(&self, ifindex: u32) -> Option<&SafeText> {
+        let numbers = self.by_ifindex.get(&ifindex).into_iter().flatten();
+        let mut watched = numbers.filter_map(|number| self.interfaces.get(number));
+        let live = watched.find(|watched| watched.life.until.is_none());
+        live.map(|watched| &watched.interface.name).or_else(|| self.devices.get(&ifindex))
+    }
+
+    /// The Ethernet address of the container's end of an interface, if it is known.
+    #[must_use]
+    pub fn mac_of(&self, number: InterfaceNumber) -> Option<Mac> {
+        let watched = self.interfaces.get(&number)?;
+        watched.interface.peer.as_ref()?.mac
+    }
+}
+
+/// Whether the low half of an IPv6 address is the modified EUI-64 of an Ethernet address (RFC 4291, appendix A).
+fn is_made_from(address: IpAddr, mac: Mac) -> bool {
+    let IpAddr::V6(address) = address else { return false };
+    let Mac([a, b, c, d, e, f]) = mac;
+    address.octets()[8..] == [a ^ 2, b, c, 0xff, 0xfe, d, e, f]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_made_from;
+    use crate::model::Mac;
+
+    #[test]
+    fn an_address_made_from_an_ethernet_address_is_recognised() {
+        let mac = Mac([0x02, 0x42, 0xac, 0x12, 0x00, 0x02]);
+        assert!(is_made_from("fd00::42:acff:fe12:2".parse().unwrap(), mac));
+        assert!(!is_made_from("fd00::42:acff:fe12:3".parse().unwrap(), mac));
+        assert!(!is_made_from("172.18.0.2".parse().unwrap(), mac));
+    }
+}

@@ -1,0 +1,141 @@
+//! A finding in a sentence or two that a tired person understands.
+
+use super::findings::Finding;
+use super::outcome::{Outcome, why};
+use super::rules::{Judgement, Rule};
+use crate::attribution::{Attribution, End, EndKind};
+use crate::model::Protocol;
+
+/// What the sentence is about, beside the finding.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context<'a> {
+    pub(super) facts: &'a Attribution,
+    pub(super) judgement: Judgement,
+}
+
+/// The sentence.
+pub(super) fn sentence(context: &Context<'_>, finding: &Finding) -> String {
+    let count = finding.counts.packets;
+    let word = if count == 1 { "packet" } else { "packets" };
+    format!(
+        "{} sent {count} {word} to {}{}; {}; {}.",
+        who(&finding.source),
+        whom(context, finding),
+        ports(finding),
+        rule(context, finding),
+        outcome(finding),
+    )
+}
+
+/// The source, with the networks it is on.
+fn who(end: &End) -> String {
+    match &end.container {
+        Some(container) => {
+            let networks: Vec<&str> =
+                container.networks.iter().map(|network| network.name.as_str()).collect();
+            match networks.as_slice() {
+                [] => container.name.as_str().to_owned(),
+                [one] => format!("{} (network {one})", container.name.as_str()),
+                several => format!("{} (networks {})", container.name.as_str(), several.join(", ")),
+            }
+        }
+        None => plain(end),
+    }
+}
+
+/// The destination, with the network of the address that was used.
+fn whom(context: &Context<'_>, finding: &Finding) -> String {
+    let end = &finding.destination;
+    let network = context.facts.network_of_address(end.address, finding.last_seen);
+    let name = match &end.container {
+        Some(container) => format!("{} at {}", container.name.as_str(), end.address),
+        None => plain(end),
+    };
+    match network {
+        Some(known) => format!("{name} (network {})", known.network.name.as_str()),
+        None => name,
+    }
+}
+
+fn plain(end: &End) -> String {
+    match end.kind {
+        EndKind::Host => format!("the host ({})", end.address),
+        EndKind::External => format!("{} outside", end.address),
+        EndKind::Container | EndKind::Multicast | EndKind::Unknown => end.address.to_string(),
+    }
+}
+
+fn ports(finding: &Finding) -> String {
+    let protocol = finding.protocol.name();
+    match (finding.ports.as_slice(), finding.port_count) {
+        ([], _) => format!(" over {protocol}"),
+        ([one], 1) => format!(", port {one}/{protocol}"),
+        ([first, ..], count) => format!(", {count} ports from {first}/{protocol} on"),
+    }
+}
+
+fn rule(context: &Context<'_>, finding: &Finding) -> String {
+    let source = finding.source.container.as_deref();
+    let shared =
+        |name: &str| source.is_some_and(|source| source.networks.iter().any(|it| it.name.as_str() == name));
+    let network = context.facts.network_of_address(finding.destination.address, finding.last_seen);
+    let name = network.map_or("", |known| known.network.name.as_str());
+    match context.judgement.rule {
+        Rule::SpoofedSource => format!("{} is not an address of its own", finding.source.address),
+        Rule::MetadataService => "that is the metadata service of a cloud".to_owned(),
+        Rule::Linked => "they are linked".to_owned(),
+        Rule::IccDisabled => format!("network {name} does not let its containers talk to each other"),
+        Rule::SameNetwork => format!("both are on network {name}"),
+        Rule::PublishedPort => "that port of the host is published by a container".to_owned(),
+        Rule::CrossNetwork if shared(name) => {
+            format!("it is on network {name} too, but used another of its networks to get there")
+        }
+        Rule::CrossNetwork => format!("it is not on network {name}"),
+        Rule::InternalEgress => "its network is internal, nothing may leave it".to_owned(),
+        Rule::HostAccess => "that is the host itself".to_owned(),
+        Rule::ExposedPort => "that port is not published".to_owned(),
+        Rule::Egress => "it may reach the outside".to_owned(),
+    }
+}
+
+fn outcome(finding: &Finding) -> String {
+    let answered = match finding.outcome {
+        Outcome::Answered => "they were delivered and answered",
+        Outcome::Delivered => "they were delivered, and not answered",
+        Outcome::Blocked => return blocked(finding),
+        Outcome::Undelivered => return "they never arrived, and no drop was seen".to_owned(),
+        Outcome::Attempted => return "what became of them is not decided yet".to_owned(),
+        Outcome::Unknown => return format!("whether they arrived cannot be told: {}", words(finding.reason)),
+    };
+    let ipv6 = finding.destination.address.is_ipv6() && finding.rule == Rule::CrossNetwork.name();
+    let note = if ipv6 {
+        ", because Docker does not isolate IPv6 networks with the settings it has here"
+    } else {
+        ""
+    };
+    format!("{answered}{note}")
+}
+
+fn blocked(finding: &Finding) -> String {
+    match finding.drop_reason.as_ref().map(crate::model::SafeText::as_str) {
+        Some(reason @ "NETFILTER_DROP") => format!("the host's firewall dropped them ({reason})"),
+        Some(reason) => format!("the kernel dropped them ({reason})"),
+        None if finding.protocol == Protocol::TCP => "the host refused them with a reset".to_owned(),
+        None => "the host refused them".to_owned(),
+    }
+}
+
+/// A fixed word for a reason, as a person says it.
+fn words(reason: Option<&'static str>) -> &'static str {
+    match reason {
+        Some(why::DESTINATION_NOT_WATCHED) => "the destination's interface is not watched",
+        Some(why::FLOWS_NOT_RECORDED) => {
+            "some packets were in no flow meanwhile, because the flow map was full"
+        }
+        Some(why::FLOWS_LOST) => "some flows could not be read meanwhile",
+        Some(why::DROPS_LOST) => "some drops were not recorded meanwhile",
+        Some(why::DROPS_NOT_WATCHED) => "the kernel's drops are not watched here",
+        Some(why::OUT_OF_SIGHT) => "what arrives there is not seen from here",
+        _ => "it was not seen",
+    }
+}

@@ -1,0 +1,274 @@
+//! What is to be told to a person: kept, revised, closed.
+
+use super::outcome::{Evidence, Found, Outcome};
+use super::ports::Ports;
+use super::rules::Expected;
+use crate::attribution::{End, EndKind};
+use crate::model::{ContainerId, Counts, KernelTime, Protocol, SafeText};
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The most findings that are open at once.
+const MOST: usize = 1_024;
+/// How long after its last packet a finding is closed.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// What kind of finding it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Expected not to happen.
+    Violation,
+    /// Expected to work, and stopped or lost.
+    Broken,
+    /// Allowed, but round the isolation.
+    Crossing,
+}
+
+impl Kind {
+    /// Its name in JSON and on screen.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Violation => "violation",
+            Self::Broken => "broken",
+            Self::Crossing => "crossing",
+        }
+    }
+}
+
+/// How much it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// To know.
+    Info,
+    /// To look at.
+    Warning,
+    /// To act on.
+    Critical,
+}
+
+impl Severity {
+    /// Its name in JSON and on screen.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+
+    fn of(kind: Kind, outcome: Outcome) -> Self {
+        match kind {
+            Kind::Violation if outcome.reached() => Self::Critical,
+            Kind::Violation | Kind::Broken => Self::Warning,
+            Kind::Crossing => Self::Info,
+        }
+    }
+}
+
+/// A finding, as of one revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The same for what is found again: kind, rule, both ends and the protocol make it.
+    pub id: u64,
+    /// Counted up each time it is told.
+    pub revision: u32,
+    /// Whether it goes on.
+    pub is_open: bool,
+    /// What kind it is.
+    pub kind: Kind,
+    /// How much it matters.
+    pub severity: Severity,
+    /// The rule that decided.
+    pub rule: &'static str,
+    /// What it expects.
+    pub expected: Expected,
+    /// What became of it, at its worst.
+    pub outcome: Outcome,
+    /// Why the outcome is unknown; one of [`super::why`].
+    pub reason: Option<&'static str>,
+    /// Who opened the conversation.
+    pub source: End,
+    /// Whom it addressed.
+    pub destination: End,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The first ports that were addressed.
+    pub ports: Vec<u16>,
+    /// How many there were.
+    pub port_count: u32,
+    /// What the source sent.
+    pub counts: Counts,
+    /// The first packet.
+    pub first_seen: KernelTime,
+    /// The last packet.
+    pub last_seen: KernelTime,
+    /// The kernel's reason for a drop.
+    pub drop_reason: Option<SafeText>,
+    /// What was seen, hook by hook.
+    pub evidence: Vec<Evidence>,
+    /// All of it in a sentence or two.
+    pub explanation: String,
+}
+
+/// Who is at an end of a finding.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Who {
+    Container(ContainerId),
+    Address(IpAddr),
+    Host,
+    Outside,
+}
+
+impl Who {
+    fn of(end: &End) -> Self {
+        match (end.kind, &end.container) {
+            (EndKind::Container, Some(container)) => Self::Container(container.id.clone()),
+            (EndKind::Host, _) => Self::Host,
+            (EndKind::External, _) => Self::Outside,
+            _ => Self::Address(end.address),
+        }
+    }
+}
+
+/// What makes two sightings one finding.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    kind: Kind,
+    rule: &'static str,
+    source: Who,
+    destination: Who,
+    protocol: Protocol,
+}
+
+/// One conversation's share of a finding.
+pub(super) struct Sighting<'a> {
+    pub(super) kind: Kind,
+    pub(super) rule: &'static str,
+    pub(super) expected: Expected,
+    pub(super) source: &'a End,
+    pub(super) destination: &'a End,
+    pub(super) protocol: Protocol,
+    pub(super) port: Option<u16>,
+    pub(super) found: &'a Found,
+    /// What was sent since the last sighting of the same conversation.
+    pub(super) counts: Counts,
+    pub(super) first_seen: KernelTime,
+    pub(super) last_seen: KernelTime,
+    /// Makes the sentence, given all packets and ports of the finding.
+    pub(super) explain: &'a dyn Fn(&Finding) -> String,
+}
+
+#[derive(Debug)]
+struct Kept {
+    finding: Finding,
+    ports: Ports,
+    changed: bool,
+}
+
+/// All open findings.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    open: HashMap<Key, Kept>,
+    /// Sightings that made no finding because too many are open.
+    pub(super) refused: u64,
+}
+
+impl Findings {
+    /// Takes in a sighting; what changed is told by [`Findings::told`].
+    pub(super) fn see(&mut self, sighting: &Sighting<'_>) {
+        let key = Key {
+            kind: sighting.kind,
+            rule: sighting.rule,
+            source: Who::of(sighting.source),
+            destination: Who::of(sighting.destination),
+            protocol: sighting.protocol,
+        };
+        if !self.open.contains_key(&key) && self.open.len() >= MOST {
+            self.refused += 1;
+            return;
+        }
+        let kept = self.open.entry(key).or_insert_with_key(|key| Kept::new(key, sighting));
+        kept.add(sighting);
+    }
+
+    /// The findings that changed since they were last told, each with its new revision; those that have been quiet
+    /// are told as closed and forgotten.
+    pub(super) fn told(&mut self, now: KernelTime) -> Vec<Arc<Finding>> {
+        let mut told = Vec::new();
+        self.open.retain(|_, kept| {
+            let quiet = now.since(kept.finding.last_seen) > QUIET;
+            if kept.changed || quiet {
+                kept.changed = false;
+                kept.finding.revision += 1;
+                kept.finding.is_open = !quiet;
+                told.push(Arc::new(kept.finding.clone()));
+            }
+            !quiet
+        });
+        told.sort_by_key(|finding| (finding.first_seen, finding.id));
+        told
+    }
+
+    /// All that are open.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Finding> {
+        self.open.values().map(|kept| &kept.finding)
+    }
+}
+
+impl Kept {
+    fn new(key: &Key, sighting: &Sighting<'_>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let finding = Finding {
+            id: hasher.finish(),
+            revision: 0,
+            is_open: true,
+            kind: sighting.kind,
+            severity: Severity::Info,
+            rule: sighting.rule,
+            expected: sighting.expected,
+            outcome: Outcome::Unknown,
+            reason: None,
+            source: End { port: None, ..sighting.source.clone() },
+            destination: End { port: None, ..sighting.destination.clone() },
+            protocol: sighting.protocol,
+            ports: Vec::new(),
+            port_count: 0,
+            counts: Counts::default(),
+            first_seen: sighting.first_seen,
+            last_seen: sighting.last_seen,
+            drop_reason: None,
+            evidence: Vec::new(),
+            explanation: String::new(),
+        };
+        Self { finding, ports: Ports::default(), changed: true }
+    }
+
+    fn add(&mut self, sighting: &Sighting<'_>) {
+        let Self { finding, ports, changed } = self;
+        let found = sighting.found;
+        let before = (finding.outcome, finding.counts, finding.port_count);
+        if found.outcome >= finding.outcome {
+            finding.outcome = found.outcome;
+            finding.reason = found.reason;
+            finding.drop_reason = found.drop_reason.clone().or(finding.drop_reason.take());
+            finding.evidence.clone_from(&found.evidence);
+        }
+        finding.counts += sighting.counts;
+        finding.first_seen = finding.first_seen.min(sighting.first_seen);
+        finding.last_seen = finding.last_seen.max(sighting.last_seen);
+        if let Some(port) = sighting.port {
+            ports.add(port);
+            finding.ports = ports.first().to_vec();
+            finding.port_count = ports.count();
+        }
+        finding.severity = Severity::of(finding.kind, finding.outcome);
+        finding.explanation = (sighting.explain)(finding);
+        *changed |= before != (finding.outcome, finding.counts, finding.port_count);
+    }
+}

@@ -1,0 +1,615 @@
+//! The judge: takes flows as they are named, drops and translations as they come, and tells at the end of each tick
+//! what is to be told.
+
+use super::drops::{Drops, Path};
+use super::explain;
+use super::findings::{Finding, Findings, Kind, Sighting};
+use super::outcome::{Evidence, Found, Outcome, why};
+use super::pairs::Pairs;
+use super::rules::{self, Expected, Judgement, Question, Rule};
+use super::translations::{self, Translations};
+use crate::attribution::{Attribution, End, EndKind};
+use crate::flows::{Flow, FlowTable, TcpState};
+use crate::model::{
+    Conntrack, Counts, Direction, DropBatch, FlowId, FlowKey, FlowPorts, Initiator, InterfaceKind,
+    KernelTime, Losses, NetworkId, Protocol, TranslationChange, Tuple,
+};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Conversations that are followed at once, at most.
+const MOST_CASES: usize = 65_536;
+/// A drop may be noted by a clock that is one kernel tick behind the flow's.
+const CLOCK_GRAIN: Duration = Duration::from_millis(10);
+
+/// What is known around a conversation.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// Who is who.
+    pub attribution: &'a Attribution,
+    /// All flows.
+    pub flows: &'a FlowTable,
+    /// Now.
+    pub now: KernelTime,
+}
+
+/// A flow's tick, named.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// Which flow.
+    pub flow_id: FlowId,
+    /// Its generation.
+    pub epoch: u64,
+    /// The container's end.
+    pub local: &'a End,
+    /// The other end.
+    pub remote: &'a End,
+    /// Who opened it.
+    pub initiator: Initiator,
+}
+
+/// What is said of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The rule that decided.
+    pub rule: &'static str,
+    /// What it expects.
+    pub expected: Expected,
+    /// What became of it so far.
+    pub outcome: Outcome,
+}
+
+/// At whose interface a conversation is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    /// Where it was opened.
+    Source,
+    /// Where it arrives.
+    Destination,
+}
+
+/// What was lost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Marks {
+    not_recorded: u64,
+    flows_lost: u64,
+    drops_lost: u64,
+}
+
+/// A conversation that is followed.
+#[derive(Clone, Debug)]
+struct Case {
+    judgement: Judgement,
+    side: Side,
+    from: End,
+    to: End,
+    epoch: u64,
+    marks: Marks,
+    /// What of it is in a finding already.
+    booked: Counts,
+}
+
+/// All judgement's state.
+#[derive(Debug, Default)]
+pub struct Judge {
+    pairs: Pairs,
+    drops: Drops,
+    translations: Translations,
+    findings: Findings,
+    cases: HashMap<FlowId, Case>,
+    marks: Marks,
+    drops_are_watched: bool,
+    refused: u64,
+}
+
+impl Judge {
+    /// Takes in a tick's drops.
+    pub fn drops(&mut self, batch: &DropBatch) {
+        self.drops_are_watched = true;
+        self.drops.take(batch);
+    }
+
+    /// Takes in translations.
+    pub fn translations(&mut self, changes: &[TranslationChange]) {
+        self.translations.take(changes);
+    }
+
+    /// How translations are learned.
+    pub fn conntrack(&mut self, source: Conntrack) {
+        self.translations.source = Some(source);
+    }
+
+    /// What the collector lost so far.
+    pub fn losses(&mut self, losses: &Losses) {
+        let sum = |names: &[&str]| names.iter().map(|name| losses.get(name)).sum();
+        self.marks = Marks {
+            not_recorded: sum(&["flow_map_full", "unknown_interface"]),
+            flows_lost: sum(&["drain_failed", "grace_period_failed"]),
+            drops_lost: sum(&["drop_map_full"]),
+        };
+    }
+
+    /// Takes in a flow at a container's interface before any of its tick is judged: it may be the other end of one.
+    pub fn note(&mut self, around: &Around<'_>, id: FlowId) {
+        let Some(flow) = around.flows.get(id) else { return };
+        let rewritten = around.attribution.is_of_host(flow.key.remote, around.now);
+        self.pairs.note(id, &flow.key, rewritten);
+    }
+
+    /// A flow is over.
+    pub fn over(&mut self, id: FlowId, key: &FlowKey) {
+        self.pairs.forget(id, key);
+        self.cases.remove(&id);
+    }
+
+    /// Judges a flow; `None` where no rule says anything.
+    pub fn flow(&mut self, around: &Around<'_>, seen: &Seen<'_>) -> Option<Verdict> {
+        let flow = around.flows.get(seen.flow_id)?;
+        if seen.local.kind != EndKind::Container || !is_conversation(&flow.key) {
+            return None;
+        }
+        let case = match self.cases.get(&seen.flow_id) {
+            Some(case) => case.clone(),
+            None => self.open(around, flow, seen)?,
+        };
+        let found = self.find(around, flow, &case, seen.epoch);
+        let verdict = Verdict {
+            rule: case.judgement.rule.name(),
+            expected: case.judgement.expected,
+            outcome: found.outcome,
+        };
+        let Judgement { expected, crossing, .. } = case.judgement;
+        let to_follow = expected == Expected::Deny || crossing || !found.outcome.reached();
+        if to_follow && is_told_here(&case) {
+            if self.cases.len() < MOST_CASES || self.cases.contains_key(&seen.flow_id) {
+                self.cases.insert(seen.flow_id, case);
+            } else {
+                self.refused += 1;
+            }
+        } else {
+            self.cases.remove(&seen.flow_id);
+        }
+        Some(verdict)
+    }
+
+    /// A new case, if a rule says something.
+    fn open(&self, around: &Around<'_>, flow: &Flow, seen: &Seen<'_>) -> Option<Case> {
+        let facts = around.attribution;
+        let network = facts.interface(flow.key.interface)?.network.as_ref().map(|network| &network.id);
+        let side = match seen.initiator {
+            Initiator::Local => Side::Source,
+            Initiator::Remote => Side::Destination,
+            Initiator::Unknown => guessed(&flow.key),
+        };
+        let of_remote = facts.network_of_address(flow.key.remote, flow.last_seen);
+        let of_remote: Option<&NetworkId> = of_remote.map(|known| &known.network.id);
+        let (from, from_network, to) = match side {
+            Side::Source => (seen.local, network, seen.remote),
+            Side::Destination => (seen.remote, of_remote, seen.local),
+        };
+        let judgement = if self.is_spoofed(around, flow, seen.local) {
+            Judgement { rule: Rule::SpoofedSource, expected: Expected::Deny, crossing: false }
+        } else if self.is_forwarded(around, flow) {
+            // Somebody else's conversation on its way through this container: judged at its own ends.
+            return None;
+        } else {
+            let question = Question {
+                from,
+                from_network,
+                to,
+                protocol: flow.key.protocol,
+                port: to.port,
+                at: flow.last_seen,
+            };
+            rules::judge(facts, &question)?
+        };
+        let spoofed = judgement.rule == Rule::SpoofedSource;
+        Some(Case {
+            judgement,
+            side: if spoofed { Side::Source } else { side },
+            from: if spoofed { seen.local.clone() } else { from.clone() },
+            to: if spoofed { seen.remote.clone() } else { to.clone() },
+            epoch: seen.epoch,
+            marks: self.marks,
+            booked: Counts::default(),
+        })
+    }
+
+    /// Whether the container sent with an address that is not its own.
+    fn is_spoofed(&self, around: &Around<'_>, flow: &Flow, local: &End) -> bool {
+        let address = flow.key.local;
+        let harmless = address.is_unspecified() || is_link_local(address);
+        let known =
+            local.container.as_ref().and_then(|container| around.attribution.container(&container.id));
+        let Some(known) = known.filter(|known| !known.container.endpoints.is_empty()) else { return false };
+        flow.traffic.sent.skbs > 0
+            && !harmless
+            && !around.attribution.is_given(known, address)
+            && !self.is_forwarded(around, flow)
+    }
+
+    /// Whether the same packets are seen at another interface of the same container: it forwards them.
+    fn is_forwarded(&self, around: &Around<'_>, flow: &Flow) -> bool {
+        let facts = around.attribution;
+        let Some(owner) = facts.owner(flow.key.interface) else { return false };
+        if facts.is_given(owner, flow.key.local) {
+            return false;
+        }
+        self.pairs.other_ends(around.flows, &flow.key).any(|other| {
+            facts.owner(other.key.interface).is_some_and(|other| other.container.id == owner.container.id)
+        })
+    }
+
+    /// The end of a tick, after all its flows and losses: what is to be told.
+    pub fn tick(&mut self, around: &Around<'_>, epoch: u64) -> Vec<Arc<Finding>> {
+        self.drops.prune(around.now);
+        let mut cases = std::mem::take(&mut self.cases);
+        cases.retain(|id, case| {
+            let Some(flow) = around.flows.get(*id) else { return false };
+            let found = self.find(around, flow, case, epoch);
+            let kind = match (case.judgement.expected, found.outcome) {
+                (_, Outcome::Attempted) => return true,
+                (Expected::Deny, _) => Some(Kind::Violation),
+                (Expected::Allow, Outcome::Blocked | Outcome::Undelivered) => Some(Kind::Broken),
+                (Expected::Allow, _) if case.judgement.crossing => Some(Kind::Crossing),
+                (Expected::Allow, _) => None,
+            };
+            let Some(kind) = kind else {
+                return !found.outcome.reached() && found.outcome != Outcome::Unknown;
+            };
+            let sent = match case.side {
+                Side::Source => flow.traffic.sent,
+                Side::Destination => flow.traffic.received,
+            };
+            let counts = sent.since(&case.booked).unwrap_or_default();
+            case.booked = sent;
+            let context = explain::Context { facts: around.attribution, judgement: case.judgement };
+            self.findings.see(&Sighting {
+                kind,
+                rule: case.judgement.rule.name(),
+                expected: case.judgement.expected,
+                source: &case.from,
+                destination: &case.to,
+                protocol: flow.key.protocol,
+                port: case.to.port,
+                found: &found,
+                counts,
+                first_seen: flow.first_seen,
+                last_seen: flow.last_seen,
+                explain: &|finding| explain::sentence(&context, finding),
+            });
+            true
+        });
+        self.cases = cases;
+        self.findings.told(around.now)
+    }
+
+    /// All open findings.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.open()
+    }
+
+    /// What was not kept for want of room, by name.
+    #[must_use]
+    pub fn not_kept(&self) -> Losses {
+        let mut losses = Losses::default();
+        losses.add("conversations_not_judged", self.refused);
+        losses.add("findings_refused", self.findings.refused);
+        losses.add("drops_forgotten", self.drops.forgotten);
+        losses.add("translations_forgotten", self.translations.forgotten);
+        losses
+    }
+
+    /// How much is kept: flows in pairs, conversations that are followed.
+    #[must_use]
+    pub fn sizes(&self) -> [usize; 2] {
+        [self.pairs.len(), self.cases.len()]
+    }
+
+    /// What became of a conversation, by what was seen until now.
+    fn find(&self, around: &Around<'_>, flow: &Flow, case: &Case, epoch: u64) -> Found {
+        match case.side {
+            Side::Source => self.at_source(around, flow, case, epoch),
+            Side::Destination => at_destination(around, flow),
+        }
+    }
+
+    fn at_source(&self, around: &Around<'_>, flow: &Flow, case: &Case, epoch: u64) -> Found {
+        let sent = flow.traffic.sent.packets;
+        let mut evidence =
+            vec![Evidence::new(device(around, flow), format!("{sent} {} sent", packets(sent)))];
+        if let Some((arrived, how)) = self.arrival(around, flow, case) {
+            return self.arrived(around, flow, arrived, how, evidence);
+        }
+        let since = flow.first_seen.minus(CLOCK_GRAIN);
+        if let Some((dropped, where_to)) = self.dropped(flow, since) {
+            evidence.push(Evidence::new(
+                device_of(around, dropped.device),
+                format!(
+                    "{} {} to {where_to} dropped: {}",
+                    dropped.packets,
+                    packets(dropped.packets),
+                    dropped.reason.as_str()
+                ),
+            ));
+            let drop_reason = Some(dropped.reason.clone());
+            return Found { outcome: Outcome::Blocked, reason: None, drop_reason, evidence };
+        }
+        let received = flow.traffic.received.packets;
+        let by_host = flow.origin.is_some_and(|(origin, _)| origin.ifindex == 0 && origin.other.is_none());
+        match case.to.kind {
+            EndKind::Container | EndKind::Unknown if received > 0 && by_host && was_reset(flow) => {
+                evidence.push(Evidence::new("host", "refused it with a reset in the destination's name"));
+                Found { outcome: Outcome::Blocked, reason: None, drop_reason: None, evidence }
+            }
+            EndKind::External | EndKind::Host if received > 0 => {
+                evidence.push(Evidence::new(
+                    device(around, flow),
+                    format!("{received} {} came back", packets(received)),
+                ));
+                Found { outcome: Outcome::Answered, reason: None, drop_reason: None, evidence }
+            }
+            // A tick for what is on its way, and one more in which a loss would have been told.
+            _ if epoch < case.epoch + 2 => {
+                Found { outcome: Outcome::Attempted, reason: None, drop_reason: None, evidence }
+            }
+            EndKind::External | EndKind::Host => unknown(why::OUT_OF_SIGHT, evidence),
+            _ => self.nowhere(around, flow, case, evidence),
+        }
+    }
+
+    /// It was seen nowhere: whether that proves anything.
+    fn nowhere(&self, around: &Around<'_>, flow: &Flow, case: &Case, mut evidence: Vec<Evidence>) -> Found {
+        let lost = |now: u64, then: u64| now != then;
+        let facts = around.attribution;
+        let watched = case.to.container.as_ref().map(|container| {
+            let mut veths = facts.veths_of(&container.id).filter(|veth| {
+                veth.life.from <= flow.first_seen
+                    && veth.life.until.is_none_or(|until| until > flow.last_seen)
+                    && veth
+                        .network
+                        .as_ref()
+                        .and_then(|network| facts.network(&network.id))
+                        .is_some_and(|known| known.holds(flow.key.remote))
+            });
+            veths.next().map(|veth| veth.observed_at.interface.clone())
+        });
+        let reason = if watched == Some(None) {
+            Some(why::DESTINATION_NOT_WATCHED)
+        } else if lost(self.marks.not_recorded, case.marks.not_recorded) {
+            Some(why::FLOWS_NOT_RECORDED)
+        } else if lost(self.marks.flows_lost, case.marks.flows_lost) {
+            Some(why::FLOWS_LOST)
+        } else if !self.drops_are_watched {
+            Some(why::DROPS_NOT_WATCHED)
+        } else if lost(self.marks.drops_lost, case.marks.drops_lost) {
+            Some(why::DROPS_LOST)
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            return unknown(reason, evidence);
+        }
+        if let Some(Some(interface)) = watched {
+            evidence
+                .push(Evidence::new(interface.as_str(), "nothing of it arrived, and nothing was lost there"));
+        }
+        Found { outcome: Outcome::Undelivered, reason: None, drop_reason: None, evidence }
+    }
+
+    /// The flow at the destination's interface, and how it was recognised.
+    fn arrival<'a>(
+        &'a self,
+        around: &Around<'a>,
+        flow: &Flow,
+        case: &Case,
+    ) -> Option<(&'a Flow, &'static str)> {
+        let facts = around.attribution;
+        let is_there = |other: &&Flow| {
+            other.traffic.received.skbs > 0
+                && other.key.interface != flow.key.interface
+                && other.last_seen >= flow.first_seen.minus(CLOCK_GRAIN)
+                && is_holder(facts, other)
+        };
+        if let Some(other) = self.pairs.other_ends(around.flows, &flow.key).find(is_there) {
+            return Some((other, "the same addresses"));
+        }
+        if let Some(reply) = self.translations.reply_to(&tuple(&flow.key)) {
+            let wanted =
+                (reply.source, reply.destination, flow.key.protocol, ports_at_destination(reply, &flow.key));
+            if let Some(other) = self.pairs.with_tuple(around.flows, wanted).find(is_there) {
+                return Some((other, "conntrack"));
+            }
+        }
+        let FlowPorts::Ports { remote, .. } = flow.key.ports else { return None };
+        let bridge = facts.interface(flow.key.interface)?.interface.master.as_ref()?.0;
+        let from_bridge = |other: &&Flow| other.origin.is_some_and(|(origin, _)| origin.ifindex == bridge);
+        if case.to.kind != EndKind::Container {
+            return None;
+        }
+        let mut there = self.pairs.rewritten_at(around.flows, (flow.key.remote, flow.key.protocol, remote));
+        there
+            .find(|other| is_there(other) && from_bridge(other))
+            .map(|other| (other, "the origin of its packets"))
+    }
+
+    fn arrived(
+        &self,
+        around: &Around<'_>,
+        flow: &Flow,
+        other: &Flow,
+        how: &str,
+        mut evidence: Vec<Evidence>,
+    ) -> Found {
+        let Counts { packets: received, .. } = other.traffic.received;
+        let answered = other.traffic.sent.packets;
+        let interface = device(around, other);
+        let mut saw = format!("{received} {} delivered", packets(received));
+        if how != "the same addresses" {
+            saw += &format!(" from {} (recognised by {how})", other.key.remote);
+        }
+        evidence.push(Evidence::new(&interface, saw));
+        if answered == 0 {
+            evidence.push(Evidence::new(&interface, "no reply left"));
+            return Found { outcome: Outcome::Delivered, reason: None, drop_reason: None, evidence };
+        }
+        evidence.push(Evidence::new(&interface, format!("{answered} {} of reply left", packets(answered))));
+        let back = path(&other.key, Direction::Sent);
+        let dropped = self.drops.on(&back, flow.first_seen.minus(CLOCK_GRAIN));
+        if let Some(dropped) = dropped.filter(|_| flow.traffic.received.packets == 0) {
+            evidence.push(Evidence::new(
+                device_of(around, dropped.device),
+                format!(
+                    "{} {} of reply dropped: {}",
+                    dropped.packets,
+                    packets(dropped.packets),
+                    dropped.reason.as_str()
+                ),
+            ));
+        }
+        Found { outcome: Outcome::Answered, reason: None, drop_reason: None, evidence }
+    }
+
+    /// What the kernel dropped of what the flow's container sent, before or after a translation; and what it was
+    /// addressed to then.
+    fn dropped(&self, flow: &Flow, since: KernelTime) -> Option<(&super::drops::Dropped, IpAddr)> {
+        let mut forward = path(&flow.key, Direction::Sent);
+        if let Some(dropped) = self.drops.on(&forward, since) {
+            return Some((dropped, forward.destination));
+        }
+        let reply = self.translations.reply_to(&tuple(&flow.key))?;
+        forward.destination = reply.source;
+        forward.port = forward.port.map(|_| reply.ports.0.min(reply.ports.1));
+        let translated = self
+            .drops
+            .on(&forward, since)
+            .or_else(|| self.drops.on(&Path { source: reply.destination, ..forward }, since));
+        translated.map(|dropped| (dropped, reply.source))
+    }
+
+    /// Whether translations are known.
+    #[must_use]
+    pub fn knows_translations(&self) -> bool {
+        self.translations.is_known()
+    }
+}
+
+/// Whether findings about a case are made at this side: what comes from another container is told at that one's.
+fn is_told_here(case: &Case) -> bool {
+    match case.side {
+        Side::Source => true,
+        Side::Destination => matches!(case.from.kind, EndKind::External | EndKind::Host),
+    }
+}
+
+fn at_destination(around: &Around<'_>, flow: &Flow) -> Found {
+    let Counts { packets: received, .. } = flow.traffic.received;
+    let answered = flow.traffic.sent.packets;
+    let interface = device(around, flow);
+    let mut evidence = vec![Evidence::new(&interface, format!("{received} {} delivered", packets(received)))];
+    let outcome = if answered > 0 {
+        evidence.push(Evidence::new(&interface, format!("{answered} {} of reply left", packets(answered))));
+        Outcome::Answered
+    } else {
+        Outcome::Delivered
+    };
+    Found { outcome, reason: None, drop_reason: None, evidence }
+}
+
+fn unknown(reason: &'static str, evidence: Vec<Evidence>) -> Found {
+    Found { outcome: Outcome::Unknown, reason: Some(reason), drop_reason: None, evidence }
+}
+
+/// Whether a flow is a conversation that someone opened. Fragments belong to another flow, and ICMP other than an echo
+/// belongs to whatever it is about.
+fn is_conversation(key: &FlowKey) -> bool {
+    const ECHO_REQUEST: u8 = 8;
+    const ECHO_REQUEST_V6: u8 = 128;
+    match key.ports {
+        FlowPorts::Ports { .. } => true,
+        FlowPorts::Icmp { kind, .. } => matches!(kind, ECHO_REQUEST | ECHO_REQUEST_V6),
+        FlowPorts::LaterFragment => false,
+        FlowPorts::None => !matches!(key.protocol, Protocol::ICMP | Protocol::ICMPV6),
+    }
+}
+
+/// Who opened a conversation that is older than the watch: services have the smaller port as a rule.
+fn guessed(key: &FlowKey) -> Side {
+    match key.ports {
+        FlowPorts::Ports { local, remote } if local < remote => Side::Destination,
+        _ => Side::Source,
+    }
+}
+
+fn was_reset(flow: &Flow) -> bool {
+    matches!(flow.tcp_state(), Some(TcpState::Refused | TcpState::Reset))
+}
+
+/// Whether the container behind a flow's interface holds the address its packets were sent to; one that only forwards
+/// them does not.
+fn is_holder(facts: &Attribution, flow: &Flow) -> bool {
+    let veth = facts.interface(flow.key.interface).is_some_and(|it| it.interface.kind == InterfaceKind::Veth);
+    veth && facts.owner(flow.key.interface).is_none_or(|owner| facts.is_given(owner, flow.key.local))
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+/// The name of the device where a flow was seen.
+fn device(around: &Around<'_>, flow: &Flow) -> String {
+    let watched = around.attribution.interface(flow.key.interface);
+    watched.map_or_else(String::new, |watched| watched.observed_at.interface.as_str().to_owned())
+}
+
+/// The name of a device of the host, for evidence.
+fn device_of(around: &Around<'_>, ifindex: u32) -> String {
+    let name = around.attribution.device_name(ifindex);
+    name.map_or_else(|| "host".to_owned(), |name| name.as_str().to_owned())
+}
+
+const fn packets(count: u64) -> &'static str {
+    if count == 1 { "packet" } else { "packets" }
+}
+
+/// The path of what a flow's container sends, or receives.
+fn path(key: &FlowKey, direction: Direction) -> Path {
+    let port = match key.ports {
+        FlowPorts::Ports { local, remote } => Some(local.min(remote)),
+        FlowPorts::Icmp { .. } | FlowPorts::LaterFragment | FlowPorts::None => None,
+    };
+    let (source, destination) = match direction {
+        Direction::Sent => (key.local, key.remote),
+        Direction::Received => (key.remote, key.local),
+    };
+    Path { source, destination, protocol: key.protocol, port }
+}
+
+/// What conntrack calls the direction that a flow's container sends.
+fn tuple(key: &FlowKey) -> Tuple {
+    let (ports, icmp) = match key.ports {
+        FlowPorts::Ports { local, remote } => (Some((local, remote)), None),
+        FlowPorts::Icmp { id, .. } => (None, Some(id)),
+        FlowPorts::LaterFragment | FlowPorts::None => (None, None),
+    };
+    Tuple {
+        source: key.local,
+        destination: key.remote,
+        protocol: key.protocol,
+        ports: translations::ports(key.protocol, ports, icmp),
+    }
+}
+
+/// The ports of the flow at the destination, by what it answers.
+fn ports_at_destination(reply: &Tuple, original: &FlowKey) -> FlowPorts {
+    match original.ports {
+        FlowPorts::Ports { .. } => FlowPorts::Ports { local: reply.ports.0, remote: reply.ports.1 },
+        FlowPorts::Icmp { kind, code, .. } => FlowPorts::Icmp { id: reply.ports.0, kind, code },
+        same => same,
+    }
+}

@@ -1,0 +1,134 @@
+//! Which flow at another interface is the other end of a flow.
+
+use crate::flows::{Flow, FlowTable};
+use crate::model::{FlowId, FlowKey, FlowPorts, Protocol};
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::net::IpAddr;
+
+/// The most flows with one tuple, or at one port with a rewritten source, that are remembered.
+const MOST_ALIKE: usize = 16;
+
+/// What two interfaces can have in common: local and remote end, as seen at one of them.
+type Tuple = (IpAddr, IpAddr, Protocol, FlowPorts);
+
+/// Flows at containers' interfaces by their tuple.
+///
+/// The index holds hashes: with 65,536 flows whole tuples would be a few megabytes more. A flow that is found is
+/// compared.
+#[derive(Debug, Default)]
+pub(super) struct Pairs {
+    by_tuple: HashMap<u64, FlowId>,
+    /// Further flows with a tuple that is taken: forwarded by a container, or by bridges in a row.
+    more: HashMap<u64, Vec<FlowId>>,
+    /// Flows by the container's address and port, where the source is an address of the host.
+    rewritten: HashMap<(IpAddr, Protocol, u16), Vec<FlowId>>,
+    hasher: RandomState,
+}
+
+impl Pairs {
+    /// A flow was seen at a container's interface. `is_rewritten`: its remote end is an address of the host.
+    pub(super) fn note(&mut self, id: FlowId, key: &FlowKey, is_rewritten: bool) {
+        let hash = self.hash(&tuple(key));
+        let first = self.by_tuple.entry(hash).or_insert(id);
+        if *first != id {
+            push(self.more.entry(hash).or_default(), id);
+        }
+        if let (true, FlowPorts::Ports { local, .. }) = (is_rewritten, key.ports) {
+            push(self.rewritten.entry((key.local, key.protocol, local)).or_default(), id);
+        }
+    }
+
+    /// A flow is over.
+    pub(super) fn forget(&mut self, id: FlowId, key: &FlowKey) {
+        let hash = self.hash(&tuple(key));
+        let next = match self.more.get_mut(&hash) {
+            Some(others) => {
+                others.retain(|other| *other != id);
+                let next = others.first().copied();
+                if others.is_empty() {
+                    self.more.remove(&hash);
+                }
+                next
+            }
+            None => None,
+        };
+        if self.by_tuple.get(&hash) == Some(&id) {
+            match next {
+                Some(next) => drop(self.by_tuple.insert(hash, next)),
+                None => drop(self.by_tuple.remove(&hash)),
+            }
+        }
+        if let FlowPorts::Ports { local, .. } = key.ports {
+            let place = (key.local, key.protocol, local);
+            if let Some(others) = self.rewritten.get_mut(&place) {
+                others.retain(|other| *other != id);
+                if others.is_empty() {
+                    self.rewritten.remove(&place);
+                }
+            }
+        }
+    }
+
+    /// The flows at other interfaces that are the other end of one: of the same packets, untranslated.
+    pub(super) fn other_ends<'a>(
+        &'a self,
+        flows: &'a FlowTable,
+        key: &FlowKey,
+    ) -> impl Iterator<Item = &'a Flow> {
+        let wanted = mirrored(key);
+        let interface = key.interface;
+        self.with_tuple(flows, wanted).filter(move |flow| flow.key.interface != interface)
+    }
+
+    /// The flows with this local and remote end.
+    pub(super) fn with_tuple<'a>(
+        &'a self,
+        flows: &'a FlowTable,
+        wanted: Tuple,
+    ) -> impl Iterator<Item = &'a Flow> {
+        let hash = self.hash(&wanted);
+        let more = self.more.get(&hash).into_iter().flatten();
+        let ids = self.by_tuple.get(&hash).into_iter().chain(more);
+        ids.filter_map(|id| flows.get(*id)).filter(move |flow| tuple(&flow.key) == wanted)
+    }
+
+    /// The flows that reached an address and port with a source that is the host's.
+    pub(super) fn rewritten_at<'a>(
+        &'a self,
+        flows: &'a FlowTable,
+        (address, protocol, port): (IpAddr, Protocol, u16),
+    ) -> impl Iterator<Item = &'a Flow> {
+        let ids = self.rewritten.get(&(address, protocol, port)).into_iter().flatten();
+        ids.filter_map(|id| flows.get(*id))
+    }
+
+    /// How many flows are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.by_tuple.len() + self.more.len() + self.rewritten.len()
+    }
+
+    fn hash(&self, tuple: &Tuple) -> u64 {
+        self.hasher.hash_one(tuple)
+    }
+}
+
+fn push(ids: &mut Vec<FlowId>, id: FlowId) {
+    if ids.len() < MOST_ALIKE && !ids.contains(&id) {
+        ids.push(id);
+    }
+}
+
+fn tuple(key: &FlowKey) -> Tuple {
+    (key.local, key.remote, key.protocol, key.ports)
+}
+
+/// The tuple at the other end.
+fn mirrored(key: &FlowKey) -> Tuple {
+    let ports = match key.ports {
+        FlowPorts::Ports { local, remote } => FlowPorts::Ports { local: remote, remote: local },
+        same => same,
+    };
+    (key.remote, key.local, key.protocol, ports)
+}

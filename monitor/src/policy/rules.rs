@@ -1,0 +1,235 @@
+//! What Docker's own facts make one expect of a conversation: the topology rules, in their order.
+//!
+//! Judged by the network of the addresses used, not by which networks the two containers are on: a container on A
+//! that addresses the B address of a container on A and B crosses from A to B.
+
+use crate::attribution::{Attribution, End, EndKind, Known, KnownNetwork};
+use crate::model::{GatewayMode, KernelTime, NetworkId, Protocol};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A topology rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// A source address or Ethernet address that is not the sender's own.
+    SpoofedSource,
+    /// A cloud's metadata service.
+    MetadataService,
+    /// `--link` between the two.
+    Linked,
+    /// One network whose containers may not talk to each other.
+    IccDisabled,
+    /// Both addresses are of one network.
+    SameNetwork,
+    /// Through a published port of the host.
+    PublishedPort,
+    /// An address of another Docker network.
+    CrossNetwork,
+    /// From an `--internal` network to outside.
+    InternalEgress,
+    /// An address of the host.
+    HostAccess,
+    /// From outside to a port of a container.
+    ExposedPort,
+    /// To outside.
+    Egress,
+}
+
+impl Rule {
+    /// Its name in JSON and on screen.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SpoofedSource => "spoofed-source",
+            Self::MetadataService => "metadata-service",
+            Self::Linked => "linked",
+            Self::IccDisabled => "icc-disabled",
+            Self::SameNetwork => "same-network",
+            Self::PublishedPort => "published-port",
+            Self::CrossNetwork => "cross-network",
+            Self::InternalEgress => "internal-egress",
+            Self::HostAccess => "host-access",
+            Self::ExposedPort => "exposed-port",
+            Self::Egress => "egress",
+        }
+    }
+}
+
+/// What is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Expected {
+    /// It may happen.
+    Allow,
+    /// It may not.
+    Deny,
+}
+
+/// What a rule says of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Judgement {
+    /// The rule that decided.
+    pub rule: Rule,
+    /// What it expects.
+    pub expected: Expected,
+    /// Allowed, but round the isolation: worth telling.
+    pub crossing: bool,
+}
+
+impl Judgement {
+    const fn allow(rule: Rule) -> Self {
+        Self { rule, expected: Expected::Allow, crossing: false }
+    }
+
+    const fn crossing(rule: Rule) -> Self {
+        Self { rule, expected: Expected::Allow, crossing: true }
+    }
+
+    const fn deny(rule: Rule) -> Self {
+        Self { rule, expected: Expected::Deny, crossing: false }
+    }
+}
+
+/// A conversation to be judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Who opened it.
+    pub from: &'a End,
+    /// The network of the interface it left by, for a container.
+    pub from_network: Option<&'a NetworkId>,
+    /// Whom it addressed.
+    pub to: &'a End,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The addressed port.
+    pub port: Option<u16>,
+    /// When.
+    pub at: KernelTime,
+}
+
+/// The metadata services of the clouds.
+const METADATA: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+];
+
+/// What the topology makes one expect; `None` where it says nothing: what goes to many, and ends that are not known.
+#[must_use]
+pub fn judge(facts: &Attribution, question: &Question<'_>) -> Option<Judgement> {
+    if question.to.kind == EndKind::Multicast {
+        return None;
+    }
+    if METADATA.contains(&question.to.address) && question.from.kind == EndKind::Container {
+        return Some(Judgement::deny(Rule::MetadataService));
+    }
+    match question.from.kind {
+        EndKind::Container => from_container(facts, question),
+        EndKind::External => from_outside(facts, question),
+        EndKind::Host => Some(from_host(question)),
+        EndKind::Multicast | EndKind::Unknown => None,
+    }
+}
+
+fn from_container(facts: &Attribution, question: &Question<'_>) -> Option<Judgement> {
+    let Question { to, from_network, at, .. } = *question;
+    let own = facts.network(from_network?)?;
+    if facts.is_of_host(to.address, at) {
+        return Some(to_host(facts, question, own));
+    }
+    match facts.network_of_address(to.address, at) {
+        Some(other) if other.network.id == own.network.id => Some(within(facts, question, own)),
+        Some(other) if is_local(other) => Some(across(facts, question, other)),
+        // A container's address that no network holds, such as one it gave itself.
+        _ if to.kind == EndKind::Container => Some(across(facts, question, own)),
+        _ if to.kind == EndKind::Unknown => None,
+        _ if own.network.internal => Some(Judgement::deny(Rule::InternalEgress)),
+        _ => Some(Judgement::allow(Rule::Egress)),
+    }
+}
+
+/// Whether a network's addresses are behind a bridge of this host.
+fn is_local(known: &KnownNetwork) -> bool {
+    known.network.bridge.is_some()
+}
+
+fn within(facts: &Attribution, question: &Question<'_>, network: &KnownNetwork) -> Judgement {
+    if are_linked(facts, question) {
+        Judgement::allow(Rule::Linked)
+    } else if network.network.inter_container || question.to.kind != EndKind::Container {
+        Judgement::allow(Rule::SameNetwork)
+    } else {
+        Judgement::deny(Rule::IccDisabled)
+    }
+}
+
+/// Whether one of the two was started with a link to the other.
+fn are_linked(facts: &Attribution, question: &Question<'_>) -> bool {
+    let known = |end: &End| end.container.as_ref().and_then(|container| facts.container(&container.id));
+    let (Some(from), Some(to)) = (known(question.from), known(question.to)) else { return false };
+    let links = |one: &Known, other: &Known| one.container.links.contains(&other.container.name);
+    links(from, to) || links(to, from)
+}
+
+fn across(facts: &Attribution, question: &Question<'_>, to: &KnownNetwork) -> Judgement {
+    let mode = match question.to.address {
+        IpAddr::V4(_) => to.network.gateway_mode_ipv4,
+        IpAddr::V6(_) => to.network.gateway_mode_ipv6,
+    };
+    match mode {
+        GatewayMode::NatUnprotected => Judgement::crossing(Rule::CrossNetwork),
+        GatewayMode::Routed if is_published(facts, question) => Judgement::crossing(Rule::CrossNetwork),
+        GatewayMode::Nat | GatewayMode::Isolated | GatewayMode::Routed => Judgement::deny(Rule::CrossNetwork),
+    }
+}
+
+/// Whether the addressed container published the addressed port, at whatever address of the host.
+fn is_published(facts: &Attribution, question: &Question<'_>) -> bool {
+    let container = question.to.container.as_ref().and_then(|to| facts.container(&to.id));
+    let (Some(known), Some(port)) = (container, question.port) else { return false };
+    let name = question.protocol.name();
+    known.container.published.iter().any(|(_, _, inner, protocol)| *inner == port && *protocol == name)
+}
+
+fn to_host(facts: &Attribution, question: &Question<'_>, own: &KnownNetwork) -> Judgement {
+    let publisher =
+        question.port.and_then(|port| facts.publisher(question.to.address, port, question.protocol));
+    if let Some((known, _)) = publisher {
+        let same = known.container.endpoints.iter().any(|endpoint| endpoint.network == own.network.id);
+        return if same {
+            Judgement::allow(Rule::PublishedPort)
+        } else {
+            Judgement::crossing(Rule::PublishedPort)
+        };
+    }
+    let mode = if question.to.address.is_ipv4() {
+        own.network.gateway_mode_ipv4
+    } else {
+        own.network.gateway_mode_ipv6
+    };
+    match mode {
+        GatewayMode::Isolated => Judgement::deny(Rule::HostAccess),
+        GatewayMode::Nat | GatewayMode::NatUnprotected | GatewayMode::Routed => {
+            Judgement::crossing(Rule::HostAccess)
+        }
+    }
+}
+
+fn from_outside(facts: &Attribution, question: &Question<'_>) -> Option<Judgement> {
+    if question.to.kind != EndKind::Container {
+        return None;
+    }
+    let network = facts.network_of_address(question.to.address, question.at)?;
+    let mode = match question.to.address {
+        IpAddr::V4(_) => network.network.gateway_mode_ipv4,
+        IpAddr::V6(_) => network.network.gateway_mode_ipv6,
+    };
+    let open = is_published(facts, question) || mode == GatewayMode::NatUnprotected;
+    Some(if open { Judgement::allow(Rule::ExposedPort) } else { Judgement::deny(Rule::ExposedPort) })
+}
+
+/// The host reaches its containers: its own processes, the userland proxy, containers in its namespace.
+fn from_host(question: &Question<'_>) -> Judgement {
+    if question.to.kind == EndKind::Container {
+        Judgement::allow(Rule::HostAccess)
+    } else {
+        Judgement::allow(Rule::Egress)
+    }
+}

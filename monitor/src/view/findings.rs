@@ -1,0 +1,39 @@
+//! Findings as text: what a tired person reads first, then how it is known.
+
+use super::style::{Frame, Line, Tone, wrap};
+use crate::snapshot::{Finding, Severity};
+
+/// Columns before what belongs to a finding.
+const INDENT: usize = 4;
+
+/// A finding: a heading, the explanation, and the evidence hook by hook.
+#[must_use]
+pub fn finding(finding: &Finding, frame: &Frame) -> Vec<Line> {
+    let mut lines = vec![heading(finding, frame)];
+    let columns = frame.width.saturating_sub(INDENT).max(1);
+    lines.extend(wrap(&finding.explanation, columns).iter().map(|text| indented(Tone::Plain, text)));
+    for evidence in &finding.evidence {
+        let text = format!("{}: {}", evidence.at.as_str(), evidence.saw);
+        lines.extend(wrap(&text, columns).iter().map(|text| indented(Tone::Faint, text)));
+    }
+    lines
+}
+
+fn heading(finding: &Finding, frame: &Frame) -> Line {
+    let tone = if finding.severity >= Severity::Warning { Tone::Warning } else { Tone::Strong };
+    let mut line = Line::of(Tone::Faint, frame.clock.time_of_day(finding.last_seen));
+    line.push(tone, format!("  {} {}", finding.severity.name(), finding.kind.name()));
+    line.push(Tone::Strong, format!("  {}: {}", finding.rule, finding.outcome.name()));
+    if !finding.is_open {
+        line.push(Tone::Faint, "  (over: no packet for a minute)");
+    } else if finding.revision > 1 {
+        line.push(Tone::Faint, "  (goes on)");
+    }
+    line
+}
+
+fn indented(tone: Tone, text: &str) -> Line {
+    let mut line = Line::of(Tone::Plain, " ".repeat(INDENT));
+    line.push(tone, text);
+    line
+}
