@@ -1,0 +1,314 @@
+//! The matrix: set-ups of real Docker networks, real traffic, and exactly the findings that must come of it.
+//!
+//! Needs root, Docker, iptables and the images.
+
+mod matrix;
+
+use anyhow::{Result, ensure};
+use matrix::{Expect, Row, Rules, attempt};
+
+const TCP: &str = "tcp";
+const UDP: &str = "udp";
+const ICMP: &str = "icmp";
+
+fn violation<'a>(
+    rule: &'a str,
+    outcome: &'a str,
+    [source, destination]: [&'a str; 2],
+    protocol: &'a str,
+) -> Expect<'a> {
+    Expect { kind: "violation", rule, outcome, source, destination, protocol }
+}
+
+fn broken<'a>(outcome: &'a str, [source, destination]: [&'a str; 2], protocol: &'a str) -> Expect<'a> {
+    Expect { kind: "broken", rule: "same-network", outcome, source, destination, protocol }
+}
+
+fn crossing<'a>(
+    rule: &'a str,
+    outcome: &'a str,
+    [source, destination]: [&'a str; 2],
+    protocol: &'a str,
+) -> Expect<'a> {
+    Expect { kind: "crossing", rule, outcome, source, destination, protocol }
+}
+
+#[test]
+fn within_one_network_nothing_is_found() -> Result<()> {
+    let row = Row::new("same")?;
+    let net = row.network("net", &[])?;
+    let (a, b) = (row.container("a", &net, &[])?, row.server("b", &net, &[])?);
+    let watched = row.watch()?;
+    let to = b.address(&net)?;
+    a.exec(&["ping", "-q", "-c", "3", "-i", "0.1", &to])?;
+    a.exec(&["curl", "-sS", "-o", "/dev/null", &format!("http://{to}:80/passwd")])?;
+    a.exec(&["sh", "-c", &format!("echo hello | nc -u -w1 {to} 7")])?;
+    // A closed port refuses: nothing is broken.
+    attempt(&a, &["nc", "-z", "-w1", &to, "4444"]);
+    watched.must_tell(&[]).map(drop)
+}
+
+#[test]
+fn two_networks_are_kept_apart() -> Result<()> {
+    let row = Row::new("apart")?;
+    let nets = [row.network("a", &[])?, row.network("b", &[])?];
+    let (a, b) = (row.container("a", &nets[0], &[])?, row.server("b", &nets[1], &[])?);
+    let watched = row.watch()?;
+    let to = b.address(&nets[1])?;
+    attempt(&a, &["nc", "-z", "-w1", &to, "80"]);
+    attempt(&a, &["ping", "-q", "-c", "2", "-i", "0.2", "-W", "1", &to]);
+    attempt(&a, &["sh", "-c", &format!("echo hello | nc -u -w1 {to} 7")]);
+    let ends = ["a", "b"];
+    let found = watched.must_tell(&[
+        violation("cross-network", "blocked", ends, TCP),
+        violation("cross-network", "blocked", ends, UDP),
+        violation("cross-network", "blocked", ends, ICMP),
+    ])?;
+    for finding in &found {
+        ensure!(finding["drop_reason"] == "NETFILTER_DROP", "{finding}");
+        ensure!(finding["severity"] == "warning", "{finding}");
+    }
+    ensure!(found[0]["ports"] == serde_json::json!([80]), "{}", found[0]);
+    ensure!(found[2]["counts"]["packets"] == 2, "{}", found[2]);
+    Ok(())
+}
+
+#[test]
+fn what_an_operator_lets_through_is_delivered_and_answered() -> Result<()> {
+    let row = Row::new("through")?;
+    let nets = [row.network("a", &[])?, row.network("b", &[])?];
+    let (a, b) = (row.container("a", &nets[0], &[])?, row.server("b", &nets[1], &[])?);
+    let mut rules = Rules::new();
+    for (from, to) in [(&nets[0], &nets[1]), (&nets[1], &nets[0])] {
+        rules.insert("iptables", &format!("DOCKER-USER -i {} -o {} -j ACCEPT", from.bridge, to.bridge))?;
+    }
+    let watched = row.watch()?;
+    let to = b.address(&nets[1])?;
+    a.exec(&["curl", "-sS", "-o", "/dev/null", &format!("http://{to}:80/passwd")])?;
+    let found = watched.must_tell(&[violation("cross-network", "answered", ["a", "b"], TCP)])?;
+    ensure!(found[0]["severity"] == "critical", "{}", found[0]);
+    Ok(())
+}
+
+#[test]
+fn a_reply_that_is_dropped_was_still_sent() -> Result<()> {
+    let row = Row::new("oneway")?;
+    let nets = [row.network("a", &[])?, row.network("b", &[])?];
+    let (a, b) = (row.container("a", &nets[0], &[])?, row.server("b", &nets[1], &[])?);
+    let mut rules = Rules::new();
+    rules
+        .insert("iptables", &format!("DOCKER-USER -i {} -o {} -j ACCEPT", nets[0].bridge, nets[1].bridge))?;
+    rules.insert("iptables", &format!("DOCKER-USER -i {} -o {} -j DROP", nets[1].bridge, nets[0].bridge))?;
+    let watched = row.watch()?;
+    attempt(&a, &["nc", "-z", "-w1", &b.address(&nets[1])?, "80"]);
+    watched.must_tell(&[violation("cross-network", "answered", ["a", "b"], TCP)]).map(drop)
+}
+
+#[test]
+fn a_reject_is_a_block_although_the_source_sees_an_answer() -> Result<()> {
+    let row = Row::new("reject")?;
+    let nets = [row.network("a", &[])?, row.network("b", &[])?];
+    let (a, b) = (row.container("a", &nets[0], &[])?, row.server("b", &nets[1], &[])?);
+    let mut rules = Rules::new();
+    let (from, to) = (&nets[0].bridge, &nets[1].bridge);
+    rules.insert("iptables", &format!("DOCKER-USER -i {from} -o {to} -p udp -j REJECT"))?;
+    rules.insert(
+        "iptables",
+        &format!("DOCKER-USER -i {from} -o {to} -p tcp -j REJECT --reject-with tcp-reset"),
+    )?;
+    let watched = row.watch()?;
+    let address = b.address(&nets[1])?;
+    attempt(&a, &["nc", "-z", "-w1", &address, "80"]);
+    attempt(&a, &["sh", "-c", &format!("echo hello | nc -u -w1 {address} 7")]);
+    let ends = ["a", "b"];
+    let found = watched.must_tell(&[
+        violation("cross-network", "blocked", ends, TCP),
+        violation("cross-network", "blocked", ends, UDP),
+    ])?;
+    ensure!(found.iter().all(|finding| finding["severity"] == "warning"), "{found:?}");
+    Ok(())
+}
+
+#[test]
+fn the_address_that_is_used_decides() -> Result<()> {
+    let row = Row::new("used")?;
+    let nets = [row.network("a", &[])?, row.network("b", &[])?];
+    let a = row.container("a", &nets[0], &[])?;
+    let both = row.server("both", &nets[0], &[])?;
+    both.connect(&nets[1])?;
+    let watched = row.watch()?;
+    // By the shared network it may, by the other it may not.
+    a.exec(&["nc", "-z", "-w1", &both.address(&nets[0])?, "80"])?;
+    attempt(&a, &["nc", "-z", "-w1", &both.address(&nets[1])?, "80"]);
+    watched.must_tell(&[violation("cross-network", "blocked", ["a", "both"], TCP)]).map(drop)
+}
+
+#[test]
+fn a_network_without_inter_container_communication() -> Result<()> {
+    let row = Row::new("icc")?;
+    let net = row.network("net", &["--opt", "com.docker.network.bridge.enable_icc=false"])?;
+    let (a, b) = (row.container("a", &net, &[])?, row.server("b", &net, &[])?);
+    let watched = row.watch()?;
+    attempt(&a, &["nc", "-z", "-w1", &b.address(&net)?, "80"]);
+    watched.must_tell(&[violation("icc-disabled", "blocked", ["a", "b"], TCP)]).map(drop)
+}
+
+#[test]
+fn an_internal_network_lets_nothing_out() -> Result<()> {
+    let row = Row::new("internal")?;
+    let nets = [row.network("in", &["--internal"])?, row.network("b", &[])?];
+    let (a, b) = (row.container("a", &nets[0], &[])?, row.server("b", &nets[1], &[])?);
+    let gateway = nets[0].gateway()?;
+    let watched = row.watch()?;
+    attempt(&a, &["nc", "-z", "-w1", &b.address(&nets[1])?, "80"]);
+    a.exec(&["ping", "-q", "-c", "1", "-W", "1", &gateway])?;
+    watched
+        .must_tell(&[
+            violation("cross-network", "blocked", ["a", "b"], TCP),
+            crossing("host-access", "answered", ["a", "host"], ICMP),
+        ])
+        .map(drop)
+}
+
+#[test]
+fn addresses_of_the_host_are_crossings() -> Result<()> {
+    let row = Row::new("host")?;
+    let nets = [row.network("a", &[])?, row.network("b", &[])?];
+    let a = row.container("a", &nets[0], &[])?;
+    let _b = row.container("b", &nets[1], &[])?;
+    let gateways = [nets[0].gateway()?, nets[1].gateway()?];
+    let watched = row.watch()?;
+    for gateway in &gateways {
+        a.exec(&["ping", "-q", "-c", "1", "-W", "1", gateway])?;
+    }
+    watched.must_tell(&[crossing("host-access", "answered", ["a", "host"], ICMP)]).map(drop)
+}
+
+#[test]
+fn ipv6_networks_are_not_kept_apart_here() -> Result<()> {
+    let row = Row::new("six")?;
+    let nets = [
+        row.network("a", &["--ipv6", "--subnet", "fd00:76:1::/64"])?,
+        row.network("b", &["--ipv6", "--subnet", "fd00:76:2::/64"])?,
+    ];
+    let (a, b) = (row.container("a", &nets[0], &[])?, row.server("b", &nets[1], &[])?);
+    let watched = row.watch()?;
+    let to = b.ipv6_address(&nets[1])?;
+    a.exec(&["ping", "-6", "-q", "-c", "2", "-i", "0.2", "-W", "1", &to])?;
+    let found = watched.must_tell(&[violation("cross-network", "answered", ["a", "b"], "ipv6-icmp")])?;
+    let explanation = found[0]["explanation"].as_str().unwrap_or_default();
+    ensure!(explanation.contains("does not isolate IPv6"), "{explanation}");
+    Ok(())
+}
+
+#[test]
+fn connecting_makes_it_allowed_and_disconnecting_ends_that() -> Result<()> {
+    let row = Row::new("connect")?;
+    let nets = [row.network("a", &[])?, row.network("b", &[])?];
+    let (a, b) = (row.container("a", &nets[0], &[])?, row.server("b", &nets[1], &[])?);
+    let watched = row.watch()?;
+    a.connect(&nets[1])?;
+    let to = b.address(&nets[1])?;
+    a.exec(&["nc", "-z", "-w1", &to, "80"])?;
+    a.disconnect(&nets[1])?;
+    attempt(&a, &["nc", "-z", "-w1", &to, "80"]);
+    let found = watched.must_tell(&[violation("cross-network", "blocked", ["a", "b"], TCP)])?;
+    ensure!(found[0]["counts"]["packets"].as_u64() <= Some(2), "{}", found[0]);
+    Ok(())
+}
+
+#[test]
+fn a_port_scan_is_one_finding() -> Result<()> {
+    let row = Row::new("scan")?;
+    let nets = [row.network("a", &[])?, row.network("b", &[])?];
+    let (a, b) = (row.container("a", &nets[0], &[])?, row.container("b", &nets[1], &[])?);
+    let watched = row.watch()?;
+    let scan = format!(
+        "import socket\nfor port in range(1, 10001):\n s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n \
+         s.sendto(b'x', ('{}', port))\n s.close()",
+        b.address(&nets[1])?
+    );
+    a.exec(&["python3", "-c", &scan])?;
+    let found = watched.must_tell(&[violation("cross-network", "blocked", ["a", "b"], UDP)])?;
+    ensure!(found[0]["port_count"] == 10_000, "{}", found[0]);
+    ensure!(found[0]["ports"].as_array().is_some_and(|ports| ports.len() == 16), "{}", found[0]);
+    Ok(())
+}
+
+#[test]
+fn broadcast_and_multicast_are_nobodys_violation() -> Result<()> {
+    let row = Row::new("many")?;
+    let net = row.network("net", &[])?;
+    let (a, _b) = (row.container("a", &net, &[])?, row.container("b", &net, &[])?);
+    let watched = row.watch()?;
+    let send = "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)\n\
+        s.sendto(b'x', ('255.255.255.255', 67))\ns.sendto(b'x', ('224.0.0.251', 5353))";
+    a.exec(&["python3", "-c", send])?;
+    watched.must_tell(&[]).map(drop)
+}
+
+#[test]
+fn a_rule_in_the_way_inside_one_network_is_broken() -> Result<()> {
+    let row = Row::new("inside")?;
+    let net = row.network("net", &[])?;
+    let (a, b) = (row.container("a", &net, &[])?, row.server("b", &net, &[])?);
+    let mut rules = Rules::new();
+    rules.insert("iptables", &format!("DOCKER-USER -i {0} -o {0} -p tcp --dport 80 -j DROP", net.bridge))?;
+    let watched = row.watch()?;
+    attempt(&a, &["nc", "-z", "-w1", &b.address(&net)?, "80"]);
+    let found = watched.must_tell(&[broken("blocked", ["a", "b"], TCP)])?;
+    ensure!(found[0]["drop_reason"] == "NETFILTER_DROP", "{}", found[0]);
+    Ok(())
+}
+
+#[test]
+fn a_published_port_is_a_crossing_from_another_network_and_nothing_from_the_host() -> Result<()> {
+    let row = Row::new("publish")?;
+    let nets = [row.network("a", &[])?, row.network("b", &[])?];
+    let a = row.container("a", &nets[0], &[])?;
+    let _b = row.server("b", &nets[1], &["--publish", "28080:80"])?;
+    let gateway = nets[0].gateway()?;
+    let watched = row.watch()?;
+    ensure!(std::net::TcpStream::connect("127.0.0.1:28080").is_ok(), "the published port does not answer");
+    a.exec(&["nc", "-z", "-w1", &gateway, "28080"])?;
+    watched.must_tell(&[crossing("published-port", "answered", ["a", "host"], TCP)]).map(drop)
+}
+
+#[test]
+fn a_forged_source_is_found_with_one_packet() -> Result<()> {
+    let row = Row::new("forged")?;
+    let net = row.network("net", &[])?;
+    let (a, b) = (row.container("a", &net, &[])?, row.server("b", &net, &[])?);
+    let watched = row.watch()?;
+    let to = b.address(&net)?;
+    let namespace = format!("container:{}", a.id);
+    let forger = watched.lab().container("forger").options(&["--network", &namespace]);
+    let forger = forger.run(&[
+        "send-frames",
+        "--destination-mac",
+        &b.mac(&net)?,
+        "--from",
+        "198.18.7.7",
+        "--to",
+        &to,
+        "--count",
+        "1",
+        "--rate",
+        "10",
+    ])?;
+    lab::wait_for("the frame to be sent", std::time::Duration::from_secs(20), || {
+        Ok(forger.logs()?.contains("sent ").then_some(()))
+    })?;
+    let found = watched.must_tell(&[Expect {
+        kind: "violation",
+        rule: "spoofed-source",
+        outcome: "delivered",
+        source: "a",
+        destination: "b",
+        protocol: UDP,
+    }])?;
+    ensure!(found[0]["source"]["address"] == "198.18.7.7", "{}", found[0]);
+    ensure!(found[0]["counts"]["packets"] == 1, "{}", found[0]);
+    Ok(())
+}

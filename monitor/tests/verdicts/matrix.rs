@@ -1,0 +1,237 @@
+//! A row of the matrix: networks and containers, vethwatch telling findings, and what it must tell.
+
+use anyhow::{Context, Result, bail, ensure};
+use lab::{Container, Lab, Network, Running, Vethwatch, image, text};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Revisions of the marker's finding, one each tick, after which everything before was decided.
+const DECIDED: usize = 6;
+
+/// Answers TCP at port 80 and UDP at port 7.
+const SERVE: &str = "
+import socket, threading
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind(('', 7))
+def echo():
+    while True:
+        data, peer = udp.recvfrom(2048)
+        udp.sendto(data, peer)
+threading.Thread(target=echo, daemon=True).start()
+tcp = socket.socket()
+tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+tcp.bind(('', 80))
+tcp.listen(16)
+while True:
+    peer, _ = tcp.accept()
+    try:
+        peer.settimeout(1)
+        peer.recv(2048)
+        peer.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\nhello')
+    except OSError:
+        pass
+    peer.close()
+";
+
+/// What is expected of one finding.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expect<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) rule: &'a str,
+    pub(crate) outcome: &'a str,
+    /// A container's name without the lab's prefix, or an end's kind.
+    pub(crate) source: &'a str,
+    /// As the source.
+    pub(crate) destination: &'a str,
+    pub(crate) protocol: &'a str,
+}
+
+/// A row that is being made.
+pub(crate) struct Row {
+    pub(crate) lab: Lab,
+    image: String,
+}
+
+/// A row that is watched.
+pub(crate) struct Watched {
+    running: Running,
+    prefix: String,
+    row: Row,
+    _marker: [Container; 2],
+}
+
+impl Row {
+    pub(crate) fn new(name: &str) -> Result<Self> {
+        Ok(Self { lab: Lab::new(name)?, image: image::ready(image::DEBIAN)? })
+    }
+
+    pub(crate) fn network(&self, name: &str, options: &[&str]) -> Result<Network> {
+        self.lab.network(name, options)
+    }
+
+    /// A container that waits for commands.
+    pub(crate) fn container(&self, name: &str, network: &Network, options: &[&str]) -> Result<Container> {
+        let spec = self.lab.container(name).image(&self.image).on(network).options(options);
+        spec.run(&["sleep", "infinity"])
+    }
+
+    /// A container that answers TCP at port 80 and UDP at port 7.
+    pub(crate) fn server(&self, name: &str, network: &Network, options: &[&str]) -> Result<Container> {
+        let spec = self.lab.container(name).image(&self.image).on(network).options(options);
+        let server = spec.run(&["python3", "-c", SERVE])?;
+        lab::wait_for("the server to answer", PATIENCE, || {
+            Ok(server.exec(&["nc", "-z", "127.0.0.1", "80"]).ok())
+        })?;
+        Ok(server)
+    }
+
+    /// Starts vethwatch, and a marker: one container sends to another that it must not reach, all the time. When its
+    /// finding comes, everything is watched; when it has come some times more, everything before is decided.
+    pub(crate) fn watch(self) -> Result<Watched> {
+        let nets = [self.network("marker-a", &[])?, self.network("marker-b", &[])?];
+        let to = self.lab.container("marker-to").on(&nets[1]).run(&["sleep"])?;
+        let address = format!("{}:9", to.address(&nets[1])?);
+        let from = self
+            .lab
+            .container("marker")
+            .on(&nets[0])
+            .run(&["udp-send", &address, "--count", "6000", "--rate", "10"])?;
+        let running = Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch")).start(&[
+            "violations",
+            "--json",
+            "--tick",
+            "200ms",
+            "--kind",
+            "violation,broken,crossing",
+        ])?;
+        let prefix = self.lab.prefix().to_owned();
+        let mut watched = Watched { running, prefix, row: self, _marker: [from, to] };
+        watched.decided()?;
+        Ok(watched)
+    }
+}
+
+impl Watched {
+    /// Waits until everything sent before is decided.
+    fn decided(&mut self) -> Result<()> {
+        let marker = format!("{}-marker", self.prefix);
+        let told = |lines: &[Value]| {
+            lines.iter().filter(|line| line["source"]["container"]["name"] == *marker).count()
+        };
+        let mut before = None;
+        self.running.wait_for("the marker's finding to go on", PATIENCE, |lines| {
+            let now = told(lines);
+            (now >= *before.get_or_insert(now) + DECIDED).then_some(())
+        })
+    }
+
+    pub(crate) fn lab(&self) -> &Lab {
+        &self.row.lab
+    }
+
+    /// Ends the watch: exactly these findings must have been told, whatever else was sent. Returns them in this order.
+    pub(crate) fn must_tell(mut self, expected: &[Expect<'_>]) -> Result<Vec<Value>> {
+        self.decided()?;
+        self.running.signal(libc::SIGINT)?;
+        let Self { running, prefix, .. } = self;
+        let (_, lines) = running.end()?;
+        let mut latest: BTreeMap<String, Value> = BTreeMap::new();
+        for line in lines.into_iter().filter(|line| line["type"] == "finding") {
+            let ends = [name(&line["source"], &prefix), name(&line["destination"], &prefix)];
+            let is_ours = ends.iter().any(|end| end.starts_with('~'));
+            if is_ours && !ends.iter().any(|end| end.starts_with("~marker")) {
+                latest.insert(line["id"].as_str().context("an id")?.to_owned(), line);
+            }
+        }
+        let mut found = Vec::new();
+        for expect in expected {
+            let fits = |line: &Value| {
+                line["kind"] == expect.kind
+                    && line["rule"] == expect.rule
+                    && line["outcome"] == expect.outcome
+                    && line["protocol"] == expect.protocol
+                    && name(&line["source"], &prefix).trim_start_matches('~') == expect.source
+                    && name(&line["destination"], &prefix).trim_start_matches('~') == expect.destination
+            };
+            let Some(id) = latest.iter().find(|(_, line)| fits(line)).map(|(id, _)| id.clone()) else {
+                bail!("no {expect:?} among {:#?}", told(&latest));
+            };
+            found.extend(latest.remove(&id));
+        }
+        ensure!(latest.is_empty(), "beside what was expected: {:#?}", told(&latest));
+        Ok(found)
+    }
+}
+
+fn told(latest: &BTreeMap<String, Value>) -> Vec<String> {
+    let text = |line: &Value| {
+        format!(
+            "{} {} {}: {} {:?}",
+            line["kind"],
+            line["rule"],
+            line["outcome"],
+            line["explanation"],
+            line["evidence"].to_string()
+        )
+    };
+    latest.values().map(text).collect()
+}
+
+/// What an end is called in an expectation: a container of this lab by its name with `~` in front, others by kind.
+fn name(end: &Value, prefix: &str) -> String {
+    let container = end["container"]["name"].as_str().unwrap_or_default();
+    match container.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-')) {
+        Some(name) => format!("~{name}"),
+        None if container.is_empty() => end["kind"].as_str().unwrap_or_default().to_owned(),
+        None => container.to_owned(),
+    }
+}
+
+/// Rules in a chain of iptables or ip6tables, removed when dropped. Each must name a device of the row.
+pub(crate) struct Rules {
+    made: Vec<(&'static str, Vec<String>)>,
+}
+
+impl Rules {
+    pub(crate) fn new() -> Self {
+        Self { made: Vec::new() }
+    }
+
+    /// Puts a rule first in its chain: `words` begin with the chain.
+    pub(crate) fn insert(&mut self, program: &'static str, words: &str) -> Result<()> {
+        let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+        run(program, "-I", &words)?;
+        self.made.push((program, words));
+        Ok(())
+    }
+}
+
+impl Drop for Rules {
+    fn drop(&mut self) {
+        for (program, words) in self.made.iter().rev() {
+            if let Err(error) = run(program, "-D", words) {
+                eprintln!("{error:#}");
+            }
+        }
+    }
+}
+
+fn run(program: &str, action: &str, words: &[String]) -> Result<()> {
+    let (table, rule): (Vec<&String>, Vec<&String>) = match words {
+        [option, table, rule @ ..] if option == "-t" => (vec![option, table], rule.iter().collect()),
+        rule => (Vec::new(), rule.iter().collect()),
+    };
+    let mut command = Command::new(program);
+    command.args(["-w", "10"]).args(table).arg(action).args(rule);
+    text(&mut command, Duration::from_secs(15)).map(drop)
+}
+
+/// Runs a command in a container that may fail: what counts is what it sends.
+pub(crate) fn attempt(container: &Container, command: &[&str]) {
+    // Whether it worked shows in the findings.
+    let _ = container.exec(command);
+}
