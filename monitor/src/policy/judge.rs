@@ -8,7 +8,7 @@ use super::outcome::{Evidence, Found, Outcome, why};
 use super::pairs::Pairs;
 use super::rules::{self, Expected, Judgement, Question, Rule};
 use super::translations::{self, Translations};
-use crate::attribution::{Attribution, End, EndKind};
+use crate::attribution::{Attribution, End, EndKind, OriginKind};
 use crate::flows::{Flow, FlowTable, TcpState};
 use crate::model::{
     Conntrack, Counts, Direction, DropBatch, FlowId, FlowKey, FlowPorts, Initiator, InterfaceKind,
@@ -183,6 +183,10 @@ impl Judge {
             Initiator::Remote => Side::Destination,
             Initiator::Unknown => guessed(&flow.key),
         };
+        if side == Side::Destination && seen.remote.kind == EndKind::External && came_from_inside(facts, flow)
+        {
+            return None;
+        }
         let of_remote = facts.network_of_address(flow.key.remote, flow.last_seen);
         let of_remote: Option<&NetworkId> = of_remote.map(|known| &known.network.id);
         let (from, from_network, to) = match side {
@@ -541,6 +545,13 @@ fn guessed(key: &FlowKey) -> Side {
         FlowPorts::Ports { local, remote } if local < remote => Side::Destination,
         _ => Side::Source,
     }
+}
+
+/// Whether the packets came from a container's interface or a Docker bridge, whatever their source address says: they
+/// are judged where they were sent.
+fn came_from_inside(facts: &Attribution, flow: &Flow) -> bool {
+    let origin = flow.origin.map(|(origin, seen)| facts.origin_end(origin, seen).kind);
+    matches!(origin, Some(OriginKind::Veth | OriginKind::Bridge))
 }
 
 fn was_reset(flow: &Flow) -> bool {
