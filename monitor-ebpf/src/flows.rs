@@ -169,8 +169,7 @@ fn find_or_make<K: Key<N>, const N: usize>(skb: *mut __sk_buff, start: u64, now:
         // changed.
         unsafe {
             let seen = word.read_volatile();
-            if place.read(seen) == Word::Free
-                && atomic::replace(word, seen, place.word(mine.number)) == seen
+            if place.read(seen) == Word::Free && atomic::replace(word, seen, place.word(mine.number)) == seen
             {
                 return Some(mine.number);
             }
@@ -202,7 +201,9 @@ enum Found {
 #[inline(always)]
 fn search<K: Key<N>, const N: usize>(words: &[u64; N], place: Place, generation: u32) -> Found {
     for attempt in 0..PROBES {
-        let Some(bucket) = K::bucket(generation * buckets() + place.bucket(attempt, buckets())) else { break };
+        let Some(bucket) = K::bucket(generation * buckets() + place.bucket(attempt, buckets())) else {
+            break;
+        };
         for at in 0..BUCKET {
             // SAFETY: a map lookup gives a valid value; `at` is within it.
             let word = unsafe { word(bucket, at) };

@@ -1,7 +1,7 @@
 //! The keys of the two families, each with the maps it is for.
 
-use crate::maps::{ARENA4, ARENA6, Bucket, INDEX4, INDEX6, SEEN4, SEEN6};
 use crate::flows::{find_or_make4, find_or_make6};
+use crate::maps::{ARENA4, ARENA6, Bucket, INDEX4, INDEX6, SEEN4, SEEN6};
 use aya_ebpf::{bindings::__sk_buff, maps::LruHashMap};
 use core::ptr::NonNull;
 use monitor_common::{

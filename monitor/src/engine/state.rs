@@ -132,7 +132,8 @@ impl State {
                 return Publish::Soon;
             }
             Observation::Sample(sample) => self.take_sample(sample),
-            Observation::Drops(_)
+            Observation::DropWatch(_)
+            | Observation::Drops(_)
             | Observation::Claims(_)
             | Observation::Translations(_)
             | Observation::Conntrack(_) => {}
