@@ -6,6 +6,12 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Entries of the `INTERFACES` array. A power of two, so that `ifindex & (INTERFACE_BUCKETS - 1)` is the index.
 pub const INTERFACE_BUCKETS: u32 = 16_384;
 
+/// Bits of [`InterfaceEntry::flags`].
+pub mod interface_flag {
+    /// Note which addresses are claimed in what enters the host here.
+    pub const CLAIMS: u32 = 1;
+}
+
 /// One watched interface, as the programs find it by ifindex.
 ///
 /// `INTERFACES` is an array indexed by the low bits of the ifindex: an array lookup is inlined by the verifier
@@ -21,8 +27,8 @@ pub struct InterfaceEntry {
     pub number: u32,
     /// Index of its totals in `TOTALS`.
     pub slot: u32,
-    /// Not used yet; zero.
-    pub reserved: u32,
+    /// Bits of [`interface_flag`].
+    pub flags: u32,
 }
 
 const _: () = assert!(size_of::<InterfaceEntry>() == 16);

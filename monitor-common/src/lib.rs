@@ -6,7 +6,9 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod claims;
 pub mod counters;
+pub mod drops;
 pub mod event;
 pub mod flow;
 pub mod flow_table;

@@ -14,15 +14,26 @@ pub enum Loss {
     UnknownInterface = 3,
     /// New flows that could not be noted in `SEEN4`/`SEEN6`: their first packet may be reported again.
     SeenNotNoted = 4,
+    /// Dropped packets that are in no drop record because `DROPS` was full.
+    DropMapFull = 5,
+    /// Packets whose claim of an address was not noted because `CLAIMS` was full.
+    ClaimMapFull = 6,
 }
 
 /// Entries of `LOSSES`.
-pub const LOSSES: u32 = 5;
+pub const LOSSES: u32 = 7;
 
 impl Loss {
     /// All of them, in the order of their index.
-    pub const ALL: [Self; LOSSES as usize] =
-        [Self::FlowMapFull, Self::RingFull, Self::RateCapped, Self::UnknownInterface, Self::SeenNotNoted];
+    pub const ALL: [Self; LOSSES as usize] = [
+        Self::FlowMapFull,
+        Self::RingFull,
+        Self::RateCapped,
+        Self::UnknownInterface,
+        Self::SeenNotNoted,
+        Self::DropMapFull,
+        Self::ClaimMapFull,
+    ];
 
     /// The name in JSON, in metrics and on screen.
     #[must_use]
@@ -33,6 +44,8 @@ impl Loss {
             Self::RateCapped => "ring_rate_capped",
             Self::UnknownInterface => "unknown_interface",
             Self::SeenNotNoted => "seen_not_noted",
+            Self::DropMapFull => "drop_map_full",
+            Self::ClaimMapFull => "claim_map_full",
         }
     }
 }

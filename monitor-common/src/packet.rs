@@ -149,8 +149,8 @@ pub trait Visitor {
     fn ipv4(self, link: &Link, ip: &Ip<4>) -> Self::Output;
     /// It is an IPv6 packet.
     fn ipv6(self, link: &Link, ip: &Ip<16>) -> Self::Output;
-    /// It is an ARP packet.
-    fn arp(self, link: &Link) -> Self::Output;
+    /// It is an ARP packet, which begins at `offset`.
+    fn arp(self, link: &Link, offset: usize) -> Self::Output;
     /// It is something else, or too short or too broken to tell.
     fn other(self, link: &Link) -> Self::Output;
 }
@@ -178,18 +178,29 @@ pub fn visit<S: ByteSource + ?Sized, V: Visitor>(source: &S, tag: Option<u16>, v
         ethertype = u16::from_be_bytes([high, low]);
         offset += 4;
     }
-    let link = Link { source_mac, vlan };
+    visit_network(source, &Link { source_mac, vlan }, ethertype, offset, visitor)
+}
+
+/// As [`visit`], from `offset` on, where a packet of this ethertype begins; what was before it is `link`.
+#[inline(always)]
+pub fn visit_network<S: ByteSource + ?Sized, V: Visitor>(
+    source: &S,
+    link: &Link,
+    ethertype: u16,
+    offset: usize,
+    visitor: V,
+) -> V::Output {
     match ethertype {
         ethertype::IPV4 => match ipv4(source, offset) {
-            Some(ip) => visitor.ipv4(&link, &ip),
-            None => visitor.other(&link),
+            Some(ip) => visitor.ipv4(link, &ip),
+            None => visitor.other(link),
         },
         ethertype::IPV6 => match ipv6(source, offset) {
-            Some(ip) => visitor.ipv6(&link, &ip),
-            None => visitor.other(&link),
+            Some(ip) => visitor.ipv6(link, &ip),
+            None => visitor.other(link),
         },
-        ethertype::ARP => visitor.arp(&link),
-        _ => visitor.other(&link),
+        ethertype::ARP => visitor.arp(link, offset),
+        _ => visitor.other(link),
     }
 }
 
@@ -208,7 +219,7 @@ pub fn parse<S: ByteSource + ?Sized>(source: &S, tag: Option<u16>) -> Frame {
             Frame { link: *link, network: Network::Ipv6(*ip) }
         }
 
-        fn arp(self, link: &Link) -> Frame {
+        fn arp(self, link: &Link, _: usize) -> Frame {
             Frame { link: *link, network: Network::Arp }
         }
 

@@ -1,5 +1,6 @@
 //! Settings of the programs, fixed when they are loaded: a feature that is off is removed by the verifier.
 
+use crate::drops::DropSettings;
 use crate::flow_table::{FACTORS, Factors, buckets};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -45,9 +46,11 @@ pub struct Settings {
     pub buckets: u32,
     /// For the index's hash.
     pub factors: Factors,
+    /// For the drop watcher.
+    pub drops: DropSettings,
 }
 
-const _: () = assert!(size_of::<Settings>() == 72);
+const _: () = assert!(size_of::<Settings>() == 208);
 
 impl Settings {
     /// What the object has before the loader says otherwise.
@@ -59,6 +62,7 @@ impl Settings {
         max_flows: 65_536,
         buckets: buckets(65_536),
         factors: FACTORS,
+        drops: DropSettings::NONE,
     };
 
     /// The same for so many flows. The maps have to be made as large.

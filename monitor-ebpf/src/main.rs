@@ -12,6 +12,7 @@
 )]
 
 mod atomic;
+mod claims;
 mod clock;
 mod events;
 mod flows;
@@ -22,7 +23,10 @@ mod maps;
 mod options;
 mod packet;
 
-use aya_ebpf::{macros::classifier, programs::TcContext};
+use aya_ebpf::{
+    macros::{classifier, raw_tracepoint},
+    programs::{RawTracePointContext, TcContext},
+};
 use monitor_common::counters::Direction;
 
 /// `TC_ACT_UNSPEC` on clsact, `TCX_NEXT` on TCX: go on with the next program.
@@ -40,6 +44,13 @@ pub fn vethwatch_in(context: TcContext) -> i32 {
 pub fn vethwatch_out(context: TcContext) -> i32 {
     hooks::traffic::count(&context, Direction::Received);
     NEXT
+}
+
+/// Every packet that the kernel throws away, wherever that is.
+#[raw_tracepoint(tracepoint = "kfree_skb")]
+pub fn vethwatch_drop(context: RawTracePointContext) -> i32 {
+    hooks::drops::note(&context);
+    0
 }
 
 /// The verifier shows that nothing here can panic: a reachable panic would be an endless loop, which it refuses.

@@ -2,11 +2,13 @@
 
 use aya_ebpf::{
     Global,
-    bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
+    bindings::BPF_F_MMAPABLE,
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use monitor_common::{
+    claims::{ClaimEntry, ClaimKey, MOST_CLAIMS},
+    drops::{DropEntry, DropKey, MOST_DROPS},
     flow::{FlowKey4, FlowKey6, SeenFlow},
     flow_table::{self, Slot},
     interface::{INTERFACE_BUCKETS, InterfaceEntry, InterfaceTotals},
@@ -30,11 +32,10 @@ pub type Bucket = [u64; flow_table::BUCKET];
 pub static INTERFACES: Array<InterfaceEntry> = Array::with_max_entries(INTERFACE_BUCKETS, 0);
 
 /// ifindex → watched interface, for those whose low bits another live interface already has.
-/// Written by the attacher, read when the array names another interface. 1,024 × 16 B, not preallocated: mostly
-/// empty.
+/// Written by the attacher, read when the array names another interface. 1,024 × 16 B, preallocated, as
+/// the kernel wants it of a map that a tracepoint's program reads.
 #[map]
-pub static INTERFACES_OVERFLOW: HashMap<u32, InterfaceEntry> =
-    HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+pub static INTERFACES_OVERFLOW: HashMap<u32, InterfaceEntry> = HashMap::with_max_entries(1024, 0);
 
 /// Slot of an interface → its totals, one value a CPU.
 /// Written for every packet with plain adds (a CPU has its value to itself: TC runs with bottom halves off), read
@@ -83,6 +84,17 @@ pub static SEEN4: LruHashMap<FlowKey4, SeenFlow> = LruHashMap::with_max_entries(
 /// IPv6 flows that are not new; see [`SEEN4`].
 #[map]
 pub static SEEN6: LruHashMap<FlowKey6, SeenFlow> = LruHashMap::with_max_entries(65_536, 0);
+
+/// Conversation, reason and place → dropped packets, of both generations.
+/// Added to by the drop watcher while its generation is active, with atomic adds; read and emptied of a generation by
+/// the collector while that is quiet. No eviction: a full map is counted. 16,384 × 84 B.
+#[map]
+pub static DROPS: HashMap<DropKey, DropEntry> = HashMap::with_max_entries(MOST_DROPS, 0);
+
+/// Interface, address and Ethernet address → how often they were claimed to belong together, of both generations.
+/// As [`DROPS`], by the program for what containers send. 8,192 × 52 B.
+#[map]
+pub static CLAIMS: HashMap<ClaimKey, ClaimEntry> = HashMap::with_max_entries(MOST_CLAIMS, 0);
 
 /// [`loss::Loss`] → how often, one value a CPU.
 /// Written by the programs with plain adds where something is lost, read by the collector, never reset.

@@ -7,11 +7,11 @@ use monitor_common::settings::Settings;
 /// Reads one field. `Global::load` would copy the whole struct to the stack, where kernels before 5.16 lose track
 /// of constants and would keep the code of features that are off.
 macro_rules! field {
-    ($name:ident $([$at:expr])?) => {{
+    ($name:ident $(.$inner:ident)? $([$at:expr])?) => {{
         let settings = ptr::from_ref(&SETTINGS).cast::<Settings>();
         // SAFETY: `Global<T>` is a transparent wrapper of `T`, initialised, and nothing in the programs writes it.
         // Volatile, because the loader changes it behind the compiler's back.
-        unsafe { ptr::read_volatile(&raw const (*settings).$name $([$at])?) }
+        unsafe { ptr::read_volatile(&raw const (*settings).$name $(.$inner)? $([$at])?) }
     }};
 }
 
@@ -55,4 +55,38 @@ pub fn buckets() -> u32 {
 #[inline(always)]
 pub fn factor(at: usize) -> u64 {
     field!(factors[at])
+}
+
+/// Fields of [`monitor_common::drops::DropSettings`], as addresses are added to.
+pub mod drops {
+    use super::{SETTINGS, Settings, ptr};
+
+    /// One of the words of reasons that are no drops.
+    #[inline(always)]
+    pub fn ignored(at: usize) -> u64 {
+        field!(drops.ignored[at])
+    }
+
+    /// One of the words of reasons that are no drops of packets to many.
+    #[inline(always)]
+    pub fn ignored_to_many(at: usize) -> u64 {
+        field!(drops.ignored_to_many[at])
+    }
+
+    macro_rules! fields {
+        ($($name:ident)+) => {
+            $(
+                #[inline(always)]
+                pub fn $name() -> u64 {
+                    u64::from(field!(drops.$name))
+                }
+            )+
+        };
+    }
+
+    fields! {
+        has_reason no_socket namespace
+        skb_device skb_ingress skb_route skb_protocol skb_length skb_head skb_data skb_tail skb_end skb_network
+        shared_segments route_device device_index device_namespace namespace_number
+    }
 }

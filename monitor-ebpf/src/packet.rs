@@ -113,7 +113,7 @@ impl ByteSource for Packet {
 
 /// Aligned as the verifier wants the stack.
 #[repr(C, align(8))]
-struct Aligned<const N: usize>([u8; N]);
+pub struct Aligned<const N: usize>(pub [u8; N]);
 
 /// A copy with one load of a packet address: written out because such addresses are unaligned, which LLVM would
 /// take for a reason to load byte by byte, and the verifier does not mind.

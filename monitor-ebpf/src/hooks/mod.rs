@@ -1,3 +1,4 @@
 //! The hooks, one file a family.
 
+pub mod drops;
 pub mod traffic;

@@ -1,7 +1,7 @@
 //! The flow counter: every packet of a watched interface goes into its interface's totals and into its flow.
 
 use crate::{
-    clock, events,
+    claims, clock, events,
     flows::{self, Crossing},
     key::Key,
     losses::lose,
@@ -12,8 +12,9 @@ use crate::{
 use aya_ebpf::programs::TcContext;
 use aya_log_ebpf::debug;
 use monitor_common::{
+    claims::is_advertisement,
     counters::{Counters, Direction},
-    interface::{DirectionTotals, INTERFACE_BUCKETS, InterfaceEntry},
+    interface::{DirectionTotals, INTERFACE_BUCKETS, InterfaceEntry, interface_flag},
     loss::Loss,
     packet::{Ip, Link, Transport, Visitor, visit},
     settings::feature,
@@ -64,6 +65,14 @@ impl Visitor for Counting<'_> {
 
     #[inline(always)]
     fn ipv6(self, link: &Link, ip: &Ip<16>) {
+        if is_advertisement(ip) && self.notes_claims() {
+            let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = ip.source;
+            let from = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
+            let rest = u64::from_ne_bytes([i, j, k, l, m, n, o, p]);
+            // The header length of ICMP is where its header begins.
+            let offset = u32::from(ip.transport.header_length);
+            claims::claimed_by_advertisement(self.context.skb.skb, self.interface.number, offset, from, rest);
+        }
         let key = ip.key(self.interface.number, self.direction, link.vlan);
         // SAFETY: a map lookup gave a valid value.
         let class = unsafe { &raw mut (*self.totals).ipv6 };
@@ -71,7 +80,10 @@ impl Visitor for Counting<'_> {
     }
 
     #[inline(always)]
-    fn arp(self, _: &Link) {
+    fn arp(self, _: &Link, offset: usize) {
+        if self.notes_claims() {
+            claims::claimed_by_arp(self.context.skb.skb, self.interface.number, offset as u32);
+        }
         // SAFETY: a map lookup gave a valid value.
         let class = unsafe { &raw mut (*self.totals).arp };
         self.class(class);
@@ -86,6 +98,12 @@ impl Visitor for Counting<'_> {
 }
 
 impl Counting<'_> {
+    /// Whether what a packet claims is noted here: of what a container sends, at its own interface.
+    #[inline(always)]
+    fn notes_claims(&self) -> bool {
+        matches!(self.direction, Direction::Sent) && self.interface.flags & interface_flag::CLAIMS != 0
+    }
+
     /// Counts a packet that belongs in a flow.
     #[inline(always)]
     fn flow<K: Key<N>, const N: usize>(
@@ -138,7 +156,7 @@ impl Counting<'_> {
 
 /// The watched interface with this index.
 #[inline(always)]
-fn interface(ifindex: u32) -> Option<&'static InterfaceEntry> {
+pub fn interface(ifindex: u32) -> Option<&'static InterfaceEntry> {
     let entry = INTERFACES.get(ifindex & (INTERFACE_BUCKETS - 1))?;
     if entry.ifindex == ifindex {
         return Some(entry);

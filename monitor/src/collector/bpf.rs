@@ -14,8 +14,10 @@ mod command {
     pub(super) const MAP_LOOKUP_ELEM: u32 = 1;
     pub(super) const MAP_UPDATE_ELEM: u32 = 2;
     pub(super) const MAP_DELETE_ELEM: u32 = 3;
+    pub(super) const MAP_GET_NEXT_KEY: u32 = 4;
     pub(super) const OBJ_GET_INFO_BY_FD: u32 = 15;
     pub(super) const PROG_QUERY: u32 = 16;
+    pub(super) const MAP_LOOKUP_AND_DELETE_ELEM: u32 = 21;
     pub(super) const LINK_CREATE: u32 = 28;
 }
 
@@ -213,6 +215,87 @@ where
             _ => Ok(()),
         }
     }
+}
+
+impl<K, V> Map<K, V>
+where
+    K: IntoBytes + FromBytes + Immutable + Copy,
+    V: IntoBytes + FromBytes + Immutable,
+{
+    /// Takes the entries out of a hash map whose keys are `wanted`. It has `most` entries at most, and the wanted ones
+    /// are neither made nor removed by anybody else meanwhile.
+    ///
+    /// # Errors
+    /// What the kernel says; what was taken before that is put back.
+    pub(super) fn take(&self, most: u32, wanted: impl Fn(&K) -> bool) -> io::Result<Vec<(K, V)>> {
+        let mut keys = Vec::new();
+        let mut last = None;
+        // Keys that are made meanwhile do not make it endless.
+        for _ in 0..most {
+            let Some(key) = self.key_after(last.as_ref())? else { break };
+            if wanted(&key) {
+                keys.push(key);
+            }
+            last = Some(key);
+        }
+        let mut taken = Vec::with_capacity(keys.len());
+        for key in keys {
+            match self.remove(&key) {
+                Ok(value) => taken.push((key, value)),
+                Err(error) => {
+                    for (key, value) in &taken {
+                        self.update(key, value)?;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// The key after another, or the first.
+    fn key_after(&self, last: Option<&K>) -> io::Result<Option<K>> {
+        let mut next = K::new_zeroed();
+        let mut element = Element {
+            map: number(self.fd.as_fd()),
+            key: last.map_or(0, address),
+            value: address_mut(&mut next),
+            ..Element::default()
+        };
+        // SAFETY: both keys are alive and have the map's size; a null one asks for the first.
+        match unsafe { bpf(command::MAP_GET_NEXT_KEY, &mut element) } {
+            Ok(_) => Ok(Some(next)),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes one entry out.
+    fn remove(&self, key: &K) -> io::Result<V> {
+        let mut value = V::new_zeroed();
+        let mut element = self.element(key, address_mut(&mut value));
+        // SAFETY: key and value are alive and have the map's sizes.
+        unsafe { bpf(command::MAP_LOOKUP_AND_DELETE_ELEM, &mut element) }?;
+        Ok(value)
+    }
+}
+
+/// How often a program did not run because it was running on the same CPU already (`recursion_misses` of `struct
+/// bpf_prog_info`).
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn missed_runs(program: BorrowedFd<'_>) -> io::Result<u64> {
+    const MISSES: usize = 208 / 8;
+    let mut info = [0_u64; MISSES + 1];
+    let mut query = InfoQuery {
+        fd: number(program),
+        length: u32::try_from(size_of_val(&info)).expect("an array of a few words"),
+        info: address_mut(&mut info),
+    };
+    // SAFETY: `info` is alive and as long as said; all addresses and lengths in it are zero.
+    unsafe { bpf(command::OBJ_GET_INFO_BY_FD, &mut query) }?;
+    Ok(info[MISSES])
 }
 
 /// A per-CPU array of `V`, and how many CPUs it has a value for.

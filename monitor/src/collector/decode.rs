@@ -3,12 +3,16 @@
 //! Records of the ring are taken as hostile: one that is too short or of an unknown kind is refused, and the
 //! caller counts it.
 
+use super::reasons::Reasons;
 use crate::model::{
-    ClassCounts, Counts, Direction, DirectionCounts, FirstPacketSeen, FlowDelta, FlowId, FlowKey, FlowPorts,
-    InterfaceNumber, KernelTime, Mac, Observation, Origin, Protocol, Sample, TcpFlags, TcpObserved,
+    Claim, ClaimKind, ClassCounts, Counts, Direction, DirectionCounts, Drop as Dropped, FirstPacketSeen,
+    FlowDelta, FlowId, FlowKey, FlowPorts, InterfaceNumber, KernelTime, Mac, Observation, Origin, Protocol,
+    Sample, TcpFlags, TcpObserved,
 };
 use monitor_common::{
+    claims::{ClaimEntry, ClaimKey, claim_kind},
     counters::Counters,
+    drops::{DropEntry, DropKey},
     event::{EventHeader, FirstPacket, SampledPacket, event_kind},
     flow::{FlowEntry, FlowKey4, FlowKey6, key_kind, mark},
     interface::{DirectionTotals, InterfaceTotals},
@@ -85,6 +89,47 @@ pub(super) fn flow<K: WireKey>(key: &K, entry: &FlowEntry) -> FlowDelta {
         several_source_macs: marked(mark::SEVERAL_SOURCE_MACS),
         cgroup: (marked(mark::CGROUP_ASKED) && entry.cgroup != 0).then_some(entry.cgroup),
     }
+}
+
+/// One entry of the map of drops.
+pub(super) fn drop(key: &DropKey, entry: &DropEntry, reasons: &Reasons) -> Dropped {
+    let has_port = key.kind == key_kind::PORTS && WITH_PORTS.contains(&key.protocol);
+    Dropped {
+        source: address(key.family, &key.source),
+        destination: address(key.family, &key.destination),
+        protocol: Protocol(key.protocol),
+        port: has_port.then_some(key.port),
+        reason: reasons.name(key.reason),
+        device: key.device,
+        ingress: key.ingress,
+        packets: entry.packets,
+        bytes: entry.bytes,
+        first_seen: KernelTime(entry.first_seen),
+        last_seen: KernelTime(entry.last_seen),
+    }
+}
+
+/// One entry of the map of claims; `None` if no program writes such a kind.
+pub(super) fn claim(key: &ClaimKey, entry: &ClaimEntry) -> Option<Claim> {
+    let (kind, family) = match key.kind {
+        claim_kind::ARP => (ClaimKind::Arp, 4),
+        claim_kind::NEIGHBOUR_ADVERTISEMENT => (ClaimKind::NeighbourAdvertisement, 6),
+        claim_kind::ROUTER_ADVERTISEMENT => (ClaimKind::RouterAdvertisement, 6),
+        _ => return None,
+    };
+    Some(Claim {
+        interface: InterfaceNumber(key.interface),
+        kind,
+        address: address(family, &key.address),
+        mac: Mac(key.mac),
+        packets: entry.packets,
+        first_seen: KernelTime(entry.first_seen),
+        last_seen: KernelTime(entry.last_seen),
+    })
+}
+
+fn address(family: u8, bytes: &[u8; 16]) -> IpAddr {
+    if family == 4 { address4(bytes) } else { Ipv6Addr::from(*bytes).into() }
 }
 
 fn tcp(entry: &FlowEntry) -> TcpObserved {

@@ -16,9 +16,9 @@ use crate::model::{
     AttachMode, DeviceCounters, HostAddresses, Interface, InterfaceKind, InterfaceNumber, KernelTime,
     NotWatched, Observation, PeerDevice, Reading,
 };
-use monitor_common::interface::InterfaceTotals;
+use monitor_common::interface::{InterfaceTotals, interface_flag};
 use rustix::fd::AsFd;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +74,8 @@ pub(super) struct Links {
     watched: HashMap<u32, Interface>,
     /// Devices that should be watched and are not, with the reason told.
     refused: HashMap<u32, String>,
+    /// Bridges of watched ports that are not watched themselves: what is dropped there is still the ports'.
+    noted: HashSet<u32>,
     /// When to tell the host's addresses and devices.
     host_due: Option<KernelTime>,
     try_again: Option<KernelTime>,
@@ -95,6 +97,7 @@ impl Links {
             known: BTreeMap::new(),
             watched: HashMap::new(),
             refused: HashMap::new(),
+            noted: HashSet::new(),
             host_due: None,
             try_again: None,
         })
@@ -223,6 +226,24 @@ impl Links {
         {
             self.attach(&bridge);
         }
+        if let Some(bridge) = link.master.filter(|_| self.watched.contains_key(&link.ifindex)) {
+            self.note(bridge);
+        }
+    }
+
+    /// Makes what is dropped at a bridge known that is not watched.
+    fn note(&mut self, bridge: u32) {
+        if self.watched.contains_key(&bridge) || self.noted.contains(&bridge) {
+            return;
+        }
+        match self.parts.attacher.handle(Command::Note { ifindex: bridge }) {
+            Answer::NotAttached { reason } => {
+                log::warn!("drops at the bridge {bridge} will not be told: {reason}");
+            }
+            _ => {
+                self.noted.insert(bridge);
+            }
+        }
     }
 
     fn is_wanted(&self, link: &Link) -> bool {
@@ -247,13 +268,15 @@ impl Links {
         };
         let before = self.netlink.counters(ifindex);
         let mode = self.mode;
-        let command = Command::Attach { ifindex, number: entry.number, slot: entry.slot, mode };
+        let flags = if link.kind == DeviceKind::Veth { interface_flag::CLAIMS } else { 0 };
+        let command = Command::Attach { ifindex, number: entry.number, slot: entry.slot, mode, flags };
         let reason = match self.parts.attacher.handle(command) {
             Answer::Attached => {
                 let after = self.netlink.counters(ifindex);
                 let at = clock::kernel_now();
                 let interface = self.describe(link, entry.number, None);
                 self.refused.remove(&ifindex);
+                self.noted.remove(&ifindex);
                 self.watched.insert(ifindex, interface.clone());
                 return self.parts.out.push(Observation::Attached { interface, at, mode, before, after });
             }
@@ -332,6 +355,9 @@ impl Links {
             self.host_changed();
         }
         self.refused.remove(&link.ifindex);
+        if self.noted.remove(&link.ifindex) {
+            self.parts.attacher.handle(Command::Detach { ifindex: link.ifindex });
+        }
         self.detach(link.ifindex, link.counters);
     }
 

@@ -21,11 +21,13 @@ pub(super) enum Lost {
     DeviceCounters,
     /// Times the wait for programs still running failed: a packet may be in no generation.
     Grace,
+    /// Claims that were not what the programs write.
+    MalformedClaim,
     /// Flows nobody took when the collector stopped.
     FlowsAtStop,
 }
 
-const KINDS: [(Lost, &str); 8] = [
+const KINDS: [(Lost, &str); 9] = [
     (Lost::NetlinkOverrun, "netlink_overrun"),
     (Lost::Observations, "observations_dropped"),
     (Lost::MalformedRecord, "ring_malformed"),
@@ -33,6 +35,7 @@ const KINDS: [(Lost, &str); 8] = [
     (Lost::Totals, "totals_unread"),
     (Lost::DeviceCounters, "device_counters_unread"),
     (Lost::Grace, "grace_period_failed"),
+    (Lost::MalformedClaim, "claim_malformed"),
     (Lost::FlowsAtStop, "flows_dropped_at_stop"),
 ];
 

@@ -23,8 +23,10 @@ mod arena;
 mod asks;
 mod attacher;
 mod bpf;
+mod btf;
 mod decode;
 mod device;
+mod drops;
 mod grace;
 mod links;
 mod losses;
@@ -32,6 +34,7 @@ mod netlink;
 mod object;
 mod outbox;
 mod programs;
+mod reasons;
 mod ring;
 mod table;
 mod tick;
@@ -192,7 +195,7 @@ impl Collector {
         modes: Modes,
         out: Sender<Observation>,
     ) -> Result<Self, anyhow::Error> {
-        let Loaded { programs, maps, arenas, events, diagnostics } = programs::load(&settings)?;
+        let Loaded { programs, maps, arenas, drops, events, diagnostics } = programs::load(&settings)?;
         let (maps, losses) = (Arc::new(maps), Arc::new(OwnLosses::default()));
         let table = Arc::new(Table::new(settings.max_interfaces));
         let attacher = Attacher::new(programs, Arc::clone(&maps), modes.alone, &settings.state_dir)
@@ -211,7 +214,7 @@ impl Collector {
         let [stop_links, stop_drain, stop_ring] = [Bell::new()?, Bell::new()?, Bell::new()?];
         let waiting = Waiting::new(out.clone(), stop_drain.clone());
         let capacity = Capacity { slots: settings.max_interfaces, flows: settings.max_flows };
-        let ticker = Ticker::new(maps, arenas, table, Arc::clone(&losses), waiting, capacity)
+        let ticker = Ticker::new(maps, arenas, drops, table, Arc::clone(&losses), waiting, capacity)
             .context("get ready to drain")?;
         let ring = Ring { events, diagnostics, out: out.clone(), losses };
         let tick = settings.tick;

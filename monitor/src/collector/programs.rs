@@ -2,13 +2,16 @@
 
 use super::arena::{Arena, UsedMap};
 use super::bpf::{Map, PerCpu};
-use super::{Settings, object};
+use super::drops::Drops;
+use super::{Settings, object, reasons};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use aya::maps::{Map as AyaMap, MapData, RingBuf};
 use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
 use monitor_common::{
+    claims::{ClaimEntry, ClaimKey},
+    drops::DropSettings,
     flow_table::Factors,
     interface::{InterfaceEntry, InterfaceTotals},
     settings::{self, feature, map_sizes},
@@ -34,6 +37,8 @@ pub(super) struct Maps {
     pub(super) losses: PerCpu<u64>,
     /// The epoch, whose lowest bit is the active generation.
     pub(super) active: Map<u32, u32>,
+    /// Who claimed what.
+    pub(super) claims: Map<ClaimKey, ClaimEntry>,
 }
 
 /// The loaded programs, ready to be attached any number of times.
@@ -61,6 +66,8 @@ pub(super) struct Loaded {
     pub(super) maps: Maps,
     /// Their flows.
     pub(super) arenas: Arenas,
+    /// What the kernel drops, or why that is not to be had.
+    pub(super) drops: Result<Drops>,
     /// Their events.
     pub(super) events: RingBuf<MapData>,
     /// Their diagnostics, when those are on.
@@ -72,10 +79,15 @@ pub(super) struct Loaded {
 /// # Errors
 /// When the kernel refuses, in its own words.
 pub(super) fn load(settings: &Settings) -> Result<Loaded> {
+    let (drops, reasons) = match reasons::find() {
+        Ok((drops, reasons)) => (drops, Ok(reasons)),
+        Err(error) => (DropSettings::NONE, Err(error)),
+    };
     let wire = settings::Settings {
         features: settings.features,
         sample_every: settings.sample_every,
         factors: factors()?,
+        drops,
         ..settings::Settings::DEFAULT.with_max_flows(settings.max_flows)
     };
     let mut loader = EbpfLoader::new();
@@ -88,6 +100,10 @@ pub(super) fn load(settings: &Settings) -> Result<Loaded> {
     let mut ebpf = loader.load(object::OBJECT).context("load the kernel programs' maps")?;
     let programs =
         Programs { sent: load_program(&mut ebpf, SENT)?, received: load_program(&mut ebpf, RECEIVED)? };
+    let drops = reasons.and_then(|reasons| {
+        let dropped = map(&ebpf, "DROPS")?;
+        Drops::attach(&mut ebpf, dropped, reasons)
+    });
     let maps = maps(&ebpf)?;
     let events = ebpf.take_map("EVENTS").ok_or_else(|| missing("EVENTS"))?;
     let diagnostics = (settings.features & feature::DIAGNOSTICS != 0)
@@ -97,6 +113,7 @@ pub(super) fn load(settings: &Settings) -> Result<Loaded> {
     Ok(Loaded {
         programs,
         maps,
+        drops,
         arenas: Arenas {
             ipv4: arena(&ebpf, "ARENA4", 4, wire.max_flows)?,
             ipv6: arena(&ebpf, "ARENA6", 6, wire.max_flows)?,
@@ -135,6 +152,7 @@ fn maps(ebpf: &Ebpf) -> Result<Maps> {
         totals: PerCpu::new(descriptor(ebpf, "TOTALS")?, cpus).context("open the map TOTALS")?,
         losses: PerCpu::new(descriptor(ebpf, "LOSSES")?, cpus).context("open the map LOSSES")?,
         active: map(ebpf, "ACTIVE")?,
+        claims: map(ebpf, "CLAIMS")?,
     })
 }
 

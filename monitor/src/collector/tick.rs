@@ -2,6 +2,7 @@
 
 use super::arena::Handed;
 use super::device::can_follow;
+use super::drops::Drops;
 use super::grace::Grace;
 use super::losses::{Lost, OwnLosses};
 use super::netlink::Netlink;
@@ -11,8 +12,10 @@ use super::table::{Table, Watched};
 use super::wake::Bell;
 use super::{clock, decode};
 use crate::model::{
-    DeviceCounters, FlowBatch, FlowDelta, KernelTime, Losses, Observation, Reading, Resources,
+    Claim, DeviceCounters, DropBatch, DropWatch, FlowBatch, FlowDelta, KernelTime, Losses, Observation,
+    Reading, Resources, SafeText,
 };
+use monitor_common::claims::{ClaimKey, MOST_CLAIMS};
 use monitor_common::flow::{FlowKey4, FlowKey6};
 use monitor_common::flow_table::{Slot, Words};
 use monitor_common::interface::InterfaceTotals;
@@ -31,6 +34,7 @@ pub(super) struct Ticker {
     netlink: Netlink,
     grace: Grace,
     arenas: Arenas,
+    drops: Result<Drops, SafeText>,
     totals: Vec<InterfaceTotals>,
     counts: Vec<u64>,
     capacity: Capacity,
@@ -79,6 +83,7 @@ impl Ticker {
     pub(super) fn new(
         maps: Arc<Maps>,
         arenas: Arenas,
+        drops: anyhow::Result<Drops>,
         table: Arc<Table>,
         losses: Arc<OwnLosses>,
         out: Waiting,
@@ -94,6 +99,7 @@ impl Ticker {
             netlink: Netlink::open()?,
             grace: Grace::new()?,
             arenas,
+            drops: drops.map_err(|error| SafeText::new(&format!("{error:#}"))),
             capacity,
             active: 0,
             since: clock::kernel_now(),
@@ -103,6 +109,13 @@ impl Ticker {
 
     /// Ticks until `stop` rings, and then once more. Ends early when nobody listens.
     pub(super) fn run(mut self, tick: Duration, stop: &Bell) {
+        let watch = match &self.drops {
+            Ok(_) => DropWatch::Watched,
+            Err(reason) => DropWatch::Off(reason.clone()),
+        };
+        if !self.out.send(Observation::DropWatch(watch)) {
+            return;
+        }
         let mut next = clock::kernel_now().plus(tick);
         while !stop.wait(next.since(clock::kernel_now())) {
             let now = clock::kernel_now();
@@ -136,6 +149,9 @@ impl Ticker {
         }
         let quiet = clock::kernel_now();
         self.table.free(waiting);
+        if !self.hand_over_evidence(generation) {
+            return false;
+        }
         let Some(flows) = self.drain(generation) else { return false };
         self.report(flows, Took { grace: quiet.since(began), drain: clock::kernel_now().since(quiet) })
     }
@@ -208,6 +224,21 @@ impl Ticker {
         Ok(generation)
     }
 
+    /// Hands over what was dropped in the quiet generation, and who claimed what. `false`: nobody listens.
+    fn hand_over_evidence(&self, generation: Generation) -> bool {
+        let Generation { quiet, epoch, .. } = generation;
+        let drops = self.drops.as_ref().map_or(Ok(Vec::new()), |drops| drops.drain(quiet));
+        let drops = drops.unwrap_or_else(|_| self.unread(Lost::Drain));
+        if !drops.is_empty() && !self.out.send(Observation::Drops(DropBatch { epoch, drops })) {
+            return false;
+        }
+        let of_it = |key: &ClaimKey| u32::from(key.generation) == quiet;
+        let taken = self.maps.claims.take(MOST_CLAIMS, of_it).unwrap_or_else(|_| self.unread(Lost::Drain));
+        let claims: Vec<Claim> = taken.iter().filter_map(|(key, entry)| decode::claim(key, entry)).collect();
+        self.losses.add(Lost::MalformedClaim, (taken.len() - claims.len()) as u64);
+        claims.is_empty() || self.out.send(Observation::Claims(claims))
+    }
+
     /// Drains the quiet half of both arenas. `None`: nobody listens.
     fn drain(&mut self, generation: Generation) -> Option<u64> {
         let Self { arenas, out, losses, .. } = self;
@@ -239,7 +270,10 @@ impl Ticker {
 
     /// Tells losses and resources. `false`: nobody listens.
     fn report(&mut self, flows: u64, took: Took) -> bool {
+        let missed = self.drops.as_ref().map_or(Ok(0), Drops::missed);
+        let missed = missed.unwrap_or_else(|_| self.unread(Lost::Drain));
         let mut losses = Losses::default();
+        losses.set("drops_missed", missed);
         self.losses.report(&mut losses);
         for loss in Loss::ALL {
             if self.maps.losses.read(loss as u32, &mut self.counts).is_ok() {

@@ -55,10 +55,9 @@ fn btf(report: &Report) -> Finding {
     if report.btf {
         Finding::ok("btf", "/sys/kernel/btf/vmlinux")
     } else {
-        // Today's programs read no kernel structures.
         Finding::limited(
             "btf",
-            "the kernel does not describe its types",
+            "the kernel does not describe its types: what it drops is not told",
             "use a kernel with CONFIG_DEBUG_INFO_BTF",
         )
     }

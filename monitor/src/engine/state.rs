@@ -135,6 +135,7 @@ impl State {
                 return Publish::Soon;
             }
             Observation::Sample(sample) => self.take_sample(sample),
+            Observation::DropWatch(watch) => self.judge.drop_watch(watch),
             Observation::Drops(batch) => self.judge.drops(&batch),
             Observation::Translations(changes) => self.judge.translations(&changes),
             Observation::Conntrack(source) => self.judge.conntrack(source),

@@ -40,6 +40,15 @@ pub struct DropBatch {
     pub drops: Vec<Drop>,
 }
 
+/// Whether drops are watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DropWatch {
+    /// They are.
+    Watched,
+    /// They are not, and why: that no drop is told proves nothing then.
+    Off(SafeText),
+}
+
 /// Both ends of a packet of one direction, as conntrack has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tuple {

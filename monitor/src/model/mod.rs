@@ -19,7 +19,9 @@ mod time;
 pub use change::{Change, DockerState};
 pub use container::{Container, ContainerState, Endpoint, NetworkMode, Rights};
 pub use counts::{ClassCounts, Counts, DirectionCounts, Traffic};
-pub use evidence::{Claim, ClaimKind, Conntrack, Drop, DropBatch, Translation, TranslationChange, Tuple};
+pub use evidence::{
+    Claim, ClaimKind, Conntrack, Drop, DropBatch, DropWatch, Translation, TranslationChange, Tuple,
+};
 pub use flow::{
     Direction, FlowDelta, FlowKey, FlowPorts, Initiator, Origin, Protocol, TcpFlags, TcpObserved,
 };

@@ -1,8 +1,8 @@
 //! What the collector tells the engine.
 
 use super::{
-    AttachMode, Claim, Conntrack, DeviceCounters, Direction, DropBatch, FlowDelta, FlowId, FlowKey,
-    Interface, InterfaceNumber, KernelTime, Losses, NotWatched, Reading, SafeText, TcpFlags,
+    AttachMode, Claim, Conntrack, DeviceCounters, Direction, DropBatch, DropWatch, FlowDelta, FlowId,
+    FlowKey, Interface, InterfaceNumber, KernelTime, Losses, NotWatched, Reading, SafeText, TcpFlags,
     TranslationChange,
 };
 use std::net::IpAddr;
@@ -130,6 +130,8 @@ pub enum Observation {
     Flows(FlowBatch),
     /// Totals of all watched interfaces.
     Totals(Vec<Reading>),
+    /// Whether drops are watched; told once, at the start.
+    DropWatch(DropWatch),
     /// What the kernel dropped in one generation.
     Drops(DropBatch),
     /// Who claimed which address in one generation.

@@ -11,7 +11,7 @@ use super::translations::{self, Translations};
 use crate::attribution::{Attribution, End, EndKind, OriginKind};
 use crate::flows::{Flow, FlowTable, TcpState};
 use crate::model::{
-    Conntrack, Counts, Direction, DropBatch, FlowId, FlowKey, FlowPorts, Initiator, InterfaceKind,
+    Conntrack, Counts, Direction, DropBatch, DropWatch, FlowId, FlowKey, FlowPorts, Initiator, InterfaceKind,
     KernelTime, Losses, NetworkId, Protocol, TranslationChange, Tuple,
 };
 use std::collections::HashMap;
@@ -107,8 +107,12 @@ pub struct Judge {
 impl Judge {
     /// Takes in a tick's drops.
     pub fn drops(&mut self, batch: &DropBatch) {
-        self.drops_are_watched = true;
         self.drops.take(batch);
+    }
+
+    /// Whether drops are watched at all.
+    pub fn drop_watch(&mut self, watch: DropWatch) {
+        self.drops_are_watched = matches!(watch, DropWatch::Watched);
     }
 
     /// Takes in translations.

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 mod devices;
+mod drops;
 mod exact;
 mod foreign;
 mod neighbours;

@@ -106,7 +106,7 @@ fn without_flows_only_totals_are_kept() {
 #[test]
 fn an_unknown_interface_is_counted_as_a_loss() {
     let mut rig = load(&Settings::default());
-    rig.watch(InterfaceEntry { ifindex: LOOPBACK + INTERFACE_BUCKETS, number: 1, slot: 1, reserved: 0 })
+    rig.watch(InterfaceEntry { ifindex: LOOPBACK + INTERFACE_BUCKETS, number: 1, slot: 1, flags: 0 })
         .expect("a writable map");
     rig.pass(Sent, &tcp(Sent, 1, 2), &Skb::ordinary());
     assert_eq!(rig.lost(Loss::UnknownInterface), 1);
@@ -116,9 +116,9 @@ fn an_unknown_interface_is_counted_as_a_loss() {
 #[test]
 fn an_interface_with_a_taken_bucket_is_found_in_the_overflow_map() {
     let mut rig = load(&Settings::default());
-    let other = InterfaceEntry { ifindex: LOOPBACK + INTERFACE_BUCKETS, number: 1, slot: 1, reserved: 0 };
+    let other = InterfaceEntry { ifindex: LOOPBACK + INTERFACE_BUCKETS, number: 1, slot: 1, flags: 0 };
     rig.watch(other).expect("a writable map");
-    rig.watch_in_overflow(InterfaceEntry { ifindex: LOOPBACK, number: NUMBER, slot: SLOT, reserved: 0 })
+    rig.watch_in_overflow(InterfaceEntry { ifindex: LOOPBACK, number: NUMBER, slot: SLOT, flags: 0 })
         .expect("a writable map");
     rig.pass(Sent, &tcp(Sent, 1, 2), &Skb::ordinary());
     assert_eq!(rig.totals(SLOT).expect("a readable map").sent.ipv4.skbs, 1);

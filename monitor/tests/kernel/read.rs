@@ -4,6 +4,7 @@ use crate::rig::{Rig, Skb, program_name, test_run};
 use anyhow::{Context, Result};
 use aya::maps::{Array, HashMap, Map, PerCpuArray, RingBuf};
 use aya::programs::SchedClassifier;
+use monitor_common::claims::{ClaimEntry, ClaimKey};
 use monitor_common::counters::Direction;
 use monitor_common::flow::{FlowEntry, FlowKey4};
 use monitor_common::flow_table::{self, Slot};
@@ -92,6 +93,18 @@ impl Rig {
             sum.iter_mut().zip(words).for_each(|(sum, word)| *sum += word);
         }
         Ok(zerocopy::transmute!(sum))
+    }
+
+    /// Who claimed what, of both generations.
+    pub(crate) fn claims(&self) -> Result<Vec<(ClaimKey, ClaimEntry)>> {
+        const KEY: usize = size_of::<ClaimKey>();
+        const ENTRY: usize = size_of::<ClaimEntry>();
+        let claims: HashMap<_, [u8; KEY], [u8; ENTRY]> = self.map("CLAIMS")?.try_into()?;
+        let claims = claims.iter().map(|claim| {
+            let (key, entry) = claim?;
+            Ok((zerocopy::transmute!(key), zerocopy::transmute!(entry)))
+        });
+        claims.collect()
     }
 
     /// How often something was lost, summed over all CPUs.

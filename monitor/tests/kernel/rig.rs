@@ -8,7 +8,7 @@ use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader};
 use monitor_common::counters::Direction;
 use monitor_common::flow_table;
-use monitor_common::interface::{INTERFACE_BUCKETS, InterfaceEntry};
+use monitor_common::interface::{INTERFACE_BUCKETS, InterfaceEntry, interface_flag};
 use monitor_common::settings::{Settings, map_sizes};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -76,7 +76,12 @@ impl Rig {
             program.load().with_context(|| format!("load {name}"))?;
         }
         let mut rig = Self { ebpf };
-        rig.watch(InterfaceEntry { ifindex: LOOPBACK, number: NUMBER, slot: SLOT, reserved: 0 })?;
+        rig.watch(InterfaceEntry {
+            ifindex: LOOPBACK,
+            number: NUMBER,
+            slot: SLOT,
+            flags: interface_flag::CLAIMS,
+        })?;
         Ok(rig)
     }
 

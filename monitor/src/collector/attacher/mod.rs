@@ -34,6 +34,13 @@ pub(super) enum Command {
         slot: u32,
         /// How.
         mode: AttachMode,
+        /// Bits of [`interface_flag`](monitor_common::interface::interface_flag).
+        flags: u32,
+    },
+    /// Tell the drop watcher of a device that no program is put on.
+    Note {
+        /// Which device.
+        ifindex: u32,
     },
     /// Take both programs off a device, if it still exists.
     Detach {
@@ -59,6 +66,8 @@ pub(super) enum Answer {
         /// Why, for a person.
         reason: String,
     },
+    /// It is told.
+    Noted,
     /// They are off.
     Detached,
     /// The namespace's number; `None` when it has none, is our own, or the path is no namespace.
@@ -115,17 +124,25 @@ impl Attacher {
     /// Does what it is told.
     pub(super) fn handle(&self, command: Command) -> Answer {
         match command {
-            Command::Attach { ifindex, number, slot, mode } => match self.attach(ifindex, number, slot, mode)
-            {
-                Ok(()) => Answer::Attached,
-                Err(error) => {
-                    self.forget(ifindex);
-                    match error.raw_os_error() {
-                        Some(libc::ENODEV) => Answer::Gone,
-                        _ => Answer::NotAttached { reason: error.to_string() },
+            Command::Attach { ifindex, number, slot, mode, flags } => {
+                let entry = InterfaceEntry { ifindex, number: number.0, slot, flags };
+                match self.attach(entry, mode) {
+                    Ok(()) => Answer::Attached,
+                    Err(error) => {
+                        self.forget(ifindex);
+                        match error.raw_os_error() {
+                            Some(libc::ENODEV) => Answer::Gone,
+                            _ => Answer::NotAttached { reason: error.to_string() },
+                        }
                     }
                 }
-            },
+            }
+            Command::Note { ifindex } => {
+                match self.enter(InterfaceEntry { ifindex, ..InterfaceEntry::default() }) {
+                    Ok(()) => Answer::Noted,
+                    Err(error) => Answer::NotAttached { reason: error.to_string() },
+                }
+            }
             Command::Detach { ifindex } => {
                 self.lock().detach(ifindex);
                 self.forget(ifindex);
@@ -140,9 +157,10 @@ impl Attacher {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn attach(&self, ifindex: u32, number: InterfaceNumber, slot: u32, mode: AttachMode) -> io::Result<()> {
+    fn attach(&self, entry: InterfaceEntry, mode: AttachMode) -> io::Result<()> {
+        let InterfaceEntry { ifindex, slot, .. } = entry;
         self.maps.totals.zero(slot)?;
-        self.enter(InterfaceEntry { ifindex, number: number.0, slot, reserved: 0 })?;
+        self.enter(entry)?;
         let mut state = self.lock();
         let attached = match mode {
             AttachMode::Tcx => Attached::Tcx {
