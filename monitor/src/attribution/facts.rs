@@ -210,6 +210,12 @@ impl Facts {
         ids.filter_map(|id| self.facts.get(id).map(|fact| (*id, fact)))
     }
 
+    /// Whether a container holds an address, or held it lately: as long as facts that ended are kept.
+    pub(super) fn is_or_was_of(&self, address: IpAddr, container: &ContainerId) -> bool {
+        let ids = self.by_address.get(&address).into_iter().flatten();
+        ids.filter_map(|id| self.facts.get(id)).any(|fact| fact.container == *container)
+    }
+
     /// Who held `address` at `when`, in one network or in any.
     pub(super) fn holder(
         &self,

@@ -49,15 +49,16 @@ impl Attribution {
         })
     }
 
-    /// Whether an address was given to the container behind an interface: by Docker in any of its networks, or
-    /// made by itself from its Ethernet address (SLAAC).
+    /// Whether an address was given to a container: by Docker in any of its networks, now or lately (a packet's flow
+    /// is judged a while after it), or made by itself from its Ethernet address (SLAAC).
     #[must_use]
     pub fn is_given(&self, known: &Known, address: IpAddr) -> bool {
         let endpoints = &known.container.endpoints;
-        endpoints.iter().any(|endpoint| {
-            endpoint.addresses.contains(&address)
-                || endpoint.mac.is_some_and(|mac| is_made_from(address, mac))
-        })
+        self.facts.is_or_was_of(address, &known.container.id)
+            || endpoints.iter().any(|endpoint| {
+                endpoint.addresses.contains(&address)
+                    || endpoint.mac.is_some_and(|mac| is_made_from(address, mac))
+            })
     }
 
     /// The name of a device of the host, watched or not.
