@@ -58,6 +58,8 @@ impl State {
             local: &local,
             remote,
             initiator: tick.update.initiator,
+            source_mac: tick.delta.source_mac,
+            several_source_macs: tick.delta.several_source_macs,
         };
         judge.flow(&Around { attribution, flows, now }, &seen)
     }

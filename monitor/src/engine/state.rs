@@ -139,7 +139,10 @@ impl State {
             Observation::Drops(batch) => self.judge.drops(&batch),
             Observation::Translations(changes) => self.judge.translations(&changes),
             Observation::Conntrack(source) => self.judge.conntrack(source),
-            Observation::Claims(_) => {}
+            Observation::Claims(claims) => {
+                let Self { judge, attribution, flows, .. } = self;
+                judge.claims(&Around { attribution, flows, now }, &claims);
+            }
             // The flow's first generation tells the same and its counts; judgements will want it sooner.
             Observation::FirstPacket(_) => {}
             Observation::Host(host) => {

@@ -4,13 +4,14 @@ use super::findings::Finding;
 use super::outcome::{Outcome, why};
 use super::rules::{Judgement, Rule};
 use crate::attribution::{Attribution, End, EndKind};
-use crate::model::Protocol;
 
 /// What the sentence is about, beside the finding.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Context<'a> {
     pub(super) facts: &'a Attribution,
     pub(super) judgement: Judgement,
+    /// What a forged address is, where the source address does not show it.
+    pub(super) claim: Option<&'static str>,
 }
 
 /// The sentence.
@@ -24,6 +25,17 @@ pub(super) fn sentence(context: &Context<'_>, finding: &Finding) -> String {
         ports(finding),
         rule(context, finding),
         outcome(finding),
+    )
+}
+
+/// The sentence of a claim.
+pub(super) fn claimed(context: &Context<'_>, finding: &Finding) -> String {
+    let what = rule(context, finding);
+    format!(
+        "{}: {what} ({}, {} times).",
+        who(&finding.source),
+        finding.source.address,
+        finding.counts.packets
     )
 }
 
@@ -66,7 +78,7 @@ fn plain(end: &End) -> String {
 }
 
 fn ports(finding: &Finding) -> String {
-    let protocol = finding.protocol.name();
+    let protocol = &finding.protocol;
     match (finding.ports.as_slice(), finding.port_count) {
         ([], _) => format!(" over {protocol}"),
         ([one], 1) => format!(", port {one}/{protocol}"),
@@ -81,7 +93,10 @@ fn rule(context: &Context<'_>, finding: &Finding) -> String {
     let network = context.facts.network_of_address(finding.destination.address, finding.last_seen);
     let name = network.map_or("", |known| known.network.name.as_str());
     match context.judgement.rule {
-        Rule::SpoofedSource => format!("{} is not an address of its own", finding.source.address),
+        Rule::SpoofedSource => match context.claim {
+            Some(claim) => claim.to_owned(),
+            None => format!("{} is not an address of its own", finding.source.address),
+        },
         Rule::MetadataService => "that is the metadata service of a cloud".to_owned(),
         Rule::Linked => "they are linked".to_owned(),
         Rule::IccDisabled => format!("network {name} does not let its containers talk to each other"),
@@ -120,7 +135,7 @@ fn blocked(finding: &Finding) -> String {
     match finding.drop_reason.as_ref().map(crate::model::SafeText::as_str) {
         Some(reason @ "NETFILTER_DROP") => format!("the host's firewall dropped them ({reason})"),
         Some(reason) => format!("the kernel dropped them ({reason})"),
-        None if finding.protocol == Protocol::TCP => "the host refused them with a reset".to_owned(),
+        None if finding.protocol == "tcp" => "the host refused them with a reset".to_owned(),
         None => "the host refused them".to_owned(),
     }
 }

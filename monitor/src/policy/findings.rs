@@ -4,7 +4,8 @@ use super::outcome::{Evidence, Found, Outcome};
 use super::ports::Ports;
 use super::rules::Expected;
 use crate::attribution::{End, EndKind};
-use crate::model::{ContainerId, Counts, KernelTime, Protocol, SafeText};
+use crate::model::{ContainerId, Counts, KernelTime, SafeText};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
@@ -95,8 +96,8 @@ pub struct Finding {
     pub source: End,
     /// Whom it addressed.
     pub destination: End,
-    /// The protocol.
-    pub protocol: Protocol,
+    /// The protocol, by name.
+    pub protocol: Cow<'static, str>,
     /// The first ports that were addressed.
     pub ports: Vec<u16>,
     /// How many there were.
@@ -142,7 +143,7 @@ pub(super) struct Key {
     rule: &'static str,
     source: Who,
     destination: Who,
-    protocol: Protocol,
+    protocol: Cow<'static, str>,
 }
 
 /// One conversation's share of a finding.
@@ -152,7 +153,7 @@ pub(super) struct Sighting<'a> {
     pub(super) expected: Expected,
     pub(super) source: &'a End,
     pub(super) destination: &'a End,
-    pub(super) protocol: Protocol,
+    pub(super) protocol: Cow<'static, str>,
     pub(super) port: Option<u16>,
     pub(super) found: &'a Found,
     /// What was sent since the last sighting of the same conversation.
@@ -186,7 +187,7 @@ impl Findings {
             rule: sighting.rule,
             source: Who::of(sighting.source),
             destination: Who::of(sighting.destination),
-            protocol: sighting.protocol,
+            protocol: sighting.protocol.clone(),
         };
         if !self.open.contains_key(&key) && self.open.len() >= MOST {
             self.refused += 1;
@@ -236,7 +237,7 @@ impl Kept {
             reason: None,
             source: End { port: None, ..sighting.source.clone() },
             destination: End { port: None, ..sighting.destination.clone() },
-            protocol: sighting.protocol,
+            protocol: sighting.protocol.clone(),
             ports: Vec::new(),
             port_count: 0,
             counts: Counts::default(),

@@ -11,14 +11,17 @@ use super::translations::{self, Translations};
 use crate::attribution::{Attribution, End, EndKind, OriginKind};
 use crate::flows::{Flow, FlowTable, TcpState};
 use crate::model::{
-    Conntrack, Counts, Direction, DropBatch, DropWatch, FlowId, FlowKey, FlowPorts, Initiator, InterfaceKind,
-    KernelTime, Losses, NetworkId, Protocol, TranslationChange, Tuple,
+    Claim, ClaimKind, Conntrack, Counts, Direction, DropBatch, DropWatch, FlowId, FlowKey, FlowPorts,
+    Initiator, InterfaceKind, KernelTime, Losses, Mac, NetworkId, Protocol, SafeText, TranslationChange,
+    Tuple,
 };
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What is said of every forgery.
+const SPOOFED: Judgement = Judgement { rule: Rule::SpoofedSource, expected: Expected::Deny, crossing: false };
 /// Conversations that are followed at once, at most.
 const MOST_CASES: usize = 65_536;
 /// A drop may be noted by a clock that is one kernel tick behind the flow's.
@@ -48,6 +51,10 @@ pub struct Seen<'a> {
     pub remote: &'a End,
     /// Who opened it.
     pub initiator: Initiator,
+    /// Source of the frames that its container sent in this tick.
+    pub source_mac: Option<Mac>,
+    /// Whether they had several.
+    pub several_source_macs: bool,
 }
 
 /// What is said of a flow.
@@ -87,6 +94,8 @@ struct Case {
     to: End,
     epoch: u64,
     marks: Marks,
+    /// What is forged, where the source address does not show it.
+    claim: Option<&'static str>,
     /// What of it is in a finding already.
     booked: Counts,
 }
@@ -197,8 +206,9 @@ impl Judge {
             Side::Source => (seen.local, network, seen.remote),
             Side::Destination => (seen.remote, of_remote, seen.local),
         };
-        let judgement = if self.is_spoofed(around, flow, seen.local) {
-            Judgement { rule: Rule::SpoofedSource, expected: Expected::Deny, crossing: false }
+        let forged_mac = has_forged_mac(facts, flow, seen);
+        let judgement = if forged_mac || self.is_spoofed(around, flow, seen.local) {
+            SPOOFED
         } else if self.is_forwarded(around, flow) {
             // Somebody else's conversation on its way through this container: judged at its own ends.
             return None;
@@ -221,8 +231,62 @@ impl Judge {
             to: if spoofed { seen.remote.clone() } else { to.clone() },
             epoch: seen.epoch,
             marks: self.marks,
+            claim: forged_mac.then_some("its frames carry an Ethernet address that is not its own"),
             booked: Counts::default(),
         })
+    }
+
+    /// Takes in who claimed which address on a link.
+    pub fn claims(&mut self, around: &Around<'_>, claims: &[Claim]) {
+        for claim in claims {
+            self.claim(around, claim);
+        }
+    }
+
+    fn claim(&mut self, around: &Around<'_>, claim: &Claim) {
+        let facts = around.attribution;
+        let Some(owner) = facts.owner(claim.interface).filter(|owner| !owner.container.endpoints.is_empty())
+        else {
+            return;
+        };
+        let own = claim.address.is_unspecified() || facts.is_given(owner, claim.address);
+        let (what, protocol) = match claim.kind {
+            ClaimKind::Arp if own || is_link_local(claim.address) => return,
+            ClaimKind::NeighbourAdvertisement if own || is_link_local(claim.address) => return,
+            ClaimKind::Arp => ("it claims an address that is not its own, by ARP", "arp"),
+            ClaimKind::NeighbourAdvertisement => {
+                ("it claims an address that is not its own, by a neighbour advertisement", "ipv6-icmp")
+            }
+            ClaimKind::RouterAdvertisement => {
+                ("it says that it is a router, by a router advertisement", "ipv6-icmp")
+            }
+        };
+        let interface = facts.interface(claim.interface).map(|watched| watched.observed_at.interface.clone());
+        let interface = interface.unwrap_or_else(|| SafeText::new(""));
+        let source = End::of_container(Arc::clone(owner.reference()), claim.address);
+        let destination = End::plain(EndKind::Multicast, claim.address);
+        let saw = format!("{} {} that say so", claim.packets, packets(claim.packets));
+        let found = Found {
+            outcome: Outcome::Attempted,
+            reason: None,
+            drop_reason: None,
+            evidence: vec![Evidence::new(interface.as_str(), saw)],
+        };
+        let context = explain::Context { facts, judgement: SPOOFED, claim: Some(what) };
+        self.findings.see(&Sighting {
+            kind: Kind::Violation,
+            rule: Rule::SpoofedSource.name(),
+            expected: Expected::Deny,
+            source: &source,
+            destination: &destination,
+            protocol: protocol.into(),
+            port: None,
+            found: &found,
+            counts: Counts { packets: claim.packets, ..Counts::default() },
+            first_seen: claim.first_seen,
+            last_seen: claim.last_seen,
+            explain: &|finding| explain::claimed(&context, finding),
+        });
     }
 
     /// Whether the container sent with an address that is not its own.
@@ -273,14 +337,15 @@ impl Judge {
             };
             let counts = sent.since(&case.booked).unwrap_or_default();
             case.booked = sent;
-            let context = explain::Context { facts: around.attribution, judgement: case.judgement };
+            let context =
+                explain::Context { facts: around.attribution, judgement: case.judgement, claim: case.claim };
             self.findings.see(&Sighting {
                 kind,
                 rule: case.judgement.rule.name(),
                 expected: case.judgement.expected,
                 source: &case.from,
                 destination: &case.to,
-                protocol: flow.key.protocol,
+                protocol: flow.key.protocol.name(),
                 port: case.to.port,
                 found: &found,
                 counts,
@@ -549,6 +614,17 @@ fn guessed(key: &FlowKey) -> Side {
         FlowPorts::Ports { local, remote } if local < remote => Side::Destination,
         _ => Side::Source,
     }
+}
+
+/// Whether frames of the flow carry a source that is not the sender's: neither what Docker gave it on that network, nor
+/// what its end of the interface has.
+fn has_forged_mac(facts: &Attribution, flow: &Flow, seen: &Seen<'_>) -> bool {
+    let Some(mac) = seen.source_mac.filter(|_| flow.traffic.sent.skbs > 0) else { return false };
+    let Some(own) = facts.mac_of(flow.key.interface) else { return false };
+    let given = facts
+        .owner(flow.key.interface)
+        .is_some_and(|owner| owner.container.endpoints.iter().any(|endpoint| endpoint.mac == Some(mac)));
+    seen.several_source_macs || (mac != own && !given)
 }
 
 /// Whether the packets came from a container's interface or a Docker bridge, whatever their source address says: they

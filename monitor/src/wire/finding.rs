@@ -5,7 +5,6 @@ use super::{Body, Clock};
 use crate::model::{Counts, SafeText};
 use crate::snapshot::{Evidence, Expected, Finding, Verdict};
 use serde::Serialize;
-use std::borrow::Cow;
 
 /// A finding, as of one revision.
 #[derive(Serialize)]
@@ -22,7 +21,7 @@ pub struct FindingBody<'a> {
     reason: Option<&'static str>,
     source: EndpointPart<'a>,
     destination: EndpointPart<'a>,
-    protocol: Cow<'static, str>,
+    protocol: &'a str,
     ports: &'a [u16],
     port_count: u32,
     counts: Counts,
@@ -66,7 +65,7 @@ impl<'a> FindingBody<'a> {
             reason: finding.reason,
             source: (&finding.source).into(),
             destination: (&finding.destination).into(),
-            protocol: finding.protocol.name(),
+            protocol: &finding.protocol,
             ports: &finding.ports,
             port_count: finding.port_count,
             counts: finding.counts,

@@ -4,8 +4,11 @@
 
 mod matrix;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use lab::{Container, Network};
 use matrix::{Expect, Row, Rules, attempt};
+use serde_json::Value;
+use std::time::Duration;
 
 const TCP: &str = "tcp";
 const UDP: &str = "udp";
@@ -275,40 +278,61 @@ fn a_published_port_is_a_crossing_from_another_network_and_nothing_from_the_host
     watched.must_tell(&[crossing("published-port", "answered", ["a", "host"], TCP)]).map(drop)
 }
 
-#[test]
-fn a_forged_source_is_found_with_one_packet() -> Result<()> {
-    let row = Row::new("forged")?;
+/// Sends one frame from the interface of `a` to `b` that is forged in some way, and says what must be found.
+fn check_forged(
+    name: &str,
+    words: impl Fn(&Container, &Container, &Network) -> Result<Vec<String>>,
+    expected: Expect<'_>,
+) -> Result<Value> {
+    let row = Row::new(name)?;
     let net = row.network("net", &[])?;
     let (a, b) = (row.container("a", &net, &[])?, row.server("b", &net, &[])?);
     let watched = row.watch()?;
-    let to = b.address(&net)?;
+    let words = words(&a, &b, &net)?;
+    let words: Vec<&str> =
+        ["send-frames", "--count", "1"].into_iter().chain(words.iter().map(String::as_str)).collect();
     let namespace = format!("container:{}", a.id);
-    let forger = watched.lab().container("forger").options(&["--network", &namespace]);
-    let forger = forger.run(&[
-        "send-frames",
-        "--destination-mac",
-        &b.mac(&net)?,
-        "--from",
-        "198.18.7.7",
-        "--to",
-        &to,
-        "--count",
-        "1",
-        "--rate",
-        "10",
-    ])?;
-    lab::wait_for("the frame to be sent", std::time::Duration::from_secs(20), || {
+    let forger = watched.lab().container("forger").options(&["--network", &namespace]).run(&words)?;
+    lab::wait_for("the frame to be sent", Duration::from_secs(20), || {
         Ok(forger.logs()?.contains("sent ").then_some(()))
     })?;
-    let found = watched.must_tell(&[Expect {
-        kind: "violation",
-        rule: "spoofed-source",
-        outcome: "delivered",
-        source: "a",
-        destination: "b",
-        protocol: UDP,
-    }])?;
-    ensure!(found[0]["source"]["address"] == "198.18.7.7", "{}", found[0]);
+    let found = watched.must_tell(&[expected])?;
     ensure!(found[0]["counts"]["packets"] == 1, "{}", found[0]);
+    found.into_iter().next().context("one finding")
+}
+
+fn spoofed<'a>(outcome: &'a str, destination: &'a str, protocol: &'a str) -> Expect<'a> {
+    violation("spoofed-source", outcome, ["a", destination], protocol)
+}
+
+fn strings<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).to_vec()
+}
+
+#[test]
+fn a_forged_source_is_found_with_one_packet() -> Result<()> {
+    let words = |_: &Container, b: &Container, net: &Network| {
+        Ok(strings(["--destination-mac", &b.mac(net)?, "--from", "198.18.7.7", "--to", &b.address(net)?]))
+    };
+    let finding = check_forged("forged", words, spoofed("delivered", "b", UDP))?;
+    ensure!(finding["source"]["address"] == "198.18.7.7", "{finding}");
     Ok(())
+}
+
+#[test]
+fn a_forged_ethernet_address_is_found_with_one_packet() -> Result<()> {
+    let words = |a: &Container, b: &Container, net: &Network| {
+        let (mac, from, to) = (b.mac(net)?, a.address(net)?, b.address(net)?);
+        let forged = "02:00:00:00:77:77";
+        Ok(strings(["--source-mac", forged, "--destination-mac", &mac, "--from", &from, "--to", &to]))
+    };
+    check_forged("forgedmac", words, spoofed("delivered", "b", UDP)).map(drop)
+}
+
+#[test]
+fn a_claim_of_the_gateways_address_is_found_with_one_packet() -> Result<()> {
+    let words = |_: &Container, b: &Container, net: &Network| {
+        Ok(strings(["--arp", "--from", &net.gateway()?, "--to", &b.address(net)?]))
+    };
+    check_forged("garp", words, spoofed("attempted", "multicast", "arp")).map(drop)
 }
