@@ -6,7 +6,7 @@ use super::style::{Frame, Line, Tone, cut_name, width};
 use super::table::{Column, Layout};
 use super::units::{bytes, duration, exact, plural};
 use crate::model::{Direction, FlowId, FlowPorts, Initiator};
-use crate::snapshot::{End, FlowRecord, SampleRecord, Snapshot, TcpState};
+use crate::snapshot::{End, Expected, FlowRecord, SampleRecord, Snapshot, TcpState};
 use std::fmt::Write as _;
 
 const COLUMNS: [Column; 8] = [
@@ -133,8 +133,16 @@ fn icmp(protocol: u8, kind: u8, code: u8) -> String {
     }
 }
 
-/// A TCP connection's state, or the flags while nothing better is known; whether a flow of another kind is over.
+/// What becomes of a conversation that is not to be, or how a connection stands.
 fn state(flow: &FlowRecord) -> String {
+    match flow.verdict {
+        Some(verdict) if verdict.expected == Expected::Deny => format!("deny: {}", verdict.outcome.name()),
+        _ => tcp_state(flow),
+    }
+}
+
+/// A TCP connection's state, or the flags while nothing better is known; whether a flow of another kind is over.
+fn tcp_state(flow: &FlowRecord) -> String {
     let Some(tcp) = flow.tcp else {
         return if flow.last { "ended".to_owned() } else { String::new() };
     };

@@ -1,5 +1,6 @@
 //! The screen of `top`: each container with its counts, rates and peers, and all that is not in them.
 
+use super::findings::worst;
 use super::footer::{footer, left_out};
 use super::header::header;
 use super::names;
@@ -32,6 +33,7 @@ const NETWORK: usize = 3;
 #[must_use]
 pub fn top(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
     let mut lines = header(snapshot, frame);
+    lines.extend(worst(snapshot, frame));
     lines.push(Line::default());
     let footer = footer(snapshot, frame);
     let room = frame.height.map(|rows| rows.saturating_sub(lines.len() + footer.len() + 2));
