@@ -262,8 +262,8 @@ mod tests {
             internal: false,
             inter_container: true,
             ipv6: false,
-        gateway_mode_ipv4: crate::model::GatewayMode::Nat,
-        gateway_mode_ipv6: crate::model::GatewayMode::Nat,
+            gateway_mode_ipv4: crate::model::GatewayMode::Nat,
+            gateway_mode_ipv6: crate::model::GatewayMode::Nat,
         }
     }
 
