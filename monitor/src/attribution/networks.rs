@@ -69,7 +69,7 @@ pub(super) fn in_any_subnet(
 }
 
 /// Whether an address is in a subnet given as (address, prefix length). A prefix that is too long holds nothing.
-pub(super) fn in_subnet(address: IpAddr, (subnet, prefix): (IpAddr, u8)) -> bool {
+pub(crate) fn in_subnet(address: IpAddr, (subnet, prefix): (IpAddr, u8)) -> bool {
     match (address, subnet) {
         (IpAddr::V4(address), IpAddr::V4(subnet)) if prefix <= 32 => {
             let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
@@ -146,8 +146,8 @@ mod tests {
             internal: false,
             inter_container: true,
             ipv6: false,
-        gateway_mode_ipv4: crate::model::GatewayMode::Nat,
-        gateway_mode_ipv6: crate::model::GatewayMode::Nat,
+            gateway_mode_ipv4: crate::model::GatewayMode::Nat,
+            gateway_mode_ipv6: crate::model::GatewayMode::Nat,
         };
         let known = KnownNetwork::new(network, KernelTime(1));
         for (address, expected) in [

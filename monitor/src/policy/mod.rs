@@ -3,6 +3,9 @@
 //! Pure: no clock, no I/O. Facts come from [`crate::attribution`] and [`crate::flows`], evidence from the
 //! collector's observations.
 
+pub mod file;
+mod names;
 mod party;
 
+pub use names::BUILT_IN;
 pub use party::Party;
