@@ -52,9 +52,9 @@ fn container(name: &str, network_mode: NetworkMode, endpoints: Vec<Endpoint>) ->
         sandbox: None,
         pid: None,
         published: Vec::new(),
-            labels: Vec::new(),
-            links: Vec::new(),
-            rights: None,
+        labels: Vec::new(),
+        links: Vec::new(),
+        rights: None,
     };
     Change::Container { container: Box::new(container), at: KernelTime(0) }
 }

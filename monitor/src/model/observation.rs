@@ -1,8 +1,9 @@
 //! What the collector tells the engine.
 
 use super::{
-    AttachMode, Claim, Conntrack, DeviceCounters, Direction, DropBatch, FlowDelta, FlowId, FlowKey, Interface, InterfaceNumber,
-    KernelTime, Losses, NotWatched, Reading, SafeText, TcpFlags, TranslationChange,
+    AttachMode, Claim, Conntrack, DeviceCounters, Direction, DropBatch, FlowDelta, FlowId, FlowKey,
+    Interface, InterfaceNumber, KernelTime, Losses, NotWatched, Reading, SafeText, TcpFlags,
+    TranslationChange,
 };
 use std::net::IpAddr;
 

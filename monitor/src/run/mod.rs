@@ -7,6 +7,7 @@
 //!
 //! The collector starts last and stops first: whatever it counted to the end is still taken in, named and printed.
 
+mod ask;
 mod containers;
 mod detach;
 mod doctor;
@@ -17,6 +18,7 @@ mod logger;
 mod output;
 mod pairing;
 mod picture;
+mod policy;
 mod screen;
 mod session;
 mod signals;
@@ -75,6 +77,8 @@ async fn perform(settings: Settings) -> Result<(), Failure> {
             flows::run(&settings, watch_for, container, bridges).await
         }
         Task::Doctor => doctor::run(&settings).await,
+        Task::PolicyCheck { file } => policy::check(&settings, file).await,
+        Task::PolicyExplain { file, from, to } => policy::explain(&settings, file, &from, &to).await,
         Task::Detach => detach::run(&settings).await,
     }
 }

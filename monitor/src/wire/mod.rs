@@ -9,12 +9,17 @@ mod community;
 mod container;
 mod flow;
 mod parts;
+mod policy;
 mod report;
 mod status;
 mod time;
 
 pub use container::ContainerBody;
 pub use flow::{FlowBody, SampleBody};
+pub use policy::{
+    ExplainedAccept, ExplainedEnd, ExplainedPass, ExplainedRule, PolicyBody, PolicyErrorBody,
+    PolicyExplanationBody,
+};
 pub use report::{DetachedBody, DoctorBody};
 pub use status::StatusBody;
 pub use time::Clock;

@@ -89,9 +89,9 @@ pub(crate) fn container(name: &str, endpoints: &[(&str, &str)]) -> Container {
         sandbox: Some(format!("/run/netns/{name}")),
         pid: Some(1),
         published: Vec::new(),
-            labels: Vec::new(),
-            links: Vec::new(),
-            rights: None,
+        labels: Vec::new(),
+        links: Vec::new(),
+        rights: None,
     }
 }
 
