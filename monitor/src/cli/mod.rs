@@ -16,7 +16,8 @@ use std::time::Duration;
 /// dropped, changed or delayed, and nothing stays attached when it ends. Needs root (or CAP_BPF, CAP_NET_ADMIN and
 /// CAP_PERFMON).
 ///
-/// Exit codes: 0 fine; 2 usage or settings wrong; 3 not permitted, or the kernel or Docker lacks something.
+/// Exit codes: 0 fine; 2 usage or settings wrong, or mistakes in a policy file; 3 not permitted, or the kernel or Docker
+/// lacks something.
 #[derive(Debug, Parser)]
 #[command(name = "vethwatch", version, max_term_width = 100)]
 pub struct Typed {
@@ -108,7 +109,7 @@ pub enum Policy {
         /// Who opens the conversation: web, 172.18.0.2, host or outside.
         #[arg(long, value_name = "END")]
         from: Who,
-        /// Who is asked, and for what: db:5432/tcp, [fd00::2]:53/udp, host/icmp; without a protocol it is TCP.
+        /// Who is asked, and for what: db:5432/tcp, 172.18.0.3:53/udp, host/icmp; without a protocol it is TCP.
         #[arg(long, value_name = "END:PORT/PROTOCOL")]
         to: Target,
     },
