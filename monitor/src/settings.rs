@@ -1,10 +1,11 @@
 //! What is meant by what was typed: one set of settings for each layer, checked once.
 
-use crate::cli::{Attach, Command, FailOn, FindingKind, Options, Typed};
+use crate::cli::{self, Attach, Command, FailOn, FindingKind, Options, Target, Typed, Who};
 use crate::model::AttachMode;
 use crate::snapshot::{Kind, Severity};
 use crate::{collector, inventory};
 use monitor_common::settings::feature;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The shortest tick: below it, draining costs more than it tells.
@@ -75,6 +76,20 @@ pub enum Task {
     },
     /// Say what works here.
     Doctor,
+    /// Check a policy file.
+    PolicyCheck {
+        /// Which.
+        file: PathBuf,
+    },
+    /// Say what a policy file decides.
+    PolicyExplain {
+        /// Which.
+        file: PathBuf,
+        /// Who opens the conversation.
+        from: Who,
+        /// Who is asked, and for what.
+        to: Target,
+    },
     /// Remove what killed processes left.
     Detach,
 }
@@ -107,12 +122,7 @@ impl Settings {
         let window = window(&options);
         let sample_every = match &command {
             Command::Flows(flows) => flows.sample.unwrap_or(0),
-            Command::Top(_)
-            | Command::Containers(_)
-            | Command::Violations(_)
-            | Command::Check(_)
-            | Command::Doctor
-            | Command::Detach => 0,
+            _ => 0,
         };
         Ok(Self {
             task: task(command)?,
@@ -164,6 +174,8 @@ fn task(command: Command) -> Result<Task, Senseless> {
             },
         },
         Command::Doctor => Task::Doctor,
+        Command::Policy(cli::Policy::Check { file }) => Task::PolicyCheck { file },
+        Command::Policy(cli::Policy::Explain { file, from, to }) => Task::PolicyExplain { file, from, to },
         Command::Detach => Task::Detach,
     })
 }

@@ -86,7 +86,7 @@ const RULES: &[Rule] = &[
 ];
 
 /// Modules that may name everything.
-const COMPOSITION: &[&str] = &["settings", "doctor", "run", "cli", "main", "lib"];
+const COMPOSITION: &[&str] = &["settings", "doctor", "run", "cli", "main", "memory", "lib"];
 
 /// What no pure module names.
 const IMPURE: &[&str] = &[

@@ -20,7 +20,7 @@ fn check(arguments: &[&str], code: i32) {
 
 #[test]
 fn every_command_explains_itself() {
-    for command in ["top", "containers", "flows", "doctor", "detach"] {
+    for command in ["top", "containers", "flows", "doctor", "detach", "policy"] {
         check(&[command, "--help"], 0);
     }
     check(&["--version"], 0);
@@ -35,4 +35,40 @@ fn wrong_usage_and_settings_without_sense_end_with_2() {
     check(&["top", "--tick", "1ms"], 2);
     check(&["top", "--tick", "5s", "--window", "1s"], 2);
     check(&["doctor", "--docker-host", "ssh://host"], 2);
+    check(&["policy"], 2);
+    check(&["policy", "explain", EXAMPLE, "--from", "web", "--to", "db"], 2);
+}
+
+/// The policy file that comes with the program.
+const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/policy.toml");
+/// A file that is no policy.
+const NO_POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+
+#[test]
+fn a_policy_file_is_checked_without_root_and_without_docker() {
+    check(&["policy", "check", EXAMPLE, "--docker-host", "unix:///nowhere"], 0);
+    check(&["policy", "check", EXAMPLE, "--json"], 0);
+    check(&["policy", "check", NO_POLICY], 2);
+    check(&["policy", "check", "/nowhere/policy.toml"], 2);
+    check(&["policy", "check", env!("CARGO_MANIFEST_DIR")], 2);
+}
+
+#[test]
+fn the_mistakes_of_a_policy_file_are_told_with_their_places() {
+    let told = String::from_utf8(run(&["policy", "check", NO_POLICY]).stderr).unwrap();
+    assert!(
+        told.contains("Cargo.toml:1:2: unknown key `package` in the file; expected `rule` or `accept`\n")
+    );
+    let lines = String::from_utf8(run(&["policy", "check", NO_POLICY, "--json"]).stdout).unwrap();
+    let first = lines.lines().next().unwrap();
+    for part in ["\"type\":\"policy_error\"", "\"line\":1,\"column\":2", "\"message\":", "\"expected\":"] {
+        assert!(first.contains(part), "{first}");
+    }
+}
+
+#[test]
+fn without_docker_nobody_can_say_who_the_ends_are() {
+    let explain = ["policy", "explain", EXAMPLE, "--from", "web", "--to", "db:5432/tcp"];
+    check(&[&explain[..], &["--docker-host", "unix:///nowhere"]].concat(), 3);
+    check(&["policy", "explain", NO_POLICY, "--from", "web", "--to", "db:5432/tcp"], 2);
 }

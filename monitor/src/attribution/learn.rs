@@ -99,6 +99,11 @@ impl Attribution {
         let Some(known) = self.known(id, || Known::named(id.clone(), container.name.clone())) else { return };
         let before = std::mem::replace(&mut known.container, container.clone());
         known.inspected = true;
+        if container.rights.is_none() {
+            // Docker's list tells neither; both are as they were when it was made.
+            known.container.rights = before.rights;
+            known.container.links.clone_from(&before.links);
+        }
         if known.ended_after(at) {
             // Its name and labels are still news; whether it runs, and where, no longer is.
             known.container.state = before.state;
@@ -217,4 +222,34 @@ impl Attribution {
 
 fn ended(state: ContainerState) -> bool {
     matches!(state, ContainerState::Created | ContainerState::Exited | ContainerState::Dead)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Attribution, Known};
+    use crate::attribution::Settings;
+    use crate::model::{Change, Container, ContainerId, KernelTime, Rights, SafeText};
+
+    #[test]
+    fn a_list_that_tells_no_rights_leaves_those_that_were_inspected() {
+        let mut attribution = Attribution::new(Settings::default());
+        let id = ContainerId::new("aa11").unwrap();
+        let bare = Known::named(id.clone(), SafeText::new("web")).container;
+        let inspected = |links: &str, privileged| Container {
+            links: vec![SafeText::new(links)],
+            rights: Some(Rights { privileged, ..Rights::default() }),
+            ..bare.clone()
+        };
+        let told = [
+            (bare.clone(), bare.clone()),
+            (inspected("db", true), inspected("db", true)),
+            (bare.clone(), inspected("db", true)),
+            (inspected("cache", false), inspected("cache", false)),
+        ];
+        for (at, (container, expected)) in (1..).map(KernelTime).zip(told) {
+            attribution.change(&Change::Container { container: Box::new(container), at });
+            let known = &attribution.container(&id).unwrap().container;
+            assert_eq!((known.rights, &known.links), (expected.rights, &expected.links));
+        }
+    }
 }

@@ -18,6 +18,7 @@ pub use containers::Known;
 pub use ends::{ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, reason};
 pub use interfaces::{Evidence, Owner, Watched};
 pub use networks::KnownNetwork;
+pub(crate) use networks::in_subnet;
 pub use remote::Packets;
 
 use crate::model::{

@@ -69,7 +69,7 @@ pub(super) fn in_any_subnet(
 }
 
 /// Whether an address is in a subnet given as (address, prefix length). A prefix that is too long holds nothing.
-pub(super) fn in_subnet(address: IpAddr, (subnet, prefix): (IpAddr, u8)) -> bool {
+pub(crate) fn in_subnet(address: IpAddr, (subnet, prefix): (IpAddr, u8)) -> bool {
     match (address, subnet) {
         (IpAddr::V4(address), IpAddr::V4(subnet)) if prefix <= 32 => {
             let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);

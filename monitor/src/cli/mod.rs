@@ -1,10 +1,13 @@
 //! What may be typed. What it means is decided in [`crate::settings`].
 
 mod durations;
+mod ends;
 
 pub use durations::{NotADuration, parse};
+pub use ends::{NotAnEnd, Target, Who};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// See who talks to whom between the containers of a Docker host, exactly, by name.
@@ -13,8 +16,8 @@ use std::time::Duration;
 /// dropped, changed or delayed, and nothing stays attached when it ends. Needs root (or CAP_BPF, CAP_NET_ADMIN and
 /// CAP_PERFMON).
 ///
-/// Exit codes: 0 fine; 1 findings (check); 2 usage or settings wrong; 3 not permitted, or the kernel or Docker lacks
-/// something; 4 cannot be told (check).
+/// Exit codes: 0 fine; 1 findings (check); 2 usage or settings wrong, or mistakes in a policy file; 3 not permitted, or
+/// the kernel or Docker lacks something; 4 cannot be told (check).
 #[derive(Debug, Parser)]
 #[command(name = "vethwatch", version, max_term_width = 100)]
 pub struct Typed {
@@ -53,6 +56,9 @@ pub enum Command {
     Check(Check),
     /// Say what this kernel, this Docker and these permissions allow, and what to do about the rest.
     Doctor,
+    /// Check a policy file, or say what it decides. Needs no root.
+    #[command(subcommand)]
+    Policy(Policy),
     /// Remove programs that a killed vethwatch has left on devices (it leaves none where it attached by tcx).
     Detach,
 }
@@ -133,6 +139,32 @@ pub enum FailOn {
     Warning,
     /// Critical only.
     Critical,
+}
+
+/// What to do with a policy file.
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Check a policy file: every mistake, with its line and column. Needs neither root nor Docker.
+    ///
+    /// Exit codes: 0 the file is fine; 2 it has mistakes, or cannot be read.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Say which rule of a policy file decides about a conversation between two ends, and why not one before it.
+    ///
+    /// Docker is asked who the ends are: containers by name or id (or the beginning of it), addresses, `host`, or
+    /// `outside`. Where no rule of the file matches, the built-in rules decide.
+    Explain {
+        /// The file.
+        file: PathBuf,
+        /// Who opens the conversation: web, 172.18.0.2, host or outside.
+        #[arg(long, value_name = "END")]
+        from: Who,
+        /// Who is asked, and for what: db:5432/tcp, 172.18.0.3:53/udp, host/icmp; without a protocol it is TCP.
+        #[arg(long, value_name = "END:PORT/PROTOCOL")]
+        to: Target,
+    },
 }
 
 /// Options of every command.
@@ -227,5 +259,9 @@ mod tests {
         check_refused("vethwatch top --attach xdp", ErrorKind::InvalidValue);
         check_refused("vethwatch top --max-flows 0", ErrorKind::ValueValidation);
         check_refused("vethwatch doctor --once", ErrorKind::UnknownArgument);
+        check_refused("vethwatch policy", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
+        check_refused("vethwatch policy check", ErrorKind::MissingRequiredArgument);
+        check_refused("vethwatch policy explain p.toml --from web", ErrorKind::MissingRequiredArgument);
+        check_refused("vethwatch policy explain p.toml --from web --to db", ErrorKind::ValueValidation);
     }
 }

@@ -39,6 +39,22 @@ impl Docker {
         }
     }
 
+    /// Whether it answers, if that is known.
+    #[must_use]
+    pub fn state(&self) -> Option<&DockerState> {
+        self.state.as_ref()
+    }
+
+    /// The containers that exist.
+    pub fn containers(&self) -> impl Iterator<Item = &Container> {
+        self.containers.values()
+    }
+
+    /// The networks that exist.
+    pub fn networks(&self) -> impl Iterator<Item = &Network> {
+        self.networks.values()
+    }
+
     pub(super) fn judge(&self) -> Vec<Finding> {
         let mut findings = vec![self.engine()];
         findings.extend(self.rootless());

@@ -5,8 +5,10 @@
 
 mod drops;
 mod explain;
+pub mod file;
 mod findings;
 mod judge;
+mod names;
 mod outcome;
 mod pairs;
 mod party;
@@ -16,6 +18,7 @@ mod translations;
 
 pub use findings::{Finding, Kind, Severity};
 pub use judge::{Around, Judge, Seen, Verdict};
+pub use names::BUILT_IN;
 pub use outcome::{Evidence, Outcome, why};
 pub use party::Party;
 pub use rules::{Expected, Judgement, Question, Rule, judge};

@@ -37,6 +37,12 @@ impl Failure {
         Self { code: BLIND, error: anyhow::Error::msg(why) }
     }
 
+    /// What was typed, or a file that was named, is wrong.
+    #[must_use]
+    pub(super) fn wrong(error: anyhow::Error) -> Self {
+        Self { code: super::USAGE, error }
+    }
+
     /// The process's exit code.
     #[must_use]
     pub const fn code(&self) -> u8 {

@@ -7,6 +7,7 @@
 //!
 //! The collector starts last and stops first: whatever it counted to the end is still taken in, named and printed.
 
+mod ask;
 mod check;
 mod containers;
 mod detach;
@@ -18,6 +19,7 @@ mod logger;
 mod output;
 mod pairing;
 mod picture;
+mod policy;
 mod screen;
 mod session;
 mod signals;
@@ -79,6 +81,8 @@ async fn perform(settings: Settings) -> Result<(), Failure> {
         Task::Violations { watch_for, kinds } => violations::run(&settings, watch_for, &kinds).await,
         Task::Check { watch_for, fail_on } => check::run(&settings, watch_for, fail_on).await,
         Task::Doctor => doctor::run(&settings).await,
+        Task::PolicyCheck { file } => policy::check(&settings, file).await,
+        Task::PolicyExplain { file, from, to } => policy::explain(&settings, file, &from, &to).await,
         Task::Detach => detach::run(&settings).await,
     }
 }

@@ -10,6 +10,7 @@ mod container;
 mod finding;
 mod flow;
 mod parts;
+mod policy;
 mod report;
 mod status;
 mod time;
@@ -17,6 +18,10 @@ mod time;
 pub use container::ContainerBody;
 pub use finding::FindingBody;
 pub use flow::{FlowBody, SampleBody};
+pub use policy::{
+    ExplainedAccept, ExplainedEnd, ExplainedPass, ExplainedRule, PolicyBody, PolicyErrorBody,
+    PolicyExplanationBody,
+};
 pub use report::{CheckBody, DetachedBody, DoctorBody};
 pub use status::StatusBody;
 pub use time::Clock;

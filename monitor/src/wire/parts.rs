@@ -75,7 +75,7 @@ impl<'a> From<&'a End> for EndpointPart<'a> {
     }
 }
 
-const fn end_kind(kind: EndKind) -> &'static str {
+pub(super) const fn end_kind(kind: EndKind) -> &'static str {
     match kind {
         EndKind::Container => "container",
         EndKind::Host => "host",

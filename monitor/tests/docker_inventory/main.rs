@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 mod bench;
+mod facts;
 #[expect(dead_code, reason = "a real engine is not made to fail here")]
 #[path = "../inventory_support/mod.rs"]
 mod support;

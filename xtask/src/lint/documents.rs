@@ -10,8 +10,11 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The documents whose commands are checked.
-const DOCUMENTS: [&str; 4] =
-    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "examples/nginx-flask/README.md"];
+const DOCUMENTS: [&str; 5] =
+    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/policy.md", "examples/nginx-flask/README.md"];
+
+/// Commands whose first word is another command.
+const COMMANDS_OF_COMMANDS: [&str; 1] = ["policy"];
 
 /// A command of ours as a document shows it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,12 +83,17 @@ fn shown(program: &'static str, words: &str) -> Option<Shown> {
     {
         return None;
     }
+    let mut subcommand = subcommand.to_owned();
+    if COMMANDS_OF_COMMANDS.contains(&subcommand.as_str()) {
+        let second = words.next()?;
+        subcommand = format!("{subcommand} {second}");
+    }
     let options = words
         .filter(|word| word.starts_with("--"))
         .map(|word| word.trim_end_matches(|end: char| !end.is_ascii_alphanumeric()))
         .map(|word| word.split('=').next().unwrap_or(word).to_owned())
         .collect();
-    Some(Shown { program, subcommand: subcommand.to_owned(), options })
+    Some(Shown { program, subcommand, options })
 }
 
 /// The programs, and the help texts that they gave.
@@ -120,7 +128,8 @@ impl Programs {
                 "vethwatch" => Command::new(&self.vethwatch),
                 _ => Command::new(std::env::current_exe().context("finding this program")?),
             };
-            let finished = finish(command.args([subcommand, "--help"]), Duration::from_secs(20))?;
+            let finished =
+                finish(command.args(subcommand.split(' ')).arg("--help"), Duration::from_secs(20))?;
             let text = finished.status.success().then_some(finished.stdout);
             self.help.insert(key.clone(), text);
         }
@@ -151,6 +160,7 @@ mod tests {
         check_block("$ sudo vethwatch flows --for 10s --json", &["vethwatch flows --for --json"]);
         check_block("cargo xtask fuzz --for=60s   # a minute of --nothing", &["cargo xtask fuzz --for"]);
         check("```text\nvethwatch myhost\n```\n`vethwatch top`", &["vethwatch top"]);
+        check_block("vethwatch policy explain f.toml --from web", &["vethwatch policy explain --from"]);
         check(
             "Run `cargo xtask lint` and `vethwatch top --once`.",
             &["cargo xtask lint", "vethwatch top --once"],

@@ -1,6 +1,7 @@
 //! Containers.
 
-use super::{MOST_ENDPOINTS, MOST_PORTS, Refusals, address, mac, parsed};
+use super::rights::rights;
+use super::{MOST_ENDPOINTS, MOST_LABELS, MOST_LINKS, MOST_PORTS, Refusals, address, mac, parsed};
 use crate::model::{
     Container, ContainerId, ContainerState, Endpoint, NetworkId, NetworkMode, SafeText, WallTime,
 };
@@ -57,15 +58,15 @@ pub(in super::super) fn container(
             .and_then(|state| state.pid)
             .and_then(|pid| u32::try_from(pid).ok())
             .filter(|pid| *pid != 0),
-        labels: Vec::new(),
-        links: Vec::new(),
-        rights: None,
+        labels: kept_labels(labels, refusals),
+        links: links(raw.host_config.as_ref(), refusals),
+        rights: rights(raw),
         published: published(settings.and_then(|settings| settings.ports.as_ref()), refusals),
     })
 }
 
-/// An entry of `GET /containers/json` in the form of `GET /containers/ID/json`. It lacks the start time, the process
-/// and the namespace.
+/// An entry of `GET /containers/json` in the form of `GET /containers/ID/json`. It lacks the start time, the process,
+/// the namespace, links and rights.
 pub(in super::super) fn from_summary(raw: ContainerSummary) -> ContainerInspectResponse {
     let names = raw.names.unwrap_or_default();
     // Legacy links add names of the form `/other/alias`.
@@ -128,6 +129,38 @@ fn network_mode(config: Option<&HostConfig>, refusals: &mut Refusals) -> Network
         },
         None => NetworkMode::Networks,
     }
+}
+
+/// The labels in the order of their names. Of too many, the Compose ones and the first are kept.
+fn kept_labels(
+    labels: Option<&HashMap<String, String>>,
+    refusals: &mut Refusals,
+) -> Vec<(SafeText, SafeText)> {
+    let mut labels: Vec<(&String, &String)> = labels.into_iter().flatten().collect();
+    labels.sort_unstable();
+    if labels.len() > MOST_LABELS {
+        refusals.refuse(format_args!("more than {MOST_LABELS} labels of one container"));
+        labels.sort_by_key(|(name, _)| ![PROJECT, SERVICE].contains(&name.as_str()));
+        labels.truncate(MOST_LABELS);
+        labels.sort_unstable();
+    }
+    labels.into_iter().map(|(name, value)| (SafeText::new(name), SafeText::new(value))).collect()
+}
+
+/// The containers it is linked to, of entries such as `/other:/this/alias`.
+fn links(config: Option<&HostConfig>, refusals: &mut Refusals) -> Vec<SafeText> {
+    let raw = config.and_then(|config| config.links.as_deref()).unwrap_or_default();
+    if raw.len() > MOST_LINKS {
+        refusals.refuse(format_args!("more than {MOST_LINKS} links of one container"));
+    }
+    let other = |link: &String| {
+        let name = link.split(':').next().unwrap_or(link).trim_start_matches('/');
+        (!name.is_empty()).then(|| SafeText::new(name))
+    };
+    let mut links: Vec<SafeText> = raw.iter().take(MOST_LINKS).filter_map(other).collect();
+    links.sort();
+    links.dedup();
+    links
 }
 
 /// The endpoints that exist: a container that does not run names its networks, but has none.

@@ -142,3 +142,44 @@ fn an_entry_of_the_list_tells_the_same_but_process_and_namespace() {
     assert_eq!((container.pid, container.sandbox), (None, None));
     assert!(refusals.news().is_none());
 }
+
+#[test]
+fn labels_are_kept_in_order_and_the_compose_ones_among_too_many() {
+    let (container, refused) = map(RUNNING);
+    let names: Vec<_> = container.unwrap().labels.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, [SafeText::new(PROJECT), SafeText::new(SERVICE)]);
+    assert_eq!(refused, None);
+    let many: Vec<String> = (0..2_000).map(|number| format!("\"a{number}\":\"\\u001b\"")).collect();
+    let (container, refused) =
+        map(&RUNNING.replace("\"Labels\":{", &format!("\"Labels\":{{{},", many.join(","))));
+    let labels = container.unwrap().labels;
+    assert_eq!(labels.len(), MOST_LABELS);
+    assert!(labels.is_sorted());
+    assert!(labels.contains(&(SafeText::new(SERVICE), SafeText::new("web"))));
+    assert_eq!(labels[0].1.as_str(), "\\u{1b}");
+    assert_eq!(refused, Some((1, "more than 64 labels of one container".to_owned())));
+}
+
+#[test]
+fn links_name_the_other_container() {
+    let check = |links: &str, expected: &[&str], refused: Option<u64>| {
+        let with = format!("\"HostConfig\":{{\"Links\":{links},");
+        let (container, told) = map(&RUNNING.replace("\"HostConfig\":{", &with));
+        let names: Vec<SafeText> = expected.iter().map(|name| SafeText::new(name)).collect();
+        assert_eq!(container.unwrap().links, names);
+        assert_eq!(told.map(|(count, _)| count), refused);
+    };
+    check("null", &[], None);
+    check(r#"["/db:/web/database","/cache:/web/cache","/db:/web/db"]"#, &["cache", "db"], None);
+    check(r#"["","/",":/a/b","plain","/\u001b:/x"]"#, &["\\u{1b}", "plain"], None);
+    let many: Vec<String> = (0..100).map(|_| "\"/db:/x/y\"".to_owned()).collect();
+    check(&format!("[{}]", many.join(",")), &["db"], Some(1));
+}
+
+#[test]
+fn an_entry_of_the_list_tells_no_rights_but_an_inspect_does() {
+    let (container, _) = map(&RUNNING.replace("\"HostConfig\":{", "\"HostConfig\":{\"Privileged\":false,"));
+    assert_eq!(container.unwrap().rights.map(|rights| rights.net_raw), Some(true));
+    let (container, _) = map(RUNNING);
+    assert_eq!(container.unwrap().rights, None);
+}

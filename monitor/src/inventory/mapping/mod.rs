@@ -6,6 +6,7 @@
 mod container;
 mod event;
 mod network;
+mod rights;
 
 pub(super) use container::{container, from_summary};
 pub(super) use event::{ContainerEvent, Event, EventKind, NetworkEvent, WATCHED, event};
@@ -19,6 +20,11 @@ use std::net::IpAddr;
 pub(super) const MOST_ENDPOINTS: usize = 64;
 /// The most published ports of a container that are kept.
 pub(super) const MOST_PORTS: usize = 1_000;
+
+/// The most labels of a container that are kept.
+pub(super) const MOST_LABELS: usize = 64;
+/// The most links of a container that are kept.
+pub(super) const MOST_LINKS: usize = 64;
 
 /// An address, with or without a prefix length (`172.18.0.2/16`); an empty text is none.
 fn address(text: Option<&str>, refusals: &mut Refusals) -> Option<IpAddr> {

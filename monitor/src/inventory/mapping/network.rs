@@ -10,6 +10,9 @@ use std::net::IpAddr;
 const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 /// The driver option that lets containers of a network talk to each other.
 const INTER_CONTAINER: &str = "com.docker.network.bridge.enable_icc";
+/// The driver options that say how a network is connected to others.
+const GATEWAY_MODE_IPV4: &str = "com.docker.network.bridge.gateway_mode_ipv4";
+const GATEWAY_MODE_IPV6: &str = "com.docker.network.bridge.gateway_mode_ipv6";
 /// How the list of `docker_gwbridge` names a container's endpoint: not by the container's name.
 const GATEWAY_ENDPOINT: &str = "gateway_";
 /// The most endpoints of one network's list that are looked at.
@@ -43,8 +46,8 @@ pub(in super::super) fn network(raw: &NetworkInspect, refusals: &mut Refusals) -
         internal: raw.internal.unwrap_or(false),
         inter_container: !option(INTER_CONTAINER).is_some_and(is_false),
         ipv6: raw.enable_ipv6.unwrap_or(false),
-        gateway_mode_ipv4: GatewayMode::Nat,
-        gateway_mode_ipv6: GatewayMode::Nat,
+        gateway_mode_ipv4: gateway_mode(option(GATEWAY_MODE_IPV4), refusals),
+        gateway_mode_ipv6: gateway_mode(option(GATEWAY_MODE_IPV6), refusals),
         id,
     })
 }
@@ -133,6 +136,19 @@ fn subnet(config: &IpamConfig, refusals: &mut Refusals) -> Option<(IpAddr, u8)> 
     parsed(parse(text).ok_or(()), "a subnet", text, refusals)
 }
 
+/// A network's gateway mode; Docker's default where it says nothing, or nothing that is known.
+fn gateway_mode(option: Option<&str>, refusals: &mut Refusals) -> GatewayMode {
+    let text = option.unwrap_or("");
+    let mode = match text {
+        "" | "nat" => Ok(GatewayMode::Nat),
+        "nat-unprotected" => Ok(GatewayMode::NatUnprotected),
+        "routed" => Ok(GatewayMode::Routed),
+        "isolated" => Ok(GatewayMode::Isolated),
+        _ => Err(()),
+    };
+    parsed(mode, "a gateway mode", text, refusals).unwrap_or_default()
+}
+
 /// Whether a driver option switches something off, as Docker reads it.
 fn is_false(text: &str) -> bool {
     matches!(text, "0" | "f" | "F" | "false" | "False" | "FALSE")
@@ -208,6 +224,25 @@ mod tests {
         let network = network(&raw, &mut refusals).unwrap();
         assert_eq!(network.subnets, [("10.0.0.0".parse().unwrap(), 8)]);
         assert_eq!(refused(refusals), Some((3, "not an address: y".to_owned())));
+    }
+
+    #[test]
+    fn each_family_has_its_own_gateway_mode_and_an_unknown_one_is_counted() {
+        let check = |options: &str, expected: [GatewayMode; 2], last: Option<&str>| {
+            let raw = inspect(&format!(r#"{{"Id":"ID","Driver":"bridge","Options":{options}}}"#));
+            let mut refusals = Refusals::default();
+            let network = network(&raw, &mut refusals).unwrap();
+            assert_eq!([network.gateway_mode_ipv4, network.gateway_mode_ipv6], expected, "{options}");
+            assert_eq!(refused(refusals).map(|(_, last)| last).as_deref(), last, "{options}");
+        };
+        use GatewayMode::{Isolated, Nat, NatUnprotected, Routed};
+        let of =
+            |v4: &str, v6: &str| format!(r#"{{"{GATEWAY_MODE_IPV4}":"{v4}","{GATEWAY_MODE_IPV6}":"{v6}"}}"#);
+        check("null", [Nat, Nat], None);
+        check(&of("", "nat"), [Nat, Nat], None);
+        check(&of("nat-unprotected", "routed"), [NatUnprotected, Routed], None);
+        check(&of("isolated", "nat"), [Isolated, Nat], None);
+        check(&of("ROUTED", "\\u001b[2J"), [Nat, Nat], Some("not a gateway mode: \\u{1b}[2J"));
     }
 
     fn listed(json: &str) -> (Vec<ListedEndpoint>, Option<(u64, String)>) {

@@ -1,0 +1,35 @@
+//! What Docker tells once, for commands that do not watch.
+
+use crate::collector::clock;
+use crate::doctor::Docker;
+use crate::inventory::Inventory;
+use crate::model::{Change, DockerState};
+use crate::settings::Settings;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How long Docker may take to tell everything.
+const DOCKER_PATIENCE: Duration = Duration::from_secs(5);
+/// Changes that may wait.
+const CHANGES: usize = 1_024;
+
+/// Everything Docker tells, until it has told all or is found not to answer.
+pub(super) async fn ask_docker(settings: &Settings) -> Docker {
+    let (told, mut changes) = mpsc::channel(CHANGES);
+    let inventory = Inventory::start(settings.inventory.clone(), told, clock::kernel_now, clock::wall_now);
+    let mut docker = Docker::default();
+    let all = async {
+        while let Some(change) = changes.recv().await {
+            let last = matches!(change, Change::Complete { .. })
+                || matches!(change, Change::Docker(DockerState::Down { .. }));
+            docker.learn(change);
+            if last {
+                return;
+            }
+        }
+    };
+    // What did not come in time is judged as not told.
+    tokio::time::timeout(DOCKER_PATIENCE, all).await.ok();
+    inventory.stop().await;
+    docker
+}

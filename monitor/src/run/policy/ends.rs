@@ -1,0 +1,196 @@
+//! Who is meant by an end that was typed: pure, over what Docker told.
+
+use crate::attribution::{EndKind, NetworkRef, in_subnet};
+use crate::cli::Who;
+use crate::doctor::Docker;
+use crate::model::{Container, ContainerState, Network, NetworkDriver, NetworkId, NetworkMode, SafeText};
+use crate::policy::Party;
+use anyhow::{anyhow, bail};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// An end, found.
+#[derive(Debug)]
+pub(super) struct Found<'d> {
+    pub(super) kind: EndKind,
+    pub(super) container: Option<&'d Container>,
+    /// The address that was typed.
+    typed: Option<IpAddr>,
+    /// Its addresses, each with its network.
+    addresses: Vec<(&'d NetworkId, IpAddr)>,
+    pub(super) networks: Vec<NetworkRef>,
+    /// What else is to be known.
+    pub(super) notes: Vec<String>,
+}
+
+impl Found<'_> {
+    /// The end as rules see it.
+    pub(super) fn party(&self, address: Option<IpAddr>, port: Option<u16>) -> Party<'_> {
+        Party {
+            kind: self.kind,
+            address: address.unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
+            port,
+            container: self.container,
+            networks: &self.networks,
+        }
+    }
+}
+
+/// Finds who is meant. `is_local` tells whether an address is one of the host's own.
+///
+/// # Errors
+/// When there is no such container, or more than one.
+pub(super) fn find<'d>(
+    who: &Who,
+    docker: &'d Docker,
+    is_local: impl Fn(IpAddr) -> bool,
+) -> anyhow::Result<Found<'d>> {
+    Ok(match who {
+        Who::Container(name) => of_container(named(name, docker)?, docker)?,
+        Who::Address(address) => of_address(*address, docker, is_local)?,
+        Who::Host => plain(EndKind::Host, None),
+        Who::Outside => plain(EndKind::External, None),
+    })
+}
+
+fn plain<'d>(kind: EndKind, typed: Option<IpAddr>) -> Found<'d> {
+    Found { kind, container: None, typed, addresses: Vec::new(), networks: Vec::new(), notes: Vec::new() }
+}
+
+/// The container with that name or id, or the only one whose id begins so.
+fn named<'d>(name: &str, docker: &'d Docker) -> anyhow::Result<&'d Container> {
+    let whole = |container: &&Container| container.name.as_str() == name || container.id.as_str() == name;
+    if let Some(container) = docker.containers().find(whole) {
+        return Ok(container);
+    }
+    let mut beginning = docker.containers().filter(|container| container.id.as_str().starts_with(name));
+    match (beginning.next(), beginning.next()) {
+        (Some(only), None) => Ok(only),
+        (Some(_), Some(_)) => {
+            Err(anyhow!("more than one container has an id that begins with {}", shown(name)))
+        }
+        (None, _) => Err(anyhow!("Docker knows no container with the name or id {}", shown(name))),
+    }
+}
+
+fn shown(text: &str) -> SafeText {
+    SafeText::new(text)
+}
+
+fn of_container<'d>(container: &'d Container, docker: &'d Docker) -> anyhow::Result<Found<'d>> {
+    let name = &container.name;
+    match &container.network_mode {
+        NetworkMode::Host => {
+            let mut host = plain(EndKind::Host, None);
+            host.notes
+                .push(format!("{name} is in host mode: its traffic is the host's, and rules see the host"));
+            return Ok(host);
+        }
+        NetworkMode::None => bail!("{name} has no network"),
+        NetworkMode::SharedWith(other) => {
+            let Some(owner) = docker.containers().find(|one| one.id == *other) else {
+                bail!("{name} is in the network of container {}, which is gone", other.short());
+            };
+            if matches!(owner.network_mode, NetworkMode::SharedWith(_)) {
+                bail!("{name} is in the network of {}, which has none of its own", owner.name);
+            }
+            let mut found = of_container(owner, docker)?;
+            found.notes.push(format!("{name} is in the network of {}, and rules see that one", owner.name));
+            return Ok(found);
+        }
+        NetworkMode::Networks => {}
+    }
+    let addresses: Vec<_> = container
+        .endpoints
+        .iter()
+        .flat_map(|endpoint| endpoint.addresses.iter().map(|address| (&endpoint.network, *address)))
+        .collect();
+    let mut networks: Vec<NetworkRef> = docker
+        .networks()
+        .filter(|network| container.endpoints.iter().any(|endpoint| endpoint.network == network.id))
+        .map(reference)
+        .collect();
+    networks.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut found =
+        Found { container: Some(container), addresses, networks, ..plain(EndKind::Container, None) };
+    if !runs(container) {
+        found.notes.push(format!("{name} does not run: it has no address and is on no network now"));
+    }
+    Ok(found)
+}
+
+fn runs(container: &Container) -> bool {
+    matches!(container.state, ContainerState::Running | ContainerState::Paused | ContainerState::Unknown)
+}
+
+fn reference(network: &Network) -> NetworkRef {
+    NetworkRef { id: network.id.clone(), name: network.name.clone(), driver: network.driver.clone() }
+}
+
+fn of_address<'d>(
+    address: IpAddr,
+    docker: &'d Docker,
+    is_local: impl Fn(IpAddr) -> bool,
+) -> anyhow::Result<Found<'d>> {
+    let has_it = |container: &&Container| {
+        container.endpoints.iter().any(|endpoint| endpoint.addresses.contains(&address))
+    };
+    let mut owners = docker.containers().filter(has_it);
+    if let Some(owner) = owners.next() {
+        let mut found = of_container(owner, docker)?;
+        found.typed = Some(address);
+        if let Some(other) = owners.next() {
+            found.notes.push(format!("{} has the address {address} as well", other.name));
+        }
+        return Ok(found);
+    }
+    let is_gateway = docker.networks().any(|network| {
+        let of_host = !matches!(
+            network.driver,
+            NetworkDriver::Macvlan | NetworkDriver::Ipvlan | NetworkDriver::Overlay
+        );
+        of_host && network.gateways.contains(&address)
+    });
+    if is_gateway || address.is_loopback() || is_local(address) {
+        return Ok(plain(EndKind::Host, Some(address)));
+    }
+    if address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        return Ok(plain(EndKind::Multicast, Some(address)));
+    }
+    let holds = |network: &&Network| network.subnets.iter().any(|subnet| in_subnet(address, *subnet));
+    let Some(network) = docker.networks().find(holds) else {
+        return Ok(plain(EndKind::External, Some(address)));
+    };
+    let mut found = plain(EndKind::Unknown, Some(address));
+    found.networks.push(reference(network));
+    found.notes.push(format!("no container has the address {address} of network {}", network.name));
+    Ok(found)
+}
+
+/// The addresses that two ends would use: what was typed, else those of a network that both are on, else the first.
+pub(super) fn addresses(from: &Found<'_>, to: &Found<'_>, docker: &Docker) -> [Option<IpAddr>; 2] {
+    let family = from.typed.or(to.typed).map(|address| address.is_ipv4());
+    let fits = |address: IpAddr| family.is_none_or(|v4| address.is_ipv4() == v4);
+    let shared =
+        from.addresses.iter().filter(|(_, address)| fits(*address)).find_map(|(network, address)| {
+            let same = |(other, theirs): &&(&NetworkId, IpAddr)| {
+                other == network
+                    && theirs.is_ipv4() == address.is_ipv4()
+                    && to.typed.is_none_or(|typed| typed == *theirs)
+            };
+            to.addresses.iter().find(same).map(|(_, theirs)| [Some(*address), Some(*theirs)])
+        });
+    let first =
+        |end: &Found<'_>| end.addresses.iter().map(|(_, address)| *address).find(|address| fits(*address));
+    let [ours, theirs] = shared.unwrap_or([first(from), first(to)]);
+    let gateway = |end: &Found<'_>, other: &Found<'_>| {
+        let network = other.addresses.first().map(|(network, _)| *network)?;
+        let network = docker.networks().find(|known| known.id == *network)?;
+        let mut gateways = network.gateways.iter().copied();
+        gateways.find(|address| end.kind == EndKind::Host && fits(*address))
+    };
+    [from.typed.or(ours).or_else(|| gateway(from, to)), to.typed.or(theirs).or_else(|| gateway(to, from))]
+}
+
+#[cfg(test)]
+#[path = "ends_tests.rs"]
+mod tests;

@@ -1,0 +1,127 @@
+use super::*;
+use crate::model::{Change, ContainerId, Endpoint, GatewayMode, KernelTime};
+
+const AT: KernelTime = KernelTime(0);
+
+fn network(id: &str, subnet: &str, gateway: &str) -> Change {
+    let network = Network {
+        id: NetworkId::new(id).unwrap(),
+        name: SafeText::new(&format!("net-{id}")),
+        driver: NetworkDriver::Bridge,
+        bridge: None,
+        subnets: vec![(subnet.parse().unwrap(), 24)],
+        gateways: vec![gateway.parse().unwrap()],
+        internal: false,
+        inter_container: true,
+        ipv6: false,
+        gateway_mode_ipv4: GatewayMode::Nat,
+        gateway_mode_ipv6: GatewayMode::Nat,
+    };
+    Change::Network { network, at: AT }
+}
+
+fn container(id: &str, name: &str, mode: NetworkMode, on: &[(&str, &str)]) -> Change {
+    let endpoints = on.iter().map(|(network, address)| Endpoint {
+        network: NetworkId::new(network).unwrap(),
+        mac: None,
+        addresses: vec![address.parse().unwrap()],
+    });
+    let container = Container {
+        id: ContainerId::new(id).unwrap(),
+        name: SafeText::new(name),
+        image: None,
+        project: None,
+        service: None,
+        state: if on.is_empty() { ContainerState::Exited } else { ContainerState::Running },
+        started_at: None,
+        network_mode: mode,
+        endpoints: endpoints.collect(),
+        namespace: None,
+        sandbox: None,
+        pid: None,
+        labels: Vec::new(),
+        links: Vec::new(),
+        rights: None,
+        published: Vec::new(),
+    };
+    Change::Container { container: Box::new(container), at: AT }
+}
+
+/// Networks a (10.0.1.0/24) and b (10.0.2.0/24); web on a and b, db on b, api on a.
+fn docker() -> Docker {
+    let mut docker = Docker::default();
+    let networks = NetworkMode::Networks;
+    let owner = NetworkMode::SharedWith(ContainerId::new("aa11").unwrap());
+    for change in [
+        network("a", "10.0.1.0", "10.0.1.1"),
+        network("b", "10.0.2.0", "10.0.2.1"),
+        container("aa11", "web", networks.clone(), &[("a", "10.0.1.2"), ("b", "10.0.2.2")]),
+        container("aa22", "db", networks.clone(), &[("b", "10.0.2.3")]),
+        container("bb33", "api", networks.clone(), &[("a", "10.0.1.4")]),
+        container("cc44", "old", networks, &[]),
+        container("dd55", "agent", NetworkMode::Host, &[]),
+        container("ee66", "sidecar", owner, &[]),
+    ] {
+        docker.learn(change);
+    }
+    docker
+}
+
+/// Checks who is found: kind, container, and whether something is to be noted.
+#[track_caller]
+fn check(typed: &str, expected: Result<(EndKind, Option<&str>, bool), &str>) {
+    let docker = docker();
+    let is_local = |address: IpAddr| address.to_string() == "192.0.2.7";
+    let found = find(&typed.parse().unwrap(), &docker, is_local);
+    let found = found
+        .as_ref()
+        .map(|found| (found.kind, found.container.map(|it| it.name.as_str()), !found.notes.is_empty()));
+    assert_eq!(found.map_err(ToString::to_string), expected.map_err(str::to_owned), "{typed}");
+}
+
+#[test]
+fn an_end_is_found_by_name_id_or_address() {
+    check("web", Ok((EndKind::Container, Some("web"), false)));
+    check("bb33", Ok((EndKind::Container, Some("api"), false)));
+    check("b", Ok((EndKind::Container, Some("api"), false)));
+    check("10.0.2.3", Ok((EndKind::Container, Some("db"), false)));
+    check("10.0.2.1", Ok((EndKind::Host, None, false)));
+    check("127.0.0.1", Ok((EndKind::Host, None, false)));
+    check("192.0.2.7", Ok((EndKind::Host, None, false)));
+    check("192.0.2.8", Ok((EndKind::External, None, false)));
+    check("224.0.0.1", Ok((EndKind::Multicast, None, false)));
+    check("host", Ok((EndKind::Host, None, false)));
+    check("outside", Ok((EndKind::External, None, false)));
+}
+
+#[test]
+fn what_is_not_as_it_seems_is_noted() {
+    check("10.0.2.99", Ok((EndKind::Unknown, None, true)));
+    check("old", Ok((EndKind::Container, Some("old"), true)));
+    check("agent", Ok((EndKind::Host, None, true)));
+    check("sidecar", Ok((EndKind::Container, Some("web"), true)));
+}
+
+#[test]
+fn who_is_not_there_or_not_the_only_one_is_refused() {
+    check("nobody", Err("Docker knows no container with the name or id nobody"));
+    check("aa", Err("more than one container has an id that begins with aa"));
+    check("\u{1b}[2J", Err("Docker knows no container with the name or id \\u{1b}[2J"));
+}
+
+#[test]
+fn both_ends_use_a_network_that_both_are_on() {
+    let docker = docker();
+    let check = |from: &str, to: &str, expected: [Option<&str>; 2]| {
+        let [from, to] = [from, to].map(|who| find(&who.parse().unwrap(), &docker, |_| false).unwrap());
+        let found = addresses(&from, &to, &docker);
+        assert_eq!(found, expected.map(|text| text.map(|text| text.parse().unwrap())));
+    };
+    check("web", "db", [Some("10.0.2.2"), Some("10.0.2.3")]);
+    check("web", "api", [Some("10.0.1.2"), Some("10.0.1.4")]);
+    check("api", "db", [Some("10.0.1.4"), Some("10.0.2.3")]);
+    check("api", "10.0.2.2", [Some("10.0.1.4"), Some("10.0.2.2")]);
+    check("api", "host", [Some("10.0.1.4"), Some("10.0.1.1")]);
+    check("db", "outside", [Some("10.0.2.3"), None]);
+    check("old", "db", [None, Some("10.0.2.3")]);
+}
