@@ -23,9 +23,15 @@ pub(super) enum Lost {
     Grace,
     /// Flows nobody took when the collector stopped.
     FlowsAtStop,
+    /// Times the kernel threw away news of translations; all were asked for anew.
+    ConntrackOverrun,
+    /// Messages of conntrack that were not what the kernel writes.
+    ConntrackUnreadable,
+    /// Translations that were there at once beyond the most that are told from one list.
+    TranslationsNotListed,
 }
 
-const KINDS: [(Lost, &str); 8] = [
+const KINDS: [(Lost, &str); 11] = [
     (Lost::NetlinkOverrun, "netlink_overrun"),
     (Lost::Observations, "observations_dropped"),
     (Lost::MalformedRecord, "ring_malformed"),
@@ -34,6 +40,9 @@ const KINDS: [(Lost, &str); 8] = [
     (Lost::DeviceCounters, "device_counters_unread"),
     (Lost::Grace, "grace_period_failed"),
     (Lost::FlowsAtStop, "flows_dropped_at_stop"),
+    (Lost::ConntrackOverrun, "conntrack_overrun"),
+    (Lost::ConntrackUnreadable, "conntrack_unreadable"),
+    (Lost::TranslationsNotListed, "translations_not_listed"),
 ];
 
 /// The counters.
