@@ -9,3 +9,4 @@ mod foreign;
 mod neighbours;
 mod rig;
 mod speed;
+mod translations;
