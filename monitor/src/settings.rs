@@ -210,7 +210,6 @@ mod tests {
     use super::{Senseless, Settings, Task};
     use crate::cli::Typed;
     use crate::model::AttachMode;
-    use crate::snapshot::{Kind, Severity};
     use clap::Parser;
     use std::time::Duration;
 

@@ -25,9 +25,15 @@ pub(super) enum Lost {
     MalformedClaim,
     /// Flows nobody took when the collector stopped.
     FlowsAtStop,
+    /// Times the kernel threw away news of translations; all were asked for anew.
+    ConntrackOverrun,
+    /// Messages of conntrack that were not what the kernel writes.
+    ConntrackUnreadable,
+    /// Translations that were there at once beyond the most that are told from one list.
+    TranslationsNotListed,
 }
 
-const KINDS: [(Lost, &str); 9] = [
+const KINDS: [(Lost, &str); 12] = [
     (Lost::NetlinkOverrun, "netlink_overrun"),
     (Lost::Observations, "observations_dropped"),
     (Lost::MalformedRecord, "ring_malformed"),
@@ -37,6 +43,9 @@ const KINDS: [(Lost, &str); 9] = [
     (Lost::Grace, "grace_period_failed"),
     (Lost::MalformedClaim, "claim_malformed"),
     (Lost::FlowsAtStop, "flows_dropped_at_stop"),
+    (Lost::ConntrackOverrun, "conntrack_overrun"),
+    (Lost::ConntrackUnreadable, "conntrack_unreadable"),
+    (Lost::TranslationsNotListed, "translations_not_listed"),
 ];
 
 /// The counters.

@@ -1,15 +1,16 @@
 //! The kernel's side of what is seen: programs on devices, their totals, flows and events, the devices' own
 //! counters, and which devices there are.
 //!
-//! Three threads, none of which ever waits for another:
+//! Four threads, none of which ever waits for another:
 //!
 //! ```text
-//! links   rtnetlink ─▶ attacher      attaches to a container's veth as it appears; never waits for the engine
-//! drain   once a tick: totals between device counters, flip, grace period, flows; waits for the engine
-//! ring    events; drops and counts what the engine has no room for
+//! links      rtnetlink ─▶ attacher   attaches to a container's veth as it appears; never waits for the engine
+//! drain      once a tick: totals between device counters, flip, grace period, flows; waits for the engine
+//! ring       events; drops and counts what the engine has no room for
+//! conntrack  translations, listed and announced; reads no more while the engine has no room
 //! ```
 //!
-//! and a fourth that answers the engine's questions about paths, which may hang.
+//! and a fifth that answers the engine's questions about paths, which may hang.
 //! What they see goes to the engine as [`Observation`]s. Their order is that of each thread, not of all: a flow
 //! can arrive before the [`Observation::Attached`] of its interface, and the flows and readings of the last tick
 //! arrive after its [`Observation::Detached`]; the interface's number, never used twice, tells what belongs together.
@@ -24,6 +25,7 @@ mod asks;
 mod attacher;
 mod bpf;
 mod btf;
+mod conntrack;
 mod decode;
 mod device;
 mod drops;
@@ -144,6 +146,7 @@ pub struct Collector {
     links: Worker,
     drain: Worker,
     ring: Worker,
+    conntrack: Worker,
 }
 
 /// A thread and how to stop it.
@@ -212,6 +215,7 @@ impl Collector {
         })
         .context("listen to links")?;
         let [stop_links, stop_drain, stop_ring] = [Bell::new()?, Bell::new()?, Bell::new()?];
+        let (translations, own) = (Backlog::new(out.clone(), Arc::clone(&losses)), Arc::clone(&losses));
         let waiting = Waiting::new(out.clone(), stop_drain.clone());
         let capacity = Capacity { slots: settings.max_interfaces, flows: settings.max_flows };
         let ticker = Ticker::new(maps, arenas, drops, table, Arc::clone(&losses), waiting, capacity)
@@ -225,6 +229,11 @@ impl Collector {
             links: Worker::start("vw-links", |stop| links.run(stop), stop_links)?,
             drain: Worker::start("vw-drain", move |stop| ticker.run(tick, stop), stop_drain)?,
             ring: Worker::start("vw-ring", |stop| ring.run(stop), stop_ring)?,
+            conntrack: Worker::start(
+                "vw-conntrack",
+                |stop| conntrack::run(translations, own, stop),
+                Bell::new()?,
+            )?,
         })
     }
 
@@ -252,6 +261,7 @@ impl Drop for Collector {
         // First no more packets are counted, then the rest is handed over; the losses last.
         self.links.stop();
         self.ring.stop();
+        self.conntrack.stop();
         self.drain.stop();
         self.asks.stop();
         // A clsact qdisc that another of us made and could not remove while we used it.

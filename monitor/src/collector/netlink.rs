@@ -1,15 +1,15 @@
-//! Just enough rtnetlink: requests, answers, dumps and attributes, read without copying.
+//! Just enough netlink: requests, answers, dumps and attributes, read without copying.
 //!
 //! Only the attributes asked for are looked at, so a newer kernel's unknown ones cost nothing.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, netlink, recv, send, socket_with,
-    sockopt,
+    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, netlink, recv, send,
+    socket_with, sockopt,
 };
 use std::{io, time::Duration};
 
-/// Message types.
+/// Message types of rtnetlink.
 pub(super) mod kind {
     pub(in super::super) const NEW_LINK: u16 = 16;
     pub(in super::super) const DELETE_LINK: u16 = 17;
@@ -29,7 +29,7 @@ pub(super) mod kind {
     pub(in super::super) const GET_STATS: u16 = 94;
 }
 
-/// Groups of notifications, as bits of the address a socket is bound to.
+/// Groups of rtnetlink's notifications, as bits of the address a socket is bound to.
 pub(super) mod group {
     pub(in super::super) const LINK: u32 = 1;
     pub(in super::super) const IPV4_ADDRESS: u32 = 1 << 4;
@@ -95,7 +95,8 @@ impl Request {
         whole
     }
 
-    fn finish(mut self, flags: u16, sequence: u32) -> Vec<u8> {
+    /// The whole message.
+    pub(super) fn finish(mut self, flags: u16, sequence: u32) -> Vec<u8> {
         let length = u32::try_from(self.0.len()).expect("our own requests are short");
         let flags = flags | u16::from_ne_bytes([self.0[6], self.0[7]]);
         self.0[..4].copy_from_slice(&length.to_ne_bytes());
@@ -108,7 +109,7 @@ impl Request {
 /// A received message: what follows the netlink header.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Message<'a> {
-    /// One of [`kind`].
+    /// One of [`kind`], for rtnetlink.
     pub(super) kind: u16,
     flags: u16,
     sequence: u32,
@@ -117,7 +118,7 @@ pub(super) struct Message<'a> {
 }
 
 /// Splits what one receive brought into its messages; stops where the lengths make no sense.
-fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
+pub(super) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
     std::iter::from_fn(move || {
         let length = u32_at(bytes, 0)? as usize;
         let body = bytes.get(HEADER..length)?;
@@ -169,10 +170,12 @@ pub(super) fn text(bytes: &[u8]) -> &[u8] {
     bytes.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
-fn open(flags: SocketFlags, groups: u32) -> io::Result<OwnedFd> {
+/// Which part of the kernel a socket talks to. `None` is rtnetlink, whose number is 0.
+type Partner = Option<Protocol>;
+
+fn open(partner: Partner, flags: SocketFlags, groups: u32) -> io::Result<OwnedFd> {
     let flags = flags | SocketFlags::CLOEXEC;
-    // NETLINK_ROUTE is protocol 0.
-    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, partner)?;
     bind(&socket, &netlink::SocketAddrNetlink::new(0, groups))?;
     Ok(socket)
 }
@@ -186,12 +189,24 @@ pub(super) struct Netlink {
 }
 
 impl Netlink {
-    /// Opens one.
+    /// Opens one to rtnetlink.
     ///
     /// # Errors
     /// What the kernel says.
     pub(super) fn open() -> io::Result<Self> {
-        let socket = open(SocketFlags::empty(), 0)?;
+        Self::open_to(None)
+    }
+
+    /// Opens one to netfilter.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn open_netfilter() -> io::Result<Self> {
+        Self::open_to(Some(netlink::NETFILTER))
+    }
+
+    fn open_to(partner: Partner) -> io::Result<Self> {
+        let socket = open(partner, SocketFlags::empty(), 0)?;
         sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(PATIENCE))?;
         Ok(Self { socket, sequence: 0, buffer: vec![0; BUFFER] })
     }
@@ -231,6 +246,19 @@ impl Netlink {
         }
         // It changed each time; every change is announced to whoever listens, so the list is good enough.
         Ok(list)
+    }
+
+    /// Asks for a list that may be too long to keep, once: `each` gets it piece by piece. If it changed meanwhile it
+    /// may lack something that whoever listens has heard of.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn dump_each(
+        &mut self,
+        request: Request,
+        mut each: impl FnMut(Message<'_>),
+    ) -> io::Result<()> {
+        self.exchange(request, DUMP, &mut each).map(drop)
     }
 
     /// One request and everything that answers it. Whether the answer is of one piece.
@@ -282,7 +310,19 @@ impl Notifications {
     /// # Errors
     /// What the kernel says.
     pub(super) fn open(groups: u32) -> io::Result<Self> {
-        let socket = open(SocketFlags::NONBLOCK, groups)?;
+        Self::open_to(None, groups)
+    }
+
+    /// Opens one for these groups of netfilter.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn open_netfilter(groups: u32) -> io::Result<Self> {
+        Self::open_to(Some(netlink::NETFILTER), groups)
+    }
+
+    fn open_to(partner: Partner, groups: u32) -> io::Result<Self> {
+        let socket = open(partner, SocketFlags::NONBLOCK, groups)?;
         // Room for some two thousand links changing at once; without the right to it the default must do.
         let _ = sockopt::set_socket_recv_buffer_size_force(&socket, 4 << 20);
         Ok(Self { socket, buffer: vec![0; BUFFER] })
@@ -294,15 +334,26 @@ impl Notifications {
     /// What the kernel says, other than an overrun.
     pub(super) fn read(&mut self, mut each: impl FnMut(Message<'_>)) -> io::Result<Quiet> {
         loop {
-            match recv(&self.socket, &mut *self.buffer, RecvFlags::empty()) {
-                Ok((_, length)) => {
-                    messages(self.buffer.get(..length).unwrap_or(&self.buffer)).for_each(&mut each);
-                }
-                Err(rustix::io::Errno::AGAIN) => return Ok(Quiet::Empty),
-                Err(rustix::io::Errno::NOBUFS) => return Ok(Quiet::Overrun),
-                Err(rustix::io::Errno::INTR) => (),
-                Err(error) => return Err(error.into()),
+            if let Some(quiet) = self.read_once(&mut each)? {
+                return Ok(quiet);
             }
+        }
+    }
+
+    /// Hands over what one receive brings. `None`: there may be more.
+    ///
+    /// # Errors
+    /// What the kernel says, other than an overrun.
+    pub(super) fn read_once(&mut self, each: impl FnMut(Message<'_>)) -> io::Result<Option<Quiet>> {
+        match recv(&self.socket, &mut *self.buffer, RecvFlags::empty()) {
+            Ok((_, length)) => {
+                messages(self.buffer.get(..length).unwrap_or(&self.buffer)).for_each(each);
+                Ok(None)
+            }
+            Err(rustix::io::Errno::AGAIN) => Ok(Some(Quiet::Empty)),
+            Err(rustix::io::Errno::NOBUFS) => Ok(Some(Quiet::Overrun)),
+            Err(rustix::io::Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -138,7 +138,7 @@ impl State {
             Observation::DropWatch(watch) => self.judge.drop_watch(watch),
             Observation::Drops(batch) => self.judge.drops(&batch),
             Observation::Translations(changes) => self.judge.translations(&changes),
-            Observation::Conntrack(source) => self.judge.conntrack(source),
+            Observation::Conntrack(source) => self.judge.conntrack(&source),
             Observation::Claims(claims) => {
                 let Self { judge, attribution, flows, .. } = self;
                 judge.claims(&Around { attribution, flows, now }, &claims);

@@ -129,9 +129,9 @@ impl Judge {
         self.translations.take(changes);
     }
 
-    /// How translations are learned.
-    pub fn conntrack(&mut self, source: Conntrack) {
-        self.translations.source = Some(source);
+    /// How translations are learned from now on.
+    pub fn conntrack(&mut self, source: &Conntrack) {
+        self.translations.learned_by(source);
     }
 
     /// What the collector lost so far.
@@ -560,12 +560,6 @@ impl Judge {
             .on(&forward, since)
             .or_else(|| self.drops.on(&Path { source: reply.destination, ..forward }, since));
         translated.map(|dropped| (dropped, reply.source))
-    }
-
-    /// Whether translations are known.
-    #[must_use]
-    pub fn knows_translations(&self) -> bool {
-        self.translations.is_known()
     }
 }
 

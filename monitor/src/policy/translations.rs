@@ -11,8 +11,6 @@ const MOST: usize = 65_536;
 pub(super) struct Translations {
     by_original: HashMap<Tuple, Tuple>,
     order: VecDeque<Tuple>,
-    /// How they are learned; absent until it was said.
-    pub(super) source: Option<Conntrack>,
     /// Translations that were forgotten for want of room.
     pub(super) forgotten: u64,
 }
@@ -32,14 +30,17 @@ impl Translations {
         }
     }
 
+    /// How they are learned from now on. After an overrun all that are there are told again.
+    pub(super) fn learned_by(&mut self, source: &Conntrack) {
+        if *source == Conntrack::Overrun {
+            self.by_original.clear();
+            self.order.clear();
+        }
+    }
+
     /// What the other end answers to what an initiator sends, if the host translates it.
     pub(super) fn reply_to(&self, original: &Tuple) -> Option<&Tuple> {
         self.by_original.get(original)
-    }
-
-    /// Whether it is known at all which conversations are translated.
-    pub(super) fn is_known(&self) -> bool {
-        matches!(self.source, Some(Conntrack::Watched | Conntrack::Overrun))
     }
 }
 

@@ -10,3 +10,4 @@ mod foreign;
 mod neighbours;
 mod rig;
 mod speed;
+mod translations;

@@ -170,7 +170,12 @@ pub(crate) struct Watch {
 impl Watch {
     /// Starts one.
     pub(crate) fn start(settings: Settings) -> Self {
-        let (out, observations) = channel(1_024);
+        Self::start_with_room(settings, 1_024)
+    }
+
+    /// Starts one that finds room for so many observations until they are waited for.
+    pub(crate) fn start_with_room(settings: Settings, room: usize) -> Self {
+        let (out, observations) = channel(room);
         let collector = Collector::start(settings, out).unwrap();
         Self { collector: Some(collector), observations, seen: Vec::new() }
     }
