@@ -34,6 +34,8 @@ pub struct Settings {
     pub inventory: inventory::Settings,
     /// Time over which rates are taken.
     pub window: Duration,
+    /// A policy file.
+    pub policy: Option<PathBuf>,
 }
 
 /// What to do.
@@ -130,6 +132,7 @@ impl Settings {
             collector: collector_settings(&options, sample_every),
             inventory: inventory::Settings { host: options.docker_host, ..inventory::Settings::default() },
             window,
+            policy: options.policy_file,
         })
     }
 }

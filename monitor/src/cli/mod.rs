@@ -188,6 +188,9 @@ pub struct Options {
     /// Time between two drains of the flows.
     #[arg(long, global = true, value_name = "TIME", default_value = "1s", value_parser = parse)]
     pub tick: Duration,
+    /// Judge by the rules of this file before the built-in ones; `policy check` checks it.
+    #[arg(long = "policy", global = true, value_name = "FILE")]
+    pub policy_file: Option<PathBuf>,
     /// Do not watch bridges, only containers' interfaces.
     #[arg(long, global = true)]
     pub no_bridges: bool,

@@ -16,7 +16,8 @@ pub use state::{Publish, State};
 pub use subscribers::Filter;
 
 use crate::attribution;
-use crate::model::{Change, HostId, KernelTime, Observation};
+use crate::model::{Change, HostId, KernelTime, Observation, WallTime};
+use crate::policy::file::Policy;
 use crate::snapshot::{Record, Snapshot};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,10 @@ pub struct Settings {
     pub idle: Duration,
     /// How facts are kept.
     pub attribution: attribution::Settings,
+    /// An operator's rules.
+    pub policy: Arc<Policy>,
+    /// The wall clock when the kernel's began.
+    pub booted: WallTime,
 }
 
 impl Settings {
@@ -54,6 +59,8 @@ impl Settings {
             max_flows_kept: 65_536,
             idle: Duration::from_secs(60),
             attribution: attribution::Settings::default(),
+            policy: Arc::default(),
+            booted: WallTime::default(),
         }
     }
 }

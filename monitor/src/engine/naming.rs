@@ -42,8 +42,9 @@ impl State {
     fn note(&mut self, delta: &FlowDelta, now: KernelTime) {
         let watched = self.attribution.interface(delta.key.interface);
         if watched.is_some_and(|watched| watched.interface.kind == InterfaceKind::Veth) {
+            let wall = self.wall(now);
             let Self { judge, attribution, flows, .. } = self;
-            judge.note(&Around { attribution, flows, now }, delta.flow_id);
+            judge.note(&Around { attribution, flows, now, wall }, delta.flow_id);
         }
     }
 
@@ -51,6 +52,7 @@ impl State {
     fn judged(&mut self, tick: &Tick, remote: &End, now: KernelTime) -> Option<Verdict> {
         let key = &tick.delta.key;
         let local = self.attribution.local_end(&tick.packets(), now).with_port(key.ports, true);
+        let wall = self.wall(now);
         let Self { judge, attribution, flows, .. } = self;
         let seen = Seen {
             flow_id: tick.delta.flow_id,
@@ -61,7 +63,7 @@ impl State {
             source_mac: tick.delta.source_mac,
             several_source_macs: tick.delta.several_source_macs,
         };
-        judge.flow(&Around { attribution, flows, now }, &seen)
+        judge.flow(&Around { attribution, flows, now, wall }, &seen)
     }
 
     fn name_or_hold(&mut self, tick: Tick, now: KernelTime) {

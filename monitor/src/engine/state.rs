@@ -9,11 +9,12 @@ use crate::attribution::Attribution;
 use crate::flows::{self, FlowTable};
 use crate::model::{
     AttachMode, Change, DockerState, InterfaceKind, InterfaceNumber, KernelTime, Losses, NetworkMode,
-    NotWatched, Observation, Resources,
+    NotWatched, Observation, Resources, WallTime,
 };
 use crate::policy::{Around, Judge};
 use crate::snapshot::{self, Books, Record, Snapshot};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -69,7 +70,7 @@ impl State {
         Self {
             attribution: Attribution::new(settings.attribution),
             flows: FlowTable::new(table),
-            judge: Judge::default(),
+            judge: Judge::new(Arc::clone(&settings.policy)),
             books: Books::new(snapshot::Settings { window: settings.window }),
             held: Held::default(),
             subscribers: Subscribers::default(),
@@ -140,8 +141,9 @@ impl State {
             Observation::Translations(changes) => self.judge.translations(&changes),
             Observation::Conntrack(source) => self.judge.conntrack(&source),
             Observation::Claims(claims) => {
+                let wall = self.wall(now);
                 let Self { judge, attribution, flows, .. } = self;
-                judge.claims(&Around { attribution, flows, now }, &claims);
+                judge.claims(&Around { attribution, flows, now, wall }, &claims);
             }
             // The flow's first generation tells the same and its counts; judgements will want it sooner.
             Observation::FirstPacket(_) => {}
@@ -203,10 +205,16 @@ impl State {
         }
     }
 
+    /// A moment on the wall clock, to the day: it may have been set meanwhile.
+    pub(super) fn wall(&self, now: KernelTime) -> WallTime {
+        WallTime(self.settings.booted.0.saturating_add_unsigned(now.0))
+    }
+
     /// What the judge has to tell at the end of a tick.
     fn tell_findings(&mut self, now: KernelTime) {
+        let wall = self.wall(now);
         let Self { judge, attribution, flows, subscribers, .. } = self;
-        let around = Around { attribution, flows, now };
+        let around = Around { attribution, flows, now, wall };
         for finding in judge.tick(&around, self.latest.0) {
             subscribers.send_finding(&finding);
         }

@@ -2,7 +2,7 @@
 
 use super::findings::Finding;
 use super::outcome::{Outcome, why};
-use super::rules::{Judgement, Rule};
+use super::rules::{Judgement, Rule, RuleName};
 use crate::attribution::{Attribution, End, EndKind};
 
 /// What the sentence is about, beside the finding.
@@ -92,6 +92,10 @@ fn rule(context: &Context<'_>, finding: &Finding) -> String {
         |name: &str| source.is_some_and(|source| source.networks.iter().any(|it| it.name.as_str() == name));
     let network = context.facts.network_of_address(finding.destination.address, finding.last_seen);
     let name = network.map_or("", |known| known.network.name.as_str());
+    if let RuleName::File(name) = &finding.rule {
+        let comment = finding.policy_comment.as_ref().map(|text| format!(": {}", text.as_str()));
+        return format!("rule {} of the policy file decides{}", name.as_str(), comment.unwrap_or_default());
+    }
     match context.judgement.rule {
         Rule::SpoofedSource => match context.claim {
             Some(claim) => claim.to_owned(),
@@ -110,6 +114,7 @@ fn rule(context: &Context<'_>, finding: &Finding) -> String {
         Rule::HostAccess => "that is the host itself".to_owned(),
         Rule::ExposedPort => "that port is not published".to_owned(),
         Rule::Egress => "it may reach the outside".to_owned(),
+        Rule::Policy => "the policy file decides".to_owned(),
     }
 }
 
@@ -122,7 +127,8 @@ fn outcome(finding: &Finding) -> String {
         Outcome::Attempted => return "what became of them is not decided yet".to_owned(),
         Outcome::Unknown => return format!("whether they arrived cannot be told: {}", words(finding.reason)),
     };
-    let ipv6 = finding.destination.address.is_ipv6() && finding.rule == Rule::CrossNetwork.name();
+    let ipv6 =
+        finding.destination.address.is_ipv6() && finding.rule == RuleName::Topology(Rule::CrossNetwork);
     let note = if ipv6 {
         ", because Docker does not isolate IPv6 networks with the settings it has here"
     } else {

@@ -2,7 +2,7 @@
 
 use super::outcome::{Evidence, Found, Outcome};
 use super::ports::Ports;
-use super::rules::Expected;
+use super::rules::{Expected, RuleName};
 use crate::attribution::{End, EndKind};
 use crate::model::{ContainerId, Counts, KernelTime, SafeText};
 use std::borrow::Cow;
@@ -85,7 +85,9 @@ pub struct Finding {
     /// How much it matters.
     pub severity: Severity,
     /// The rule that decided.
-    pub rule: &'static str,
+    pub rule: RuleName,
+    /// What the policy file says about it.
+    pub policy_comment: Option<SafeText>,
     /// What it expects.
     pub expected: Expected,
     /// What became of it, at its worst.
@@ -140,7 +142,7 @@ impl Who {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     kind: Kind,
-    rule: &'static str,
+    rule: RuleName,
     source: Who,
     destination: Who,
     protocol: Cow<'static, str>,
@@ -149,7 +151,11 @@ pub(super) struct Key {
 /// One conversation's share of a finding.
 pub(super) struct Sighting<'a> {
     pub(super) kind: Kind,
-    pub(super) rule: &'static str,
+    pub(super) rule: &'a RuleName,
+    /// What the policy file says of how bad it is.
+    pub(super) severity: Option<Severity>,
+    /// What it says about it.
+    pub(super) comment: Option<&'a SafeText>,
     pub(super) expected: Expected,
     pub(super) source: &'a End,
     pub(super) destination: &'a End,
@@ -184,7 +190,7 @@ impl Findings {
     pub(super) fn see(&mut self, sighting: &Sighting<'_>) {
         let key = Key {
             kind: sighting.kind,
-            rule: sighting.rule,
+            rule: sighting.rule.clone(),
             source: Who::of(sighting.source),
             destination: Who::of(sighting.destination),
             protocol: sighting.protocol.clone(),
@@ -231,7 +237,8 @@ impl Kept {
             is_open: true,
             kind: sighting.kind,
             severity: Severity::Info,
-            rule: sighting.rule,
+            rule: sighting.rule.clone(),
+            policy_comment: sighting.comment.cloned(),
             expected: sighting.expected,
             outcome: Outcome::Unknown,
             reason: None,
@@ -268,7 +275,8 @@ impl Kept {
             finding.ports = ports.first().to_vec();
             finding.port_count = ports.count();
         }
-        finding.severity = Severity::of(finding.kind, finding.outcome);
+        let usual = Severity::of(finding.kind, finding.outcome);
+        finding.severity = sighting.severity.unwrap_or(usual);
         finding.explanation = (sighting.explain)(finding);
         *changed |= before != (finding.outcome, finding.counts, finding.port_count);
     }

@@ -3,17 +3,19 @@
 
 use super::drops::{Drops, Path};
 use super::explain;
-use super::findings::{Finding, Findings, Kind, Sighting};
+use super::file::{self, Policy};
+use super::findings::{Finding, Findings, Kind, Severity, Sighting};
 use super::outcome::{Evidence, Found, Outcome, why};
 use super::pairs::Pairs;
-use super::rules::{self, Expected, Judgement, Question, Rule};
+use super::party::Party;
+use super::rules::{self, Expected, Judgement, Question, Rule, RuleName};
 use super::translations::{self, Translations};
 use crate::attribution::{Attribution, End, EndKind, OriginKind};
 use crate::flows::{Flow, FlowTable, TcpState};
 use crate::model::{
     Claim, ClaimKind, Conntrack, Counts, Direction, DropBatch, DropWatch, FlowId, FlowKey, FlowPorts,
     Initiator, InterfaceKind, KernelTime, Losses, Mac, NetworkId, Protocol, SafeText, TranslationChange,
-    Tuple,
+    Tuple, WallTime,
 };
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -36,6 +38,8 @@ pub struct Around<'a> {
     pub flows: &'a FlowTable,
     /// Now.
     pub now: KernelTime,
+    /// Now, on the wall clock.
+    pub wall: WallTime,
 }
 
 /// A flow's tick, named.
@@ -58,10 +62,10 @@ pub struct Seen<'a> {
 }
 
 /// What is said of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// The rule that decided.
-    pub rule: &'static str,
+    pub rule: RuleName,
     /// What it expects.
     pub expected: Expected,
     /// What became of it so far.
@@ -89,6 +93,9 @@ struct Marks {
 #[derive(Clone, Debug)]
 struct Case {
     judgement: Judgement,
+    rule: RuleName,
+    severity: Option<Severity>,
+    comment: Option<SafeText>,
     side: Side,
     from: End,
     to: End,
@@ -103,6 +110,7 @@ struct Case {
 /// All judgement's state.
 #[derive(Debug, Default)]
 pub struct Judge {
+    policy: Arc<Policy>,
     pairs: Pairs,
     drops: Drops,
     translations: Translations,
@@ -114,6 +122,12 @@ pub struct Judge {
 }
 
 impl Judge {
+    /// A judge with an operator's rules.
+    #[must_use]
+    pub fn new(policy: Arc<Policy>) -> Self {
+        Self { policy, ..Self::default() }
+    }
+
     /// Takes in a tick's drops.
     pub fn drops(&mut self, batch: &DropBatch) {
         self.drops.take(batch);
@@ -168,11 +182,8 @@ impl Judge {
             None => self.open(around, flow, seen)?,
         };
         let found = self.find(around, flow, &case, seen.epoch);
-        let verdict = Verdict {
-            rule: case.judgement.rule.name(),
-            expected: case.judgement.expected,
-            outcome: found.outcome,
-        };
+        let verdict =
+            Verdict { rule: case.rule.clone(), expected: case.judgement.expected, outcome: found.outcome };
         let Judgement { expected, crossing, .. } = case.judgement;
         let to_follow = expected == Expected::Deny || crossing || !found.outcome.reached();
         if to_follow && is_told_here(&case) {
@@ -207,6 +218,7 @@ impl Judge {
             Side::Destination => (seen.remote, of_remote, seen.local),
         };
         let forged_mac = has_forged_mac(facts, flow, seen);
+        let mut by_file = None;
         let judgement = if forged_mac || self.is_spoofed(around, flow, seen.local) {
             SPOOFED
         } else if self.is_forwarded(around, flow) {
@@ -221,11 +233,20 @@ impl Judge {
                 port: to.port,
                 at: flow.last_seen,
             };
-            rules::judge(facts, &question)?
+            by_file = self.by_file(facts, &question);
+            match by_file {
+                Some(rule) => of_action(rule.action),
+                None => rules::judge(facts, &question)?,
+            }
         };
         let spoofed = judgement.rule == Rule::SpoofedSource;
+        let name =
+            by_file.map_or(RuleName::Topology(judgement.rule), |rule| RuleName::File(rule.name.clone()));
         Some(Case {
             judgement,
+            rule: name,
+            severity: by_file.and_then(|rule| rule.severity),
+            comment: by_file.and_then(|rule| rule.comment.clone()),
             side: if spoofed { Side::Source } else { side },
             from: if spoofed { seen.local.clone() } else { from.clone() },
             to: if spoofed { seen.remote.clone() } else { to.clone() },
@@ -275,7 +296,9 @@ impl Judge {
         let context = explain::Context { facts, judgement: SPOOFED, claim: Some(what) };
         self.findings.see(&Sighting {
             kind: Kind::Violation,
-            rule: Rule::SpoofedSource.name(),
+            rule: &RuleName::Topology(Rule::SpoofedSource),
+            severity: None,
+            comment: None,
             expected: Expected::Deny,
             source: &source,
             destination: &destination,
@@ -287,6 +310,20 @@ impl Judge {
             last_seen: claim.last_seen,
             explain: &|finding| explain::claimed(&context, finding),
         });
+    }
+
+    /// The rule of the policy file that decides.
+    fn by_file(&self, facts: &Attribution, question: &Question<'_>) -> Option<&file::Rule> {
+        let (from, to) = (party(facts, question.from), party(facts, question.to));
+        self.policy.decide(&from, &to, question.protocol, question.port)
+    }
+
+    /// Whether the policy file says that a finding of this is known.
+    fn is_accepted(&self, around: &Around<'_>, case: &Case, protocol: Protocol) -> bool {
+        let facts = around.attribution;
+        let (from, to) = (party(facts, &case.from), party(facts, &case.to));
+        let port = case.to.port;
+        self.policy.accepted(case.rule.as_str(), &from, &to, protocol, port, around.wall).is_some()
     }
 
     /// Whether the container sent with an address that is not its own.
@@ -337,11 +374,16 @@ impl Judge {
             };
             let counts = sent.since(&case.booked).unwrap_or_default();
             case.booked = sent;
+            if self.is_accepted(around, case, flow.key.protocol) {
+                return true;
+            }
             let context =
                 explain::Context { facts: around.attribution, judgement: case.judgement, claim: case.claim };
             self.findings.see(&Sighting {
                 kind,
-                rule: case.judgement.rule.name(),
+                rule: &case.rule,
+                severity: case.severity,
+                comment: case.comment.as_ref(),
                 expected: case.judgement.expected,
                 source: &case.from,
                 destination: &case.to,
@@ -626,6 +668,28 @@ fn has_forged_mac(facts: &Attribution, flow: &Flow, seen: &Seen<'_>) -> bool {
 fn came_from_inside(facts: &Attribution, flow: &Flow) -> bool {
     let origin = flow.origin.map(|(origin, seen)| facts.origin_end(origin, seen).kind);
     matches!(origin, Some(OriginKind::Veth | OriginKind::Bridge))
+}
+
+/// What a rule of the policy file makes one expect.
+const fn of_action(action: file::Action) -> Judgement {
+    let (expected, crossing) = match action {
+        file::Action::Allow => (Expected::Allow, false),
+        file::Action::Report => (Expected::Allow, true),
+        file::Action::Deny => (Expected::Deny, false),
+    };
+    Judgement { rule: Rule::Policy, expected, crossing }
+}
+
+/// An end, as the rules of a policy file see it.
+fn party<'a>(facts: &'a Attribution, end: &'a End) -> Party<'a> {
+    let known = end.container.as_ref().and_then(|container| facts.container(&container.id));
+    Party {
+        kind: end.kind,
+        address: end.address,
+        port: end.port,
+        container: known.map(|known| &known.container),
+        networks: end.container.as_ref().map_or(&[], |container| &container.networks),
+    }
 }
 
 fn was_reset(flow: &Flow) -> bool {

@@ -21,4 +21,4 @@ pub use judge::{Around, Judge, Seen, Verdict};
 pub use names::BUILT_IN;
 pub use outcome::{Evidence, Outcome, why};
 pub use party::Party;
-pub use rules::{Expected, Judgement, Question, Rule, judge};
+pub use rules::{Expected, Judgement, Question, Rule, RuleName, judge};

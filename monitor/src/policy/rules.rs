@@ -4,7 +4,7 @@
 //! that addresses the B address of a container on A and B crosses from A to B.
 
 use crate::attribution::{Attribution, End, EndKind, Known, KnownNetwork};
-use crate::model::{GatewayMode, KernelTime, NetworkId, Protocol};
+use crate::model::{GatewayMode, KernelTime, NetworkId, Protocol, SafeText};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A topology rule.
@@ -32,6 +32,8 @@ pub enum Rule {
     ExposedPort,
     /// To outside.
     Egress,
+    /// One of the policy file, see [`RuleName::File`].
+    Policy,
 }
 
 impl Rule {
@@ -50,6 +52,27 @@ impl Rule {
             Self::HostAccess => "host-access",
             Self::ExposedPort => "exposed-port",
             Self::Egress => "egress",
+            Self::Policy => "policy",
+        }
+    }
+}
+
+/// The rule that decided: one of the topology, or one of the policy file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RuleName {
+    /// Of the topology.
+    Topology(Rule),
+    /// Of the policy file, by its name.
+    File(SafeText),
+}
+
+impl RuleName {
+    /// Its name in JSON and on screen.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Topology(rule) => rule.name(),
+            Self::File(name) => name.as_str(),
         }
     }
 }

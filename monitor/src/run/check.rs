@@ -158,7 +158,7 @@ impl Report {
                     "| {} | {} | {} | {} | {} |\n",
                     finding.severity.name(),
                     finding.kind.name(),
-                    finding.rule,
+                    finding.rule.as_str(),
                     finding.outcome.name(),
                     finding.explanation.replace('|', "\\|"),
                 );

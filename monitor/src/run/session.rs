@@ -1,11 +1,11 @@
 //! Collector, inventory and engine, connected and running.
 
 use super::failure::Failure;
-use super::host;
+use super::{host, policy};
 use crate::collector::{self, Asker, Collector, clock};
 use crate::engine::{self, Ask, EngineHandle, Filter};
 use crate::inventory::{Hint, Inventory};
-use crate::model::{Change, DockerState, HostId, KernelTime};
+use crate::model::{Change, DockerState, HostId, KernelTime, WallTime};
 use crate::settings::Settings;
 use crate::snapshot::{Record, Snapshot};
 use anyhow::{Context as _, anyhow};
@@ -40,6 +40,10 @@ impl Session {
     /// When the collector cannot start, or the host does not tell who it is.
     pub(super) async fn start(settings: &Settings, filter: Option<Filter>) -> Result<Self, Failure> {
         let host = host::id()?;
+        let policy = match settings.policy.clone() {
+            Some(file) => Arc::new(policy::read(settings, file).await?),
+            None => Arc::default(),
+        };
         let (told_changes, from_inventory) = mpsc::channel(CHANGES);
         let (to_engine, changes) = mpsc::channel(CHANGES);
         let (seen, observations) = mpsc::channel(OBSERVATIONS);
@@ -49,7 +53,12 @@ impl Session {
             Inventory::start(settings.inventory.clone(), told_changes, clock::kernel_now, clock::wall_now);
         let relay = tokio::spawn(relay(from_inventory, to_engine, told_when));
         let engine = engine::spawn(
-            engine::Settings { window: settings.window, ..engine::Settings::new(host.clone()) },
+            engine::Settings {
+                window: settings.window,
+                policy,
+                booted: booted(),
+                ..engine::Settings::new(host.clone())
+            },
             changes,
             observations,
             asked,
@@ -125,6 +134,11 @@ impl Session {
         stopped?;
         Ok(Arc::clone(&snapshots.borrow()))
     }
+}
+
+/// The wall clock when the kernel's began.
+fn booted() -> WallTime {
+    WallTime(clock::wall_now().0.saturating_sub_unsigned(clock::kernel_now().0))
 }
 
 /// Loading takes a while and blocks.

@@ -50,7 +50,7 @@ fn heading(finding: &Finding, frame: &Frame) -> Line {
     let tone = if finding.severity >= Severity::Warning { Tone::Warning } else { Tone::Strong };
     let mut line = Line::of(Tone::Faint, frame.clock.time_of_day(finding.last_seen));
     line.push(tone, format!("  {} {}", finding.severity.name(), finding.kind.name()));
-    line.push(Tone::Strong, format!("  {}: {}", finding.rule, finding.outcome.name()));
+    line.push(Tone::Strong, format!("  {}: {}", finding.rule.as_str(), finding.outcome.name()));
     if !finding.is_open {
         line.push(Tone::Faint, "  (over: no packet for a minute)");
     } else if finding.revision > 1 {

@@ -135,7 +135,7 @@ fn icmp(protocol: u8, kind: u8, code: u8) -> String {
 
 /// What becomes of a conversation that is not to be, or how a connection stands.
 fn state(flow: &FlowRecord) -> String {
-    match flow.verdict {
+    match &flow.verdict {
         Some(verdict) if verdict.expected == Expected::Deny => format!("deny: {}", verdict.outcome.name()),
         _ => tcp_state(flow),
     }

@@ -14,7 +14,9 @@ pub struct FindingBody<'a> {
     state: &'static str,
     kind: &'static str,
     severity: &'static str,
-    rule: &'static str,
+    rule: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_comment: Option<&'a SafeText>,
     expected: &'static str,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +61,8 @@ impl<'a> FindingBody<'a> {
             state: if finding.is_open { "open" } else { "closed" },
             kind: finding.kind.name(),
             severity: finding.severity.name(),
-            rule: finding.rule,
+            rule: finding.rule.as_str(),
+            policy_comment: finding.policy_comment.as_ref(),
             expected: expected(finding.expected),
             outcome: finding.outcome.name(),
             reason: finding.reason,
@@ -80,15 +83,19 @@ impl<'a> FindingBody<'a> {
 
 /// The verdict of a flow.
 #[derive(Serialize)]
-pub(super) struct VerdictPart {
-    rule: &'static str,
+pub(super) struct VerdictPart<'a> {
+    rule: &'a str,
     expected: &'static str,
     outcome: &'static str,
 }
 
-impl From<Verdict> for VerdictPart {
-    fn from(verdict: Verdict) -> Self {
-        Self { rule: verdict.rule, expected: expected(verdict.expected), outcome: verdict.outcome.name() }
+impl<'a> From<&'a Verdict> for VerdictPart<'a> {
+    fn from(verdict: &'a Verdict) -> Self {
+        Self {
+            rule: verdict.rule.as_str(),
+            expected: expected(verdict.expected),
+            outcome: verdict.outcome.name(),
+        }
     }
 }
 

@@ -45,7 +45,7 @@ pub struct FlowBody<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     several_source_macs: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    verdict: Option<VerdictPart>,
+    verdict: Option<VerdictPart<'a>>,
 }
 
 #[derive(Serialize)]
@@ -96,7 +96,7 @@ impl<'a> FlowBody<'a> {
             origin: flow.origin.as_ref().map(Into::into),
             tcp: flow.tcp.map(Into::into),
             several_source_macs: flow.several_source_macs,
-            verdict: flow.verdict.map(Into::into),
+            verdict: flow.verdict.as_ref().map(Into::into),
         }
     }
 }

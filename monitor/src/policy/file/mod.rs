@@ -15,10 +15,11 @@ mod rule;
 mod selector;
 mod suggest;
 
+pub use super::Severity;
 pub use accept::Accept;
 pub use mistakes::Mistake;
 pub use pattern::PassedOver;
-pub use rule::{Action, Rule, Severity};
+pub use rule::{Action, Rule};
 
 use super::Party;
 use crate::model::{Protocol, WallTime};

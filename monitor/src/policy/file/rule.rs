@@ -1,5 +1,6 @@
 //! A rule of the file.
 
+use super::super::Severity;
 use super::pattern::{PassedOver, Pattern};
 use crate::model::{Protocol, SafeText};
 use crate::policy::Party;
@@ -23,29 +24,6 @@ impl Action {
             Self::Allow => "allow",
             Self::Deny => "deny",
             Self::Report => "report",
-        }
-    }
-}
-
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// To be looked at.
-    Warning,
-    /// To be looked at now.
-    Critical,
-}
-
-impl Severity {
-    /// Its name in the file and in JSON.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
         }
     }
 }

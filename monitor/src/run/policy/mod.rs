@@ -39,7 +39,7 @@ pub(super) async fn check(settings: &Settings, file: PathBuf) -> Result<(), Fail
 ///
 /// # Errors
 /// When it cannot be read, or has mistakes.
-async fn read(settings: &Settings, file: PathBuf) -> Result<Policy, Failure> {
+pub(super) async fn read(settings: &Settings, file: PathBuf) -> Result<Policy, Failure> {
     let name = name_of(&file);
     let content = tokio::task::spawn_blocking(move || content(&file)).await;
     let content = content.context("read the policy file")?.map_err(Failure::wrong)?;
