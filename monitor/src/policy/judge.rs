@@ -10,7 +10,7 @@ use super::pairs::Pairs;
 use super::party::Party;
 use super::rules::{self, Expected, Judgement, Question, Rule, RuleName};
 use super::translations::{self, Translations};
-use crate::attribution::{Attribution, End, EndKind, OriginKind};
+use crate::attribution::{Attribution, End, EndKind, OriginKind, Packets};
 use crate::flows::{Flow, FlowTable, TcpState};
 use crate::model::{
     Claim, ClaimKind, Conntrack, Counts, Direction, DropBatch, DropWatch, FlowId, FlowKey, FlowPorts,
@@ -213,8 +213,9 @@ impl Judge {
         }
         let of_remote = facts.network_of_address(flow.key.remote, flow.last_seen);
         let of_remote: Option<&NetworkId> = of_remote.map(|known| &known.network.id);
+        let translated = (side == Side::Source).then(|| self.real_destination(around, flow)).flatten();
         let (from, from_network, to) = match side {
-            Side::Source => (seen.local, network, seen.remote),
+            Side::Source => (seen.local, network, translated.as_ref().unwrap_or(seen.remote)),
             Side::Destination => (seen.remote, of_remote, seen.local),
         };
         let forged_mac = has_forged_mac(facts, flow, seen);
@@ -233,6 +234,11 @@ impl Judge {
                 port: to.port,
                 at: flow.last_seen,
             };
+            // What a published port leads to is the host's promise, not the sender's.
+            let addressed = Question { to: seen.remote, port: seen.remote.port, ..question };
+            let published = translated.is_some()
+                && rules::judge(facts, &addressed).is_some_and(|it| it.rule == Rule::PublishedPort);
+            let question = if published { addressed } else { question };
             by_file = self.by_file(facts, &question);
             match by_file {
                 Some(rule) => of_action(rule.action),
@@ -310,6 +316,25 @@ impl Judge {
             last_seen: claim.last_seen,
             explain: &|finding| explain::claimed(&context, finding),
         });
+    }
+
+    /// Whom the host makes the destination of what a container sends, where that is not whom it addressed.
+    fn real_destination(&self, around: &Around<'_>, flow: &Flow) -> Option<End> {
+        let reply = self.translations.reply_to(&tuple(&flow.key))?;
+        if reply.source == flow.key.remote {
+            return None;
+        }
+        let packets = Packets {
+            interface: flow.key.interface,
+            local: flow.key.local,
+            remote: reply.source,
+            origin: None,
+            first: flow.first_seen,
+            last: flow.last_seen,
+        };
+        let end = around.attribution.remote_end(&packets, around.now);
+        let has_ports = matches!(flow.key.ports, FlowPorts::Ports { .. });
+        Some(End { port: has_ports.then_some(reply.ports.0), ..end })
     }
 
     /// The rule of the policy file that decides.

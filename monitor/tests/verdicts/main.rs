@@ -336,3 +336,50 @@ fn a_claim_of_the_gateways_address_is_found_with_one_packet() -> Result<()> {
     };
     check_forged("garp", words, spoofed("attempted", "multicast", "arp")).map(drop)
 }
+
+#[test]
+fn an_operators_redirection_into_another_network_is_judged_by_where_it_leads() -> Result<()> {
+    let row = Row::new("dnat")?;
+    let nets = [row.network("a", &[])?, row.network("b", &[])?];
+    let (a, b) = (row.container("a", &nets[0], &[])?, row.server("b", &nets[1], &[])?);
+    let mut rules = Rules::new();
+    let (from, to) = (&nets[0].bridge, &nets[1].bridge);
+    rules.insert("iptables", &format!("DOCKER-USER -i {from} -o {to} -j ACCEPT"))?;
+    rules.insert("iptables", &format!("DOCKER-USER -i {to} -o {from} -j ACCEPT"))?;
+    let target = format!("{}:80", b.address(&nets[1])?);
+    let dnat = format!("-t nat PREROUTING -i {from} -p tcp --dport 7000 -j DNAT --to-destination {target}");
+    rules.insert("iptables", &dnat)?;
+    let gateway = nets[0].gateway()?;
+    let watched = row.watch()?;
+    a.exec(&["nc", "-z", "-w1", &gateway, "7000"])?;
+    let found = watched.must_tell(&[violation("cross-network", "answered", ["a", "b"], TCP)])?;
+    ensure!(found[0]["ports"] == serde_json::json!([80]), "{}", found[0]);
+    ensure!(found[0]["evidence"].to_string().contains("conntrack"), "{}", found[0]);
+    Ok(())
+}
+
+#[test]
+fn a_policy_file_decides_first_and_accepts_what_is_known() -> Result<()> {
+    let row = Row::new("policy")?;
+    let net = row.network("net", &[])?;
+    let (a, b) = (row.container("a", &net, &[])?, row.server("b", &net, &[])?);
+    let prefix = row.lab.prefix().to_owned();
+    let policy = format!(
+        "[[rule]]\nname = 'no-web'\naction = 'deny'\nfrom = {{ container = '{prefix}-a' }}\n\
+         to = {{ container = '{prefix}-b' }}\nprotocol = 'tcp'\nports = [80]\ncomment = 'ask Ada'\n\n\
+         [[rule]]\nname = 'no-echo'\naction = 'deny'\nfrom = {{ container = '{prefix}-a' }}\n\
+         to = {{ container = '{prefix}-b' }}\nprotocol = 'udp'\n\n\
+         [[accept]]\nrule = 'no-echo'\nuntil = 2099-01-01\n"
+    );
+    let file = std::env::temp_dir().join(format!("{prefix}.toml"));
+    std::fs::write(&file, policy)?;
+    let watched = row.watch_with(&["--policy", &file.to_string_lossy()]);
+    let watched = watched.inspect_err(|_| drop(std::fs::remove_file(&file)))?;
+    std::fs::remove_file(&file)?;
+    let to = b.address(&net)?;
+    a.exec(&["nc", "-z", "-w1", &to, "80"])?;
+    a.exec(&["sh", "-c", &format!("echo hello | nc -u -w1 {to} 7")])?;
+    let found = watched.must_tell(&[violation("no-web", "answered", ["a", "b"], TCP)])?;
+    ensure!(found[0]["policy_comment"] == "ask Ada", "{}", found[0]);
+    Ok(())
+}

@@ -92,6 +92,11 @@ impl Row {
     /// Starts vethwatch, and a marker: one container sends to another that it must not reach, all the time. When its
     /// finding comes, everything is watched; when it has come some times more, everything before is decided.
     pub(crate) fn watch(self) -> Result<Watched> {
+        self.watch_with(&[])
+    }
+
+    /// The same, with more arguments.
+    pub(crate) fn watch_with(self, arguments: &[&str]) -> Result<Watched> {
         let nets = [self.network("marker-a", &[])?, self.network("marker-b", &[])?];
         let to = self.lab.container("marker-to").on(&nets[1]).run(&["sleep"])?;
         let address = format!("{}:9", to.address(&nets[1])?);
@@ -100,14 +105,8 @@ impl Row {
             .container("marker")
             .on(&nets[0])
             .run(&["udp-send", &address, "--count", "6000", "--rate", "10"])?;
-        let running = Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch")).start(&[
-            "violations",
-            "--json",
-            "--tick",
-            "200ms",
-            "--kind",
-            "violation,broken,crossing",
-        ])?;
+        let usual = ["violations", "--json", "--tick", "200ms", "--kind", "violation,broken,crossing"];
+        let running = Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch")).start(&[&usual, arguments].concat())?;
         let prefix = self.lab.prefix().to_owned();
         let mut watched = Watched { running, prefix, row: self, _marker: [from, to] };
         watched.decided()?;
