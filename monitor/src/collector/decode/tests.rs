@@ -122,6 +122,43 @@ fn hostile_records_are_refused() {
     check(sideways.as_bytes());
 }
 
+#[test]
+fn a_drop_has_the_port_that_it_was_sent_to_if_there_is_one() {
+    let dropped = |kind, protocol, family| {
+        let mut source = [0; 16];
+        source[..4].copy_from_slice(&[10, 0, 0, 2]);
+        let key =
+            DropKey { source, port: 53, protocol, kind, family, reason: 7, device: 2, ..DropKey::default() };
+        let entry = DropEntry { packets: 3, bytes: 200, first_seen: 5, last_seen: 6 };
+        drop(&key, &entry, &Reasons::default())
+    };
+    let udp = dropped(key_kind::PORTS, 17, 4);
+    assert_eq!((udp.source, udp.port), (Ipv4Addr::new(10, 0, 0, 2).into(), Some(53)));
+    assert_eq!((udp.reason.as_str(), udp.device, udp.ingress), ("REASON_7", 2, 0));
+    assert_eq!((udp.packets, udp.bytes), (3, 200));
+    assert_eq!((udp.first_seen, udp.last_seen), (KernelTime(5), KernelTime(6)));
+    assert_eq!(dropped(key_kind::PORTS, 47, 4).port, None);
+    assert_eq!(dropped(key_kind::LATER_FRAGMENT, 17, 4).port, None);
+    assert_eq!(dropped(key_kind::ICMP, 58, 6).source, "a00:2::".parse::<IpAddr>().unwrap());
+}
+
+#[test]
+fn a_claim_of_an_unknown_kind_is_refused() {
+    let claimed = |kind| {
+        let key = ClaimKey { interface: 7, address: [1; 16], mac: [2; 6], kind, generation: 0 };
+        claim(&key, &ClaimEntry { packets: 3, first_seen: 5, last_seen: 6 })
+    };
+    let arp = claimed(claim_kind::ARP).unwrap();
+    assert_eq!((arp.interface, arp.kind), (InterfaceNumber(7), ClaimKind::Arp));
+    assert_eq!((arp.address, arp.mac, arp.packets), (Ipv4Addr::new(1, 1, 1, 1).into(), Mac([2; 6]), 3));
+    let router = claimed(claim_kind::ROUTER_ADVERTISEMENT).unwrap();
+    assert_eq!(
+        (router.kind, router.address),
+        (ClaimKind::RouterAdvertisement, Ipv6Addr::from([1; 16]).into())
+    );
+    assert_eq!((claimed(0), claimed(4)), (None, None));
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(kind in 0_u32..4, mut record in prop::collection::vec(any::<u8>(), 0..200)) {
