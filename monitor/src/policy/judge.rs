@@ -1,21 +1,18 @@
 //! The judge: takes flows as they are named, drops and translations as they come, and tells at the end of each tick
 //! what is to be told.
 
-use super::drops::{Drops, Path};
 use super::explain;
 use super::file::{self, Policy};
 use super::findings::{Finding, Findings, Kind, Severity, Sighting};
-use super::outcome::{Evidence, Found, Outcome, why};
-use super::pairs::Pairs;
+use super::outcome::{Evidence, Found, Notes, Outcome};
 use super::party::Party;
 use super::rules::{self, Expected, Judgement, Question, Rule, RuleName};
-use super::translations::{self, Translations};
+use super::testimony::{Marks, Testimony, packets, tuple};
 use crate::attribution::{Attribution, End, EndKind, OriginKind, Packets};
-use crate::flows::{Flow, FlowTable, TcpState};
+use crate::flows::{Flow, FlowTable};
 use crate::model::{
-    Claim, ClaimKind, Conntrack, Counts, Direction, DropBatch, DropWatch, FlowId, FlowKey, FlowPorts,
-    Initiator, InterfaceKind, KernelTime, Losses, Mac, NetworkId, Protocol, SafeText, TranslationChange,
-    Tuple, WallTime,
+    Claim, ClaimKind, Conntrack, Counts, DropBatch, DropWatch, FlowId, FlowKey, FlowPorts, Initiator,
+    KernelTime, Losses, Mac, NetworkId, Protocol, SafeText, TranslationChange, WallTime,
 };
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -26,8 +23,6 @@ use std::time::Duration;
 const SPOOFED: Judgement = Judgement { rule: Rule::SpoofedSource, expected: Expected::Deny, crossing: false };
 /// Conversations that are followed at once, at most.
 const MOST_CASES: usize = 65_536;
-/// A drop may be noted by a clock that is one kernel tick behind the flow's.
-const CLOCK_GRAIN: Duration = Duration::from_millis(10);
 
 /// What is known around a conversation.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +56,13 @@ pub struct Seen<'a> {
     pub several_source_macs: bool,
 }
 
+impl Case {
+    /// Whether it is told whatever becomes of it.
+    fn is_to_be_told(&self) -> bool {
+        self.judgement.expected == Expected::Deny || self.judgement.crossing
+    }
+}
+
 /// What is said of a flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -74,33 +76,25 @@ pub struct Verdict {
 
 /// At whose interface a conversation is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
+pub(super) enum Side {
     /// Where it was opened.
     Source,
     /// Where it arrives.
     Destination,
 }
 
-/// What was lost so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Marks {
-    not_recorded: u64,
-    flows_lost: u64,
-    drops_lost: u64,
-}
-
 /// A conversation that is followed.
 #[derive(Clone, Debug)]
-struct Case {
-    judgement: Judgement,
+pub(super) struct Case {
+    pub(super) judgement: Judgement,
     rule: RuleName,
     severity: Option<Severity>,
     comment: Option<SafeText>,
-    side: Side,
+    pub(super) side: Side,
     from: End,
-    to: End,
-    epoch: u64,
-    marks: Marks,
+    pub(super) to: End,
+    pub(super) epoch: u64,
+    pub(super) marks: Marks,
     /// What is forged, where the source address does not show it.
     claim: Option<&'static str>,
     /// What of it is in a finding already.
@@ -111,13 +105,12 @@ struct Case {
 #[derive(Debug, Default)]
 pub struct Judge {
     policy: Arc<Policy>,
-    pairs: Pairs,
-    drops: Drops,
-    translations: Translations,
+    testimony: Testimony,
     findings: Findings,
-    cases: HashMap<FlowId, Case>,
-    marks: Marks,
-    drops_are_watched: bool,
+    /// Conversations that are not to be, go round the isolation, or are broken.
+    cases: HashMap<FlowId, Box<Case>>,
+    /// Allowed conversations that have not arrived yet, with the epoch that each began in.
+    pending: HashMap<FlowId, u64>,
     refused: u64,
 }
 
@@ -130,45 +123,41 @@ impl Judge {
 
     /// Takes in a tick's drops.
     pub fn drops(&mut self, batch: &DropBatch) {
-        self.drops.take(batch);
+        self.testimony.drops.take(batch);
     }
 
     /// Whether drops are watched at all.
     pub fn drop_watch(&mut self, watch: DropWatch) {
-        self.drops_are_watched = matches!(watch, DropWatch::Watched);
+        self.testimony.drops_are_watched = matches!(watch, DropWatch::Watched);
     }
 
     /// Takes in translations.
     pub fn translations(&mut self, changes: &[TranslationChange]) {
-        self.translations.take(changes);
+        self.testimony.translations.take(changes);
     }
 
     /// How translations are learned from now on.
     pub fn conntrack(&mut self, source: &Conntrack) {
-        self.translations.learned_by(source);
+        self.testimony.translations.learned_by(source);
     }
 
     /// What the collector lost so far.
     pub fn losses(&mut self, losses: &Losses) {
-        let sum = |names: &[&str]| names.iter().map(|name| losses.get(name)).sum();
-        self.marks = Marks {
-            not_recorded: sum(&["flow_map_full", "unknown_interface"]),
-            flows_lost: sum(&["drain_failed", "grace_period_failed"]),
-            drops_lost: sum(&["drop_map_full"]),
-        };
+        self.testimony.losses(losses);
     }
 
     /// Takes in a flow at a container's interface before any of its tick is judged: it may be the other end of one.
     pub fn note(&mut self, around: &Around<'_>, id: FlowId) {
         let Some(flow) = around.flows.get(id) else { return };
         let rewritten = around.attribution.is_of_host(flow.key.remote, around.now);
-        self.pairs.note(id, &flow.key, rewritten);
+        self.testimony.pairs.note(id, &flow.key, rewritten);
     }
 
     /// A flow is over.
     pub fn over(&mut self, id: FlowId, key: &FlowKey) {
-        self.pairs.forget(id, key);
+        self.testimony.pairs.forget(id, key);
         self.cases.remove(&id);
+        self.pending.remove(&id);
     }
 
     /// Judges a flow; `None` where no rule says anything.
@@ -179,23 +168,36 @@ impl Judge {
         }
         let case = match self.cases.get(&seen.flow_id) {
             Some(case) => case.clone(),
-            None => self.open(around, flow, seen)?,
+            None => Box::new(self.open(around, flow, seen)?),
         };
-        let found = self.find(around, flow, &case, seen.epoch);
+        let found = self.testimony.weigh(around, flow, &case, seen.epoch, Notes::none());
         let verdict =
             Verdict { rule: case.rule.clone(), expected: case.judgement.expected, outcome: found.outcome };
-        let Judgement { expected, crossing, .. } = case.judgement;
-        let to_follow = expected == Expected::Deny || crossing || !found.outcome.reached();
-        if to_follow && is_told_here(&case) {
-            if self.cases.len() < MOST_CASES || self.cases.contains_key(&seen.flow_id) {
-                self.cases.insert(seen.flow_id, case);
+        if is_told_here(&case) {
+            self.follow(seen, case, found.outcome);
+        }
+        Some(verdict)
+    }
+
+    /// Follows a conversation until nothing more is to be told of it.
+    fn follow(&mut self, seen: &Seen<'_>, case: Box<Case>, outcome: Outcome) {
+        let id = seen.flow_id;
+        let room = self.cases.len() + self.pending.len() < MOST_CASES;
+        if self.cases.contains_key(&id) {
+            return;
+        }
+        if case.is_to_be_told() {
+            self.pending.remove(&id);
+            if room {
+                self.cases.insert(id, case);
             } else {
                 self.refused += 1;
             }
-        } else {
-            self.cases.remove(&seen.flow_id);
+        } else if outcome.reached() {
+            self.pending.remove(&id);
+        } else if room {
+            self.pending.entry(id).or_insert(seen.epoch);
         }
-        Some(verdict)
     }
 
     /// A new case, if a rule says something.
@@ -257,7 +259,7 @@ impl Judge {
             from: if spoofed { seen.local.clone() } else { from.clone() },
             to: if spoofed { seen.remote.clone() } else { to.clone() },
             epoch: seen.epoch,
-            marks: self.marks,
+            marks: self.testimony.marks,
             claim: forged_mac.then_some("its frames carry an Ethernet address that is not its own"),
             booked: Counts::default(),
         })
@@ -320,7 +322,7 @@ impl Judge {
 
     /// Whom the host makes the destination of what a container sends, where that is not whom it addressed.
     fn real_destination(&self, around: &Around<'_>, flow: &Flow) -> Option<End> {
-        let reply = self.translations.reply_to(&tuple(&flow.key))?;
+        let reply = self.testimony.translations.reply_to(&tuple(&flow.key))?;
         if reply.source == flow.key.remote {
             return None;
         }
@@ -371,18 +373,20 @@ impl Judge {
         if facts.is_given(owner, flow.key.local) {
             return false;
         }
-        self.pairs.other_ends(around.flows, &flow.key).any(|other| {
+        self.testimony.pairs.other_ends(around.flows, &flow.key).any(|other| {
             facts.owner(other.key.interface).is_some_and(|other| other.container.id == owner.container.id)
         })
     }
 
     /// The end of a tick, after all its flows and losses: what is to be told.
     pub fn tick(&mut self, around: &Around<'_>, epoch: u64) -> Vec<Arc<Finding>> {
-        self.drops.prune(around.now);
+        self.testimony.drops.prune(around.now);
+        self.look_at_pending(around, epoch);
+        self.testimony.remember_marks(epoch);
         let mut cases = std::mem::take(&mut self.cases);
         cases.retain(|id, case| {
             let Some(flow) = around.flows.get(*id) else { return false };
-            let found = self.find(around, flow, case, epoch);
+            let found = self.testimony.weigh(around, flow, case, epoch, Notes::wanted());
             let kind = match (case.judgement.expected, found.outcome) {
                 (_, Outcome::Attempted) => return true,
                 (Expected::Deny, _) => Some(Kind::Violation),
@@ -390,9 +394,7 @@ impl Judge {
                 (Expected::Allow, _) if case.judgement.crossing => Some(Kind::Crossing),
                 (Expected::Allow, _) => None,
             };
-            let Some(kind) = kind else {
-                return !found.outcome.reached() && found.outcome != Outcome::Unknown;
-            };
+            let Some(kind) = kind else { return false };
             let sent = match case.side {
                 Side::Source => flow.traffic.sent,
                 Side::Destination => flow.traffic.received,
@@ -426,6 +428,55 @@ impl Judge {
         self.findings.told(around.now)
     }
 
+    /// Allowed conversations that have not arrived: those that were stopped or lost become cases.
+    fn look_at_pending(&mut self, around: &Around<'_>, epoch: u64) {
+        let mut broken = Vec::new();
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.retain(|id, since| {
+            let Some(flow) = around.flows.get(*id) else { return false };
+            // A tick for what is on its way, and one more in which a loss would have been told.
+            let is_young = epoch < *since + 2;
+            if is_young && !self.testimony.was_dropped(flow) {
+                return true;
+            }
+            let Some(case) = self.reopen(around, flow, *since) else { return false };
+            let outcome = self.testimony.weigh(around, flow, &case, epoch, Notes::none()).outcome;
+            if matches!(outcome, Outcome::Blocked | Outcome::Undelivered) {
+                broken.push((*id, Box::new(case)));
+                return false;
+            }
+            is_young && !outcome.reached()
+        });
+        self.pending = pending;
+        self.cases.extend(broken);
+    }
+
+    /// The case of a flow that began to be judged in an earlier epoch.
+    fn reopen(&self, around: &Around<'_>, flow: &Flow, since: u64) -> Option<Case> {
+        let packets = Packets {
+            interface: flow.key.interface,
+            local: flow.key.local,
+            remote: flow.key.remote,
+            origin: flow.origin,
+            first: flow.first_seen,
+            last: flow.last_seen,
+        };
+        let facts = around.attribution;
+        let local = facts.local_end(&packets, around.now).with_port(flow.key.ports, true);
+        let remote = facts.remote_end(&packets, around.now).with_port(flow.key.ports, false);
+        let seen = Seen {
+            flow_id: flow.flow_id,
+            epoch: since,
+            local: &local,
+            remote: &remote,
+            initiator: flow.initiator(),
+            source_mac: None,
+            several_source_macs: false,
+        };
+        let case = self.open(around, flow, &seen)?;
+        Some(Case { marks: self.testimony.marks_before(since), ..case })
+    }
+
     /// All open findings.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
         self.findings.open()
@@ -437,196 +488,15 @@ impl Judge {
         let mut losses = Losses::default();
         losses.add("conversations_not_judged", self.refused);
         losses.add("findings_refused", self.findings.refused);
-        losses.add("drops_forgotten", self.drops.forgotten);
-        losses.add("translations_forgotten", self.translations.forgotten);
+        losses.add("drops_forgotten", self.testimony.drops.forgotten);
+        losses.add("translations_forgotten", self.testimony.translations.forgotten);
         losses
     }
 
     /// How much is kept: flows in pairs, conversations that are followed.
     #[must_use]
     pub fn sizes(&self) -> [usize; 2] {
-        [self.pairs.len(), self.cases.len()]
-    }
-
-    /// What became of a conversation, by what was seen until now.
-    fn find(&self, around: &Around<'_>, flow: &Flow, case: &Case, epoch: u64) -> Found {
-        match case.side {
-            Side::Source => self.at_source(around, flow, case, epoch),
-            Side::Destination => at_destination(around, flow),
-        }
-    }
-
-    fn at_source(&self, around: &Around<'_>, flow: &Flow, case: &Case, epoch: u64) -> Found {
-        let sent = flow.traffic.sent.packets;
-        let mut evidence =
-            vec![Evidence::new(device(around, flow), format!("{sent} {} sent", packets(sent)))];
-        if let Some((arrived, how)) = self.arrival(around, flow, case) {
-            return self.arrived(around, flow, arrived, how, evidence);
-        }
-        let since = flow.first_seen.minus(CLOCK_GRAIN);
-        if let Some((dropped, where_to)) = self.dropped(flow, since) {
-            evidence.push(Evidence::new(
-                device_of(around, dropped.device),
-                format!(
-                    "{} {} to {where_to} dropped: {}",
-                    dropped.packets,
-                    packets(dropped.packets),
-                    dropped.reason.as_str()
-                ),
-            ));
-            let drop_reason = Some(dropped.reason.clone());
-            return Found { outcome: Outcome::Blocked, reason: None, drop_reason, evidence };
-        }
-        let received = flow.traffic.received.packets;
-        let by_host = flow.origin.is_some_and(|(origin, _)| origin.ifindex == 0 && origin.other.is_none());
-        match case.to.kind {
-            EndKind::Container | EndKind::Unknown if received > 0 && by_host && was_reset(flow) => {
-                evidence.push(Evidence::new("host", "refused it with a reset in the destination's name"));
-                Found { outcome: Outcome::Blocked, reason: None, drop_reason: None, evidence }
-            }
-            EndKind::External | EndKind::Host if received > 0 => {
-                evidence.push(Evidence::new(
-                    device(around, flow),
-                    format!("{received} {} came back", packets(received)),
-                ));
-                Found { outcome: Outcome::Answered, reason: None, drop_reason: None, evidence }
-            }
-            // A tick for what is on its way, and one more in which a loss would have been told.
-            _ if epoch < case.epoch + 2 => {
-                Found { outcome: Outcome::Attempted, reason: None, drop_reason: None, evidence }
-            }
-            EndKind::External | EndKind::Host => unknown(why::OUT_OF_SIGHT, evidence),
-            _ => self.nowhere(around, flow, case, evidence),
-        }
-    }
-
-    /// It was seen nowhere: whether that proves anything.
-    fn nowhere(&self, around: &Around<'_>, flow: &Flow, case: &Case, mut evidence: Vec<Evidence>) -> Found {
-        let lost = |now: u64, then: u64| now != then;
-        let facts = around.attribution;
-        let watched = case.to.container.as_ref().map(|container| {
-            let mut veths = facts.veths_of(&container.id).filter(|veth| {
-                veth.life.from <= flow.first_seen
-                    && veth.life.until.is_none_or(|until| until > flow.last_seen)
-                    && veth
-                        .network
-                        .as_ref()
-                        .and_then(|network| facts.network(&network.id))
-                        .is_some_and(|known| known.holds(flow.key.remote))
-            });
-            veths.next().map(|veth| veth.observed_at.interface.clone())
-        });
-        let reason = if watched == Some(None) {
-            Some(why::DESTINATION_NOT_WATCHED)
-        } else if lost(self.marks.not_recorded, case.marks.not_recorded) {
-            Some(why::FLOWS_NOT_RECORDED)
-        } else if lost(self.marks.flows_lost, case.marks.flows_lost) {
-            Some(why::FLOWS_LOST)
-        } else if !self.drops_are_watched {
-            Some(why::DROPS_NOT_WATCHED)
-        } else if lost(self.marks.drops_lost, case.marks.drops_lost) {
-            Some(why::DROPS_LOST)
-        } else {
-            None
-        };
-        if let Some(reason) = reason {
-            return unknown(reason, evidence);
-        }
-        if let Some(Some(interface)) = watched {
-            evidence
-                .push(Evidence::new(interface.as_str(), "nothing of it arrived, and nothing was lost there"));
-        }
-        Found { outcome: Outcome::Undelivered, reason: None, drop_reason: None, evidence }
-    }
-
-    /// The flow at the destination's interface, and how it was recognised.
-    fn arrival<'a>(
-        &'a self,
-        around: &Around<'a>,
-        flow: &Flow,
-        case: &Case,
-    ) -> Option<(&'a Flow, &'static str)> {
-        let facts = around.attribution;
-        let is_there = |other: &&Flow| {
-            other.traffic.received.skbs > 0
-                && other.key.interface != flow.key.interface
-                && other.last_seen >= flow.first_seen.minus(CLOCK_GRAIN)
-                && is_holder(facts, other)
-        };
-        if let Some(other) = self.pairs.other_ends(around.flows, &flow.key).find(is_there) {
-            return Some((other, "the same addresses"));
-        }
-        if let Some(reply) = self.translations.reply_to(&tuple(&flow.key)) {
-            let wanted =
-                (reply.source, reply.destination, flow.key.protocol, ports_at_destination(reply, &flow.key));
-            if let Some(other) = self.pairs.with_tuple(around.flows, wanted).find(is_there) {
-                return Some((other, "conntrack"));
-            }
-        }
-        let FlowPorts::Ports { remote, .. } = flow.key.ports else { return None };
-        let bridge = facts.interface(flow.key.interface)?.interface.master.as_ref()?.0;
-        let from_bridge = |other: &&Flow| other.origin.is_some_and(|(origin, _)| origin.ifindex == bridge);
-        if case.to.kind != EndKind::Container {
-            return None;
-        }
-        let mut there = self.pairs.rewritten_at(around.flows, (flow.key.remote, flow.key.protocol, remote));
-        there
-            .find(|other| is_there(other) && from_bridge(other))
-            .map(|other| (other, "the origin of its packets"))
-    }
-
-    fn arrived(
-        &self,
-        around: &Around<'_>,
-        flow: &Flow,
-        other: &Flow,
-        how: &str,
-        mut evidence: Vec<Evidence>,
-    ) -> Found {
-        let Counts { packets: received, .. } = other.traffic.received;
-        let answered = other.traffic.sent.packets;
-        let interface = device(around, other);
-        let mut saw = format!("{received} {} delivered", packets(received));
-        if how != "the same addresses" {
-            saw += &format!(" from {} (recognised by {how})", other.key.remote);
-        }
-        evidence.push(Evidence::new(&interface, saw));
-        if answered == 0 {
-            evidence.push(Evidence::new(&interface, "no reply left"));
-            return Found { outcome: Outcome::Delivered, reason: None, drop_reason: None, evidence };
-        }
-        evidence.push(Evidence::new(&interface, format!("{answered} {} of reply left", packets(answered))));
-        let back = path(&other.key, Direction::Sent);
-        let dropped = self.drops.on(&back, flow.first_seen.minus(CLOCK_GRAIN));
-        if let Some(dropped) = dropped.filter(|_| flow.traffic.received.packets == 0) {
-            evidence.push(Evidence::new(
-                device_of(around, dropped.device),
-                format!(
-                    "{} {} of reply dropped: {}",
-                    dropped.packets,
-                    packets(dropped.packets),
-                    dropped.reason.as_str()
-                ),
-            ));
-        }
-        Found { outcome: Outcome::Answered, reason: None, drop_reason: None, evidence }
-    }
-
-    /// What the kernel dropped of what the flow's container sent, before or after a translation; and what it was
-    /// addressed to then.
-    fn dropped(&self, flow: &Flow, since: KernelTime) -> Option<(&super::drops::Dropped, IpAddr)> {
-        let mut forward = path(&flow.key, Direction::Sent);
-        if let Some(dropped) = self.drops.on(&forward, since) {
-            return Some((dropped, forward.destination));
-        }
-        let reply = self.translations.reply_to(&tuple(&flow.key))?;
-        forward.destination = reply.source;
-        forward.port = forward.port.map(|_| reply.ports.0.min(reply.ports.1));
-        let translated = self
-            .drops
-            .on(&forward, since)
-            .or_else(|| self.drops.on(&Path { source: reply.destination, ..forward }, since));
-        translated.map(|dropped| (dropped, reply.source))
+        [self.testimony.pairs.len(), self.cases.len() + self.pending.len()]
     }
 }
 
@@ -636,24 +506,6 @@ fn is_told_here(case: &Case) -> bool {
         Side::Source => true,
         Side::Destination => matches!(case.from.kind, EndKind::External | EndKind::Host),
     }
-}
-
-fn at_destination(around: &Around<'_>, flow: &Flow) -> Found {
-    let Counts { packets: received, .. } = flow.traffic.received;
-    let answered = flow.traffic.sent.packets;
-    let interface = device(around, flow);
-    let mut evidence = vec![Evidence::new(&interface, format!("{received} {} delivered", packets(received)))];
-    let outcome = if answered > 0 {
-        evidence.push(Evidence::new(&interface, format!("{answered} {} of reply left", packets(answered))));
-        Outcome::Answered
-    } else {
-        Outcome::Delivered
-    };
-    Found { outcome, reason: None, drop_reason: None, evidence }
-}
-
-fn unknown(reason: &'static str, evidence: Vec<Evidence>) -> Found {
-    Found { outcome: Outcome::Unknown, reason: Some(reason), drop_reason: None, evidence }
 }
 
 /// Whether a flow is a conversation that someone opened. Fragments belong to another flow, and ICMP other than an echo
@@ -717,73 +569,9 @@ fn party<'a>(facts: &'a Attribution, end: &'a End) -> Party<'a> {
     }
 }
 
-fn was_reset(flow: &Flow) -> bool {
-    matches!(flow.tcp_state(), Some(TcpState::Refused | TcpState::Reset))
-}
-
-/// Whether the container behind a flow's interface holds the address its packets were sent to; one that only forwards
-/// them does not.
-fn is_holder(facts: &Attribution, flow: &Flow) -> bool {
-    let veth = facts.interface(flow.key.interface).is_some_and(|it| it.interface.kind == InterfaceKind::Veth);
-    veth && facts.owner(flow.key.interface).is_none_or(|owner| facts.is_given(owner, flow.key.local))
-}
-
 fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => address.is_unicast_link_local(),
-    }
-}
-
-/// The name of the device where a flow was seen.
-fn device(around: &Around<'_>, flow: &Flow) -> String {
-    let watched = around.attribution.interface(flow.key.interface);
-    watched.map_or_else(String::new, |watched| watched.observed_at.interface.as_str().to_owned())
-}
-
-/// The name of a device of the host, for evidence.
-fn device_of(around: &Around<'_>, ifindex: u32) -> String {
-    let name = around.attribution.device_name(ifindex);
-    name.map_or_else(|| "host".to_owned(), |name| name.as_str().to_owned())
-}
-
-const fn packets(count: u64) -> &'static str {
-    if count == 1 { "packet" } else { "packets" }
-}
-
-/// The path of what a flow's container sends, or receives.
-fn path(key: &FlowKey, direction: Direction) -> Path {
-    let port = match key.ports {
-        FlowPorts::Ports { local, remote } => Some(local.min(remote)),
-        FlowPorts::Icmp { .. } | FlowPorts::LaterFragment | FlowPorts::None => None,
-    };
-    let (source, destination) = match direction {
-        Direction::Sent => (key.local, key.remote),
-        Direction::Received => (key.remote, key.local),
-    };
-    Path { source, destination, protocol: key.protocol, port }
-}
-
-/// What conntrack calls the direction that a flow's container sends.
-fn tuple(key: &FlowKey) -> Tuple {
-    let (ports, icmp) = match key.ports {
-        FlowPorts::Ports { local, remote } => (Some((local, remote)), None),
-        FlowPorts::Icmp { id, .. } => (None, Some(id)),
-        FlowPorts::LaterFragment | FlowPorts::None => (None, None),
-    };
-    Tuple {
-        source: key.local,
-        destination: key.remote,
-        protocol: key.protocol,
-        ports: translations::ports(key.protocol, ports, icmp),
-    }
-}
-
-/// The ports of the flow at the destination, by what it answers.
-fn ports_at_destination(reply: &Tuple, original: &FlowKey) -> FlowPorts {
-    match original.ports {
-        FlowPorts::Ports { .. } => FlowPorts::Ports { local: reply.ports.0, remote: reply.ports.1 },
-        FlowPorts::Icmp { kind, code, .. } => FlowPorts::Icmp { id: reply.ports.0, kind, code },
-        same => same,
     }
 }

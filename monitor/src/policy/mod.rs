@@ -14,6 +14,7 @@ mod pairs;
 mod party;
 mod ports;
 mod rules;
+mod testimony;
 mod translations;
 
 pub use findings::{Finding, Kind, Severity};

@@ -83,3 +83,28 @@ pub(super) struct Found {
     /// What was seen, from the source on.
     pub evidence: Vec<Evidence>,
 }
+
+/// Evidence as it is found, if anybody wants it: making sentences costs more than judging.
+#[derive(Debug)]
+pub(super) struct Notes {
+    wanted: bool,
+    pub(super) all: Vec<Evidence>,
+}
+
+impl Notes {
+    /// For an outcome alone.
+    pub(super) const fn none() -> Self {
+        Self { wanted: false, all: Vec::new() }
+    }
+
+    /// For a finding.
+    pub(super) const fn wanted() -> Self {
+        Self { wanted: true, all: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, note: impl FnOnce() -> Evidence) {
+        if self.wanted {
+            self.all.push(note());
+        }
+    }
+}

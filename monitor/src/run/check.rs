@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Losses after which a check cannot say that it saw everything.
-const BLINDING: [&str; 9] = [
+const BLINDING: [&str; 10] = [
     "flow_map_full",
     "drain_failed",
     "grace_period_failed",
     "unknown_interface",
     "drop_map_full",
+    "drops_missed",
     "flows_forgotten",
     "conversations_not_judged",
     "findings_refused",
