@@ -4,6 +4,7 @@ use crate::rig::{Host, Watch, ifindex_of, inside, modes, run};
 use monitor::collector::Settings;
 use monitor::model::{ClaimKind, Drop, DropWatch, Observation, Protocol};
 use std::net::{IpAddr, UdpSocket};
+use std::time::Duration;
 
 /// What is dropped on its way between the bridges.
 const PORT: u16 = 5300;
@@ -112,6 +113,30 @@ fn what_a_rule_drops_is_told_exactly_and_with_its_reason() {
         assert!(drops.iter().all(|drop| drop.reason.as_str() == "NETFILTER_DROP"), "{drops:?}");
         assert_eq!(watch.losses(), []);
     }
+}
+
+/// More conversations than there is room for in a generation: each packet is in a drop or in the loss.
+#[test]
+fn drops_without_room_are_counted() {
+    const PORTS: u16 = 40_000;
+    let mut host = Host::new();
+    let tick = Duration::from_secs(2);
+    let mut watch = Watch::start(Settings { tick, ..host.settings(modes()[0]) });
+    let [container, _] = two_networks(&mut host);
+    watch.attached("v1");
+    watch.attached("br0");
+    run("nft insert rule inet vw forward udp sport 60000 counter drop");
+    inside(&container, || {
+        let socket = UdpSocket::bind("10.99.1.1:60000").unwrap();
+        for port in 1..=PORTS {
+            socket.send_to(&[7; 100], ("10.98.1.2", port)).unwrap();
+        }
+    });
+    settle(&mut watch);
+    watch.stop();
+    let told: u64 = drops(&watch).iter().map(|drop| drop.packets).sum();
+    let lost = watch.losses().into_iter().find(|(name, _)| *name == "drop_map_full");
+    assert_eq!(told + lost.expect("a full map").1, u64::from(PORTS));
 }
 
 /// Drops in another namespace, at a device with the number of a watched one; and at one that is not watched.
