@@ -17,7 +17,6 @@ use crate::model::{
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What is said of every forgery.
 const SPOOFED: Judgement = Judgement { rule: Rule::SpoofedSource, expected: Expected::Deny, crossing: false };
