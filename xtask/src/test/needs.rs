@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Programs and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 12] = [
+const PROGRAMS: [(&str, &str); 13] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("bpftool", "bpftool"),
+    ("busybox", "busybox-static"),
     ("curl", "curl"),
     ("docker-compose", "docker-compose"),
     ("ethtool", "ethtool"),
