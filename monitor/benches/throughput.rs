@@ -44,7 +44,7 @@ fn main() -> Result<()> {
     let scene = Scene::new()?;
     println!(
         "{pairs} alternating pairs of {SECONDS} s each between two containers; in one run of each pair `vethwatch \
-         flows --json` runs and its output is read. The ratio is with/without, its interval 95 %. CPU is what the whole \
+         flows --json` runs and its output is read. The ratio is the median of the pairs' with/without, its interval 95 %. CPU is what the whole \
          machine spent (servers, clients, kernel, agent), softirq the part in softirq.\n"
     );
     println!("| load | without | with | ratio | allowed | CPU without → with | softirq without → with |");
@@ -87,7 +87,7 @@ fn measure_load(scene: &Scene, load: &Load, pairs: usize) -> Result<()> {
         load.unit,
         without.rate.median(),
         with.rate.median(),
-        ratio.mean,
+        ratio.median,
         ratio.low,
         ratio.high,
         load.allowed.map_or_else(|| "–".to_owned(), |allowed| format!("≥ {allowed}")),

@@ -46,41 +46,47 @@ impl Sample {
 /// A ratio with its 95 % confidence interval.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ratio {
-    /// The geometric mean of the pairs' ratios.
-    pub(crate) mean: f64,
+    /// The median of the pairs' ratios.
+    pub(crate) median: f64,
     /// Lower end of the interval.
     pub(crate) low: f64,
     /// Upper end of the interval.
     pub(crate) high: f64,
 }
 
-/// The ratio `with / without` of paired measurements, by Student's t on the logarithms of the pairs' ratios.
+/// The ratio `with / without` of paired measurements. The median and its interval by ranks, which assume nothing of how
+/// the ratios are spread: on a shared machine some pairs are far off, and a mean follows them.
 pub(crate) fn ratio(without: &Sample, with: &Sample) -> Ratio {
-    let logs: Vec<f64> = without.0.iter().zip(&with.0).map(|(a, b)| (b / a).ln()).collect();
-    #[expect(clippy::cast_precision_loss, reason = "samples are small")]
-    let count = logs.len() as f64;
-    let mean = logs.iter().sum::<f64>() / count;
-    let variance = logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    let half = student_t(logs.len().saturating_sub(1)) * (variance / count).sqrt();
-    Ratio { mean: mean.exp(), low: (mean - half).exp(), high: (mean + half).exp() }
+    let mut ratios: Vec<f64> = without.0.iter().zip(&with.0).map(|(a, b)| b / a).collect();
+    ratios.sort_by(f64::total_cmp);
+    let rank = rank(ratios.len());
+    let [low, high] = match rank.checked_sub(1) {
+        Some(at) => [ratios[at], ratios[ratios.len() - rank]],
+        // Too few for an interval.
+        None => [f64::NAN; 2],
+    };
+    Ratio { median: Sample(ratios).median(), low, high }
 }
 
-/// Two-sided 95 % quantile of Student's t distribution, by degrees of freedom (table values; the next lower row is
-/// taken, which widens the interval).
-fn student_t(freedom: usize) -> f64 {
-    const ROWS: [(usize, f64); 12] = [
-        (1, 12.706),
-        (2, 4.303),
-        (3, 3.182),
-        (4, 2.776),
-        (5, 2.571),
-        (7, 2.365),
-        (9, 2.262),
-        (14, 2.145),
-        (19, 2.093),
-        (29, 2.045),
-        (59, 2.001),
-        (119, 1.980),
-    ];
-    ROWS.iter().rev().find(|(rows, _)| *rows <= freedom).map_or(f64::INFINITY, |(_, t)| *t)
+/// The largest rank k such that the k-th smallest and the k-th largest of `count` values enclose the median with a
+/// probability of at least 95 %: fewer than k values lie on one side of it with a probability of at most 2.5 %, by the
+/// binomial distribution.
+fn rank(count: usize) -> usize {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "samples are small"
+    )]
+    let mut probability = 0.5_f64.powi(count as i32);
+    let mut below = 0.0;
+    let mut rank = 0;
+    while rank < count / 2 && below + probability <= 0.025 {
+        below += probability;
+        #[expect(clippy::cast_precision_loss, reason = "samples are small")]
+        let (more, given) = ((count - rank) as f64, (rank + 1) as f64);
+        probability *= more / given;
+        rank += 1;
+    }
+    rank
 }

@@ -17,9 +17,12 @@ use crate::model::{
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is said of every forgery.
 const SPOOFED: Judgement = Judgement { rule: Rule::SpoofedSource, expected: Expected::Deny, crossing: false };
+/// Longer than an answer takes.
+const LONGEST_ANSWER: Duration = Duration::from_secs(1);
 /// Conversations that are followed at once, at most.
 const MOST_CASES: usize = 65_536;
 
@@ -203,7 +206,8 @@ impl Judge {
     fn open(&self, around: &Around<'_>, flow: &Flow, seen: &Seen<'_>) -> Option<Case> {
         let facts = around.attribution;
         let network = facts.interface(flow.key.interface)?.network.as_ref().map(|network| &network.id);
-        let side = match seen.initiator {
+        let initiator = if is_older_than_watch(facts, flow) { Initiator::Unknown } else { seen.initiator };
+        let side = match initiator {
             Initiator::Local => Side::Source,
             Initiator::Remote => Side::Destination,
             Initiator::Unknown => guessed(&flow.key),
@@ -246,6 +250,10 @@ impl Judge {
                 None => rules::judge(facts, &question)?,
             }
         };
+        if initiator == Initiator::Unknown && judgement.rule == Rule::ExposedPort {
+            // The container may have opened it as well.
+            return None;
+        }
         let spoofed = judgement.rule == Rule::SpoofedSource;
         let name =
             by_file.map_or(RuleName::Topology(judgement.rule), |rule| RuleName::File(rule.name.clone()));
@@ -518,6 +526,14 @@ fn is_conversation(key: &FlowKey) -> bool {
         FlowPorts::LaterFragment => false,
         FlowPorts::None => !matches!(key.protocol, Protocol::ICMP | Protocol::ICMPV6),
     }
+}
+
+/// Whether a conversation without a handshake may have gone on before its interface was watched: then the first packet
+/// that was seen may have been an answer.
+fn is_older_than_watch(facts: &Attribution, flow: &Flow) -> bool {
+    let since = facts.interface(flow.key.interface).map(|watched| watched.life.from);
+    flow.key.protocol != Protocol::TCP
+        && since.is_some_and(|since| flow.first_seen.since(since) < LONGEST_ANSWER)
 }
 
 /// Who opened a conversation that is older than the watch: services have the smaller port as a rule.

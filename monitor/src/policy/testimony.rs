@@ -98,6 +98,15 @@ impl Testimony {
         if let Some((arrived, how)) = self.arrival(around, flow, case) {
             return self.arrived(around, flow, arrived, how, notes);
         }
+        let received = flow.traffic.received.packets;
+        // One packet of a conversation that works may well be dropped.
+        if matches!(case.to.kind, EndKind::External | EndKind::Host) && received > 0 {
+            notes.add(|| {
+                Evidence::new(device(around, flow), format!("{received} {} came back", packets(received)))
+            });
+            let evidence = notes.all;
+            return Found { outcome: Outcome::Answered, reason: None, drop_reason: None, evidence };
+        }
         let since = flow.first_seen.minus(CLOCK_GRAIN);
         if let Some((dropped, where_to)) = self.dropped(flow, since) {
             notes.add(|| {
@@ -114,18 +123,11 @@ impl Testimony {
             let drop_reason = Some(dropped.reason.clone());
             return Found { outcome: Outcome::Blocked, reason: None, drop_reason, evidence: notes.all };
         }
-        let received = flow.traffic.received.packets;
         let by_host = flow.origin.is_some_and(|(origin, _)| origin.ifindex == 0 && origin.other.is_none());
         match case.to.kind {
             EndKind::Container | EndKind::Unknown if received > 0 && by_host && was_reset(flow) => {
                 notes.add(|| Evidence::new("host", "refused it with a reset in the destination's name"));
                 Found { outcome: Outcome::Blocked, reason: None, drop_reason: None, evidence: notes.all }
-            }
-            EndKind::External | EndKind::Host if received > 0 => {
-                notes.add(|| {
-                    Evidence::new(device(around, flow), format!("{received} {} came back", packets(received)))
-                });
-                Found { outcome: Outcome::Answered, reason: None, drop_reason: None, evidence: notes.all }
             }
             // A tick for what is on its way, and one more in which a loss would have been told.
             _ if epoch < case.epoch + 2 => {

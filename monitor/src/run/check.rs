@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::output::Closed;
 use super::watch::{Ended, Watch};
 use crate::engine::Filter;
-use crate::model::{ContainerState, DockerState};
+use crate::model::{ContainerState, DockerState, NetworkDriver};
 use crate::settings::Settings;
 use crate::snapshot::{Finding, Kind, Outcome, Record, Severity, Snapshot};
 use crate::wire::{CheckBody, FindingBody, StatusBody};
@@ -98,10 +98,8 @@ fn what_was_not_seen(snapshot: &Snapshot) -> Vec<String> {
         blind.push(format!("{name}: {count}"));
     }
     for row in &snapshot.containers {
-        if !row.watched
-            && row.state == ContainerState::Running
-            && row.memberships.iter().any(|it| !it.network.name.as_str().is_empty())
-        {
+        let bridged = row.memberships.iter().any(|it| it.network.driver == NetworkDriver::Bridge);
+        if bridged && !row.watched && row.state == ContainerState::Running {
             let why = row.unwatched_reason.as_deref().unwrap_or("no interface of it was found");
             blind.push(format!("container {} was not watched: {why}", row.container.name));
         }

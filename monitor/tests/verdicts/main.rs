@@ -5,7 +5,7 @@
 mod matrix;
 
 use anyhow::{Context, Result, ensure};
-use lab::{Container, Network};
+use lab::{Container, Network, Vethwatch, image};
 use matrix::{Expect, Row, Rules, attempt};
 use serde_json::Value;
 use std::time::Duration;
@@ -381,5 +381,46 @@ fn a_policy_file_decides_first_and_accepts_what_is_known() -> Result<()> {
     a.exec(&["sh", "-c", &format!("echo hello | nc -u -w1 {to} 7")])?;
     let found = watched.must_tell(&[violation("no-web", "answered", ["a", "b"], TCP)])?;
     ensure!(found[0]["policy_comment"] == "ask Ada", "{}", found[0]);
+    Ok(())
+}
+
+#[test]
+fn a_check_fails_where_isolation_does_not_hold() -> Result<()> {
+    let row = Row::new("check")?;
+    let nets = [row.network("a", &[])?, row.network("b", &[])?];
+    let b = row.container("b", &nets[1], &[])?;
+    let to = format!("{}:9", b.address(&nets[1])?);
+    let _a = row.lab.container("a").on(&nets[0]).run(&["udp-send", &to, "--count", "600", "--rate", "10"])?;
+    let check = Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch")).finish(&["check", "--for", "3s"])?;
+    ensure!(check.status.code() == Some(1), "{check:?}");
+    ensure!(check.stdout.starts_with("# Isolation check"), "{check:?}");
+    let a = format!("{}-a", row.lab.prefix());
+    ensure!(
+        check.stdout.lines().any(|line| line.contains("cross-network") && line.contains(&a)),
+        "{check:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_check_that_lost_flows_cannot_tell() -> Result<()> {
+    let row = Row::new("blind")?;
+    let net = row.network("net", &[])?;
+    let b = row.server("b", &net, &[])?;
+    let flood = format!(
+        "import socket, time\nwhile True:\n for port in range(1, 1000):\n  s = socket.socket(socket.AF_INET, \
+         socket.SOCK_DGRAM)\n  s.sendto(b'x', ('{}', 7))\n  s.close()\n time.sleep(0.1)",
+        b.address(&net)?
+    );
+    let _a = row
+        .lab
+        .container("a")
+        .image(&image::ready(image::DEBIAN)?)
+        .on(&net)
+        .run(&["python3", "-c", &flood])?;
+    let check = Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch"));
+    let check = check.finish(&["check", "--for", "3s", "--max-flows", "64"])?;
+    ensure!(check.status.code() == Some(4), "{check:?}");
+    ensure!(check.stdout.contains("flow_map_full"), "{check:?}");
     Ok(())
 }
