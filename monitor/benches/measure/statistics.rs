@@ -72,12 +72,7 @@ pub(crate) fn ratio(without: &Sample, with: &Sample) -> Ratio {
 /// probability of at least 95 %: fewer than k values lie on one side of it with a probability of at most 2.5 %, by the
 /// binomial distribution.
 fn rank(count: usize) -> usize {
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_possible_wrap,
-        reason = "samples are small"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "samples are small")]
     let mut probability = 0.5_f64.powi(count as i32);
     let mut below = 0.0;
     let mut rank = 0;
