@@ -29,7 +29,7 @@ impl State {
             })
             .collect();
         for (id, key) in self.flows.take_pushed_out() {
-            self.judge.over(id, &key);
+            self.judge.pushed_out(id, &key);
         }
         for (delta, update) in batch.flows.iter().zip(updates) {
             let Some(update) = update else { continue };

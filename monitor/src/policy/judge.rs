@@ -152,7 +152,9 @@ impl Judge {
     pub fn note(&mut self, around: &Around<'_>, id: FlowId) {
         let Some(flow) = around.flows.get(id) else { return };
         let rewritten = around.attribution.is_of_host(flow.key.remote, around.now);
-        self.testimony.pairs.note(id, &flow.key, rewritten);
+        if !self.testimony.pairs.note(id, &flow.key, rewritten) {
+            self.testimony.lose_a_flow();
+        }
     }
 
     /// A flow is over.
@@ -160,6 +162,12 @@ impl Judge {
         self.testimony.pairs.forget(id, key);
         self.cases.remove(&id);
         self.pending.remove(&id);
+    }
+
+    /// A flow made room for another before it was over.
+    pub fn pushed_out(&mut self, id: FlowId, key: &FlowKey) {
+        self.over(id, key);
+        self.testimony.lose_a_flow();
     }
 
     /// Judges a flow; `None` where no rule says anything.
@@ -494,6 +502,7 @@ impl Judge {
     pub fn not_kept(&self) -> Losses {
         let mut losses = Losses::default();
         losses.add("conversations_not_judged", self.refused);
+        losses.add("flows_not_paired", self.testimony.not_paired);
         losses.add("findings_refused", self.findings.refused);
         losses.add("drops_forgotten", self.testimony.drops.forgotten);
         losses.add("translations_forgotten", self.testimony.translations.forgotten);

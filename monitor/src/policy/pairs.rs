@@ -28,16 +28,19 @@ pub(super) struct Pairs {
 }
 
 impl Pairs {
-    /// A flow was seen at a container's interface. `is_rewritten`: its remote end is an address of the host.
-    pub(super) fn note(&mut self, id: FlowId, key: &FlowKey, is_rewritten: bool) {
+    /// A flow was seen at a container's interface. `is_rewritten`: its remote end is an address of the host. `false`:
+    /// there are too many like it, and it will not be found.
+    pub(super) fn note(&mut self, id: FlowId, key: &FlowKey, is_rewritten: bool) -> bool {
+        let mut is_kept = true;
         let hash = self.hash(&tuple(key));
         let first = self.by_tuple.entry(hash).or_insert(id);
         if *first != id {
-            push(self.more.entry(hash).or_default(), id);
+            is_kept &= push(self.more.entry(hash).or_default(), id);
         }
         if let (true, FlowPorts::Ports { local, .. }) = (is_rewritten, key.ports) {
-            push(self.rewritten.entry((key.local, key.protocol, local)).or_default(), id);
+            is_kept &= push(self.rewritten.entry((key.local, key.protocol, local)).or_default(), id);
         }
+        is_kept
     }
 
     /// A flow is over.
@@ -114,10 +117,16 @@ impl Pairs {
     }
 }
 
-fn push(ids: &mut Vec<FlowId>, id: FlowId) {
-    if ids.len() < MOST_ALIKE && !ids.contains(&id) {
+/// Whether the id is in there now.
+fn push(ids: &mut Vec<FlowId>, id: FlowId) -> bool {
+    if ids.contains(&id) {
+        return true;
+    }
+    let has_room = ids.len() < MOST_ALIKE;
+    if has_room {
         ids.push(id);
     }
+    has_room
 }
 
 fn tuple(key: &FlowKey) -> Tuple {
@@ -131,4 +140,29 @@ fn mirrored(key: &FlowKey) -> Tuple {
         same => same,
     };
     (key.remote, key.local, key.protocol, ports)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_ALIKE, Pairs};
+    use crate::model::{FlowId, FlowKey, FlowPorts, InterfaceNumber, Protocol};
+
+    #[test]
+    fn a_flow_that_will_not_be_found_is_told() {
+        let key = FlowKey {
+            interface: InterfaceNumber(1),
+            local: "172.18.0.2".parse().unwrap(),
+            remote: "172.18.0.1".parse().unwrap(),
+            protocol: Protocol::TCP,
+            ports: FlowPorts::Ports { local: 80, remote: 40_000 },
+            vlan: None,
+        };
+        let mut pairs = Pairs::default();
+        let most = MOST_ALIKE as u64;
+        assert!((0..most).all(|id| pairs.note(FlowId(id), &key, true)));
+        assert!(!pairs.note(FlowId(most), &key, true));
+        assert!(pairs.note(FlowId(0), &key, true), "one that is known");
+        (0..=most).for_each(|id| pairs.forget(FlowId(id), &key));
+        assert_eq!(pairs.len(), 0);
+    }
 }

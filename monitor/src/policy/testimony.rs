@@ -36,11 +36,19 @@ pub(super) struct Testimony {
     pub(super) drops_are_watched: bool,
     /// What was lost so far.
     pub(super) marks: Marks,
+    /// Flows that were pushed out, or have too many like them, so that they may be missed as an other end.
+    pub(super) not_paired: u64,
     /// What was lost until the end of each of the last epochs.
     history: VecDeque<(u64, Marks)>,
 }
 
 impl Testimony {
+    /// A flow may be missed as the other end of one.
+    pub(super) fn lose_a_flow(&mut self) {
+        self.not_paired += 1;
+        self.marks.flows_lost += 1;
+    }
+
     /// Keeps what was lost until the end of an epoch.
     pub(super) fn remember_marks(&mut self, epoch: u64) {
         self.history.push_back((epoch, self.marks));
@@ -65,7 +73,7 @@ impl Testimony {
         let sum = |names: &[&str]| names.iter().map(|name| losses.get(name)).sum();
         self.marks = Marks {
             not_recorded: sum(&["flow_map_full", "unknown_interface"]),
-            flows_lost: sum(&["drain_failed", "grace_period_failed"]),
+            flows_lost: self.not_paired + sum(&["drain_failed", "grace_period_failed"]),
             drops_lost: sum(&["drop_map_full", "drops_missed"]),
         };
     }

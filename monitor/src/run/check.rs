@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Losses after which a check cannot say that it saw everything.
-const BLINDING: [&str; 10] = [
+const BLINDING: [&str; 11] = [
     "flow_map_full",
     "drain_failed",
     "grace_period_failed",
@@ -22,6 +22,7 @@ const BLINDING: [&str; 10] = [
     "drop_map_full",
     "drops_missed",
     "flows_forgotten",
+    "flows_not_paired",
     "conversations_not_judged",
     "findings_refused",
     "records_lost_by_slow_readers",
