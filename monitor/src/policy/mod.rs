@@ -3,12 +3,15 @@
 //! Pure: no clock, no I/O. Facts come from [`crate::attribution`] and [`crate::flows`], evidence from the
 //! collector's observations.
 
+mod case;
+mod claims;
 mod drops;
 mod explain;
 pub mod file;
 mod findings;
 mod judge;
 mod names;
+mod opening;
 mod outcome;
 mod pairs;
 mod party;
@@ -17,8 +20,9 @@ mod rules;
 mod testimony;
 mod translations;
 
+pub use case::{Around, Seen, Verdict};
 pub use findings::{Finding, Kind, Severity};
-pub use judge::{Around, Judge, Seen, Verdict};
+pub use judge::Judge;
 pub use names::BUILT_IN;
 pub use outcome::{Evidence, Outcome, why};
 pub use party::Party;

@@ -1,7 +1,7 @@
 //! What was seen beside a flow, and what became of it by that.
 
+use super::case::{Around, Case, Side};
 use super::drops::{Dropped, Drops, Path};
-use super::judge::{Around, Case, Side};
 use super::outcome::{Evidence, Found, Notes, Outcome, why};
 use super::pairs::Pairs;
 use super::translations::{self, Translations};

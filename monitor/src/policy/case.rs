@@ -1,0 +1,94 @@
+//! A conversation that is judged: what is known around it, what is said of it, and how it is followed.
+
+use super::findings::Severity;
+use super::outcome::Outcome;
+use super::rules::{Expected, Judgement, RuleName};
+use super::testimony::Marks;
+use crate::attribution::{Attribution, End, EndKind};
+use crate::flows::FlowTable;
+use crate::model::{Counts, FlowId, Initiator, KernelTime, Mac, SafeText, WallTime};
+
+/// What is known around a conversation.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// Who is who.
+    pub attribution: &'a Attribution,
+    /// All flows.
+    pub flows: &'a FlowTable,
+    /// Now.
+    pub now: KernelTime,
+    /// Now, on the wall clock.
+    pub wall: WallTime,
+}
+
+/// A flow's tick, named.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// Which flow.
+    pub flow_id: FlowId,
+    /// Its generation.
+    pub epoch: u64,
+    /// The container's end.
+    pub local: &'a End,
+    /// The other end.
+    pub remote: &'a End,
+    /// Who opened it.
+    pub initiator: Initiator,
+    /// Source of the frames that its container sent in this tick.
+    pub source_mac: Option<Mac>,
+    /// Whether they had several.
+    pub several_source_macs: bool,
+}
+
+/// What is said of a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The rule that decided.
+    pub rule: RuleName,
+    /// What it expects.
+    pub expected: Expected,
+    /// What became of it so far.
+    pub outcome: Outcome,
+}
+
+/// At whose interface a conversation is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Where it was opened.
+    Source,
+    /// Where it arrives.
+    Destination,
+}
+
+/// A conversation that is followed.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    pub(super) judgement: Judgement,
+    pub(super) rule: RuleName,
+    pub(super) severity: Option<Severity>,
+    pub(super) comment: Option<SafeText>,
+    pub(super) side: Side,
+    pub(super) from: End,
+    pub(super) to: End,
+    pub(super) epoch: u64,
+    pub(super) marks: Marks,
+    /// What is forged, where the source address does not show it.
+    pub(super) claim: Option<&'static str>,
+    /// What of it is in a finding already.
+    pub(super) booked: Counts,
+}
+
+impl Case {
+    /// Whether it is told whatever becomes of it.
+    pub(super) fn is_to_be_told(&self) -> bool {
+        self.judgement.expected == Expected::Deny || self.judgement.crossing
+    }
+
+    /// Whether findings about it are made at this side: what comes from another container is told at that one's.
+    pub(super) fn is_told_here(&self) -> bool {
+        match self.side {
+            Side::Source => true,
+            Side::Destination => matches!(self.from.kind, EndKind::External | EndKind::Host),
+        }
+    }
+}
