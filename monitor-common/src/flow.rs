@@ -65,23 +65,27 @@ pub struct FlowKey6 {
 
 const _: () = assert!(size_of::<FlowKey6>() == 44);
 
-/// Bits of [`FlowEntry::marks`].
+/// Bits of [`Sent::marks`] and [`Received::marks`].
 pub mod mark {
-    /// [`super::FlowEntry::origin`] holds the ingress ifindex of a received packet.
-    pub const ORIGIN_KNOWN: u32 = 1;
-    /// Received packets came from more than one origin; `other_origin` is one of the later ones.
-    pub const SEVERAL_ORIGINS: u32 = 1 << 1;
-    /// `source_mac` holds the source of a sent frame.
-    pub const SOURCE_MAC_KNOWN: u32 = 1 << 2;
+    /// TCP flags of all packets of that direction, ORed, as in the header.
+    pub const TCP_FLAGS: u32 = 0xff;
+    /// [`super::Received::origin`] holds the ingress ifindex of a received packet.
+    pub const ORIGIN_KNOWN: u32 = 1 << 8;
+    /// Received packets came from more than one origin; [`super::Sent::other_origin`] is one of the later ones.
+    pub const SEVERAL_ORIGINS: u32 = 1 << 9;
+    /// [`super::Sent::source_mac`] holds the source of a sent frame.
+    pub const SOURCE_MAC_KNOWN: u32 = 1 << 10;
     /// Sent frames carried more than one source MAC; `source_mac` is the first.
-    pub const SEVERAL_SOURCE_MACS: u32 = 1 << 3;
-    /// The sender's cgroup was asked for; `cgroup` is 0 when the kernel knew none.
-    pub const CGROUP_ASKED: u32 = 1 << 4;
+    pub const SEVERAL_SOURCE_MACS: u32 = 1 << 11;
+    /// The sender's cgroup was asked for; [`super::Sent::cgroup`] is 0 when the kernel knew none.
+    pub const CGROUP_ASKED: u32 = 1 << 12;
 }
 
 /// One tick of one flow, both directions, since the entry was made in this generation.
 ///
-/// Every counter is added to atomically; the entry is shared by all CPUs.
+/// Every counter is added to atomically; the entry is shared by all CPUs. Each direction has a cache line to itself, and
+/// what both read (the key, and this head) is not written again: a conversation's two directions are often on two
+/// CPUs, which would take a shared line from each other with every packet.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct FlowEntry {
@@ -89,42 +93,59 @@ pub struct FlowEntry {
     pub flow_id: u64,
     /// Coarse monotonic time of the entry's first packet, nanoseconds.
     pub first_seen: u64,
-    /// Coarse monotonic time of the entry's last packet, nanoseconds.
-    pub last_seen: u64,
     /// What the container's end sent.
-    pub sent: Counters,
+    pub sent: Sent,
     /// What it received.
-    pub received: Counters,
-    /// Monotonic time of the first SYN without ACK in this generation, in either direction; 0 if none.
-    pub syn_at: u64,
-    /// Monotonic time of the first SYN with ACK in this generation, in either direction; 0 if none.
-    pub syn_ack_at: u64,
+    pub received: Received,
+}
+
+const _: () = assert!(size_of::<FlowEntry>() == 144);
+
+/// What a flow's container end sent: a cache line.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Sent {
+    /// Packets and bytes.
+    pub counters: Counters,
+    /// Coarse monotonic time of the last packet, nanoseconds; 0 if there was none.
+    pub last_seen: u64,
     /// cgroup id of the sending socket as seen at the host end; see [`mark::CGROUP_ASKED`].
     pub cgroup: u64,
-    /// TCP flags of all sent packets, ORed (low 8 bits, as in the header).
-    pub sent_flags: u32,
-    /// TCP flags of all received packets, ORed.
-    pub received_flags: u32,
-    /// `ingress_ifindex` of the first received packet; 0 means the host itself. See [`mark::ORIGIN_KNOWN`].
-    pub origin: u32,
-    /// Bits of [`mark`]. In one aligned word with `origin`, so that one compare-and-swap says both.
-    pub marks: u32,
-    /// See [`mark::SEVERAL_ORIGINS`].
-    pub other_origin: u32,
-    /// Not used yet; zero.
-    pub reserved: u32,
-    /// Source MAC of the first sent frame; see [`mark::SOURCE_MAC_KNOWN`]. At the start of an aligned word, so
-    /// that one compare-and-swap writes it.
+    /// Source MAC of the first frame; see [`mark::SOURCE_MAC_KNOWN`]. At the start of an aligned word, so that one
+    /// compare-and-swap writes it.
     pub source_mac: [u8; 6],
     /// Bit 0: the entry's first packet was a sent one (1) or a received one (0); only the entry that made the
     /// flow (see [`SeenFlow`]) says anything about the flow's initiator.
     pub first_direction: u8,
     /// 1 if this entry's first packet was the first of the flow, 0 if an earlier generation had it.
     pub is_new: u8,
+    /// Bits of [`mark`].
+    pub marks: u32,
+    /// See [`mark::SEVERAL_ORIGINS`]. Of what is received, but rare, and that line is full.
+    pub other_origin: u32,
 }
 
-const _: () = assert!(size_of::<FlowEntry>() == 144);
-const _: () = assert!(offset_of!(FlowEntry, origin) % 8 == 0 && offset_of!(FlowEntry, source_mac) % 8 == 0);
+const _: () = assert!(size_of::<Sent>() == 64 && offset_of!(Sent, source_mac) % 8 == 0);
+
+/// What a flow's container end received: a cache line.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Received {
+    /// Packets and bytes.
+    pub counters: Counters,
+    /// Coarse monotonic time of the last packet, nanoseconds; 0 if there was none.
+    pub last_seen: u64,
+    /// `ingress_ifindex` of the first packet; 0 means the host itself. See [`mark::ORIGIN_KNOWN`].
+    pub origin: u32,
+    /// Bits of [`mark`]. In one aligned word with `origin`, so that one compare-and-swap says both.
+    pub marks: u32,
+    /// Monotonic time of the first SYN without ACK in this generation, in either direction; 0 if none.
+    pub syn_at: u64,
+    /// Monotonic time of the first SYN with ACK in this generation, in either direction; 0 if none.
+    pub syn_ack_at: u64,
+}
+
+const _: () = assert!(size_of::<Received>() == 64 && offset_of!(Received, origin) % 8 == 0);
 
 /// Value of the LRU maps `SEEN4` and `SEEN6`: which flows are not new. Only the miss path reads them.
 #[repr(C)]

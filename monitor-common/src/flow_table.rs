@@ -13,6 +13,7 @@
 //! one slot: who comes second finds the other's word where it wanted to put its own.
 
 use crate::flow::{FlowEntry, FlowKey4, FlowKey6};
+use core::mem::offset_of;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// Words of a bucket: a cache line. [`buckets`] counts on it.
@@ -24,24 +25,26 @@ const NUMBER_BITS: u32 = 24;
 /// The most flows a generation can have.
 pub const MOST_FLOWS: u32 = 1 << NUMBER_BITS;
 
-/// Value of the arenas `ARENA4` (N = 3) and `ARENA6` (N = 6).
+/// Value of the arenas `ARENA4` and `ARENA6`: three cache lines, of which the first is not written once it is in the
+/// index.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, Immutable, KnownLayout)]
-pub struct Slot<const N: usize> {
-    /// The flow's key, see [`Words`]. All zero if the slot was given out and not used.
-    pub key: [u64; N],
+pub struct Slot {
+    /// The flow's key, see [`Words`]; an IPv4 key has three words, and zeros behind it. All zero if the slot was given
+    /// out and not used.
+    pub key: [u64; 6],
     /// The flow.
     pub entry: FlowEntry,
 }
 
-const _: () = assert!(size_of::<Slot<3>>() == 168);
-const _: () = assert!(size_of::<Slot<6>>() == 192);
+const _: () =
+    assert!(size_of::<Slot>() == 192 && offset_of!(Slot, entry) + offset_of!(FlowEntry, sent) == 64);
 
-impl<const N: usize> Slot<N> {
+impl Slot {
     /// Whether it holds a flow. No flow's key is zero: interfaces are numbered from 1.
     #[must_use]
     pub fn is_used(&self) -> bool {
-        self.key != [0; N]
+        self.key != [0; 6]
     }
 }
 

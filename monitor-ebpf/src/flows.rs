@@ -103,7 +103,10 @@ fn in_slot<K: Key<N>, const N: usize>(
 ) -> Option<NonNull<FlowEntry>> {
     let slot = K::slot(generation * max_flows() + number)?.as_ptr();
     // SAFETY: a map lookup gives a valid value. Its key is written before its number gets into the index.
-    unsafe { same(&(*slot).key, words).then(|| NonNull::new_unchecked(&raw mut (*slot).entry)) }
+    unsafe {
+        same(&*(&raw const (*slot).key).cast::<[u64; N]>(), words)
+            .then(|| NonNull::new_unchecked(&raw mut (*slot).entry))
+    }
 }
 
 /// The flow's entry, if it is not in the first bucket or has to be made.
@@ -150,7 +153,7 @@ fn find_or_make<K: Key<N>, const N: usize>(skb: *mut __sk_buff, start: u64, now:
     let words = unsafe { &*(&raw const (*scratch).key).cast::<[u64; N]>() };
     let start = Start::unpack(start);
     let (place, generation) = place(words, start.active);
-    let mut made: Option<Made<N>> = None;
+    let mut made: Option<Made> = None;
     let mut entry = None;
     for _ in 0..SEARCHES {
         let found = search::<K, N>(words, place, generation);
@@ -176,7 +179,7 @@ fn find_or_make<K: Key<N>, const N: usize>(skb: *mut __sk_buff, start: u64, now:
         }
     }
     if let Some(mine) = made {
-        mine.give_up(entry.and_then(|number| K::slot(generation * max_flows() + number)));
+        mine.give_up::<N>(entry.and_then(|number| K::slot(generation * max_flows() + number)));
     }
     entry
 }
@@ -224,24 +227,25 @@ fn search<K: Key<N>, const N: usize>(words: &[u64; N], place: Place, generation:
 
 /// A slot with a new entry that is not in the index yet.
 #[derive(Clone, Copy)]
-struct Made<const N: usize> {
+struct Made {
     number: u32,
-    slot: NonNull<Slot<N>>,
+    slot: NonNull<Slot>,
 }
 
-impl<const N: usize> Made<N> {
+impl Made {
     /// The slot stays unused; if another CPU's entry is of the same flow, it is told what this one was to say.
     #[inline(always)]
-    fn give_up(self, other: Option<NonNull<Slot<N>>>) {
+    fn give_up<const N: usize>(self, other: Option<NonNull<Slot>>) {
         // SAFETY: map lookups gave valid values, and this CPU alone knows the slot.
         unsafe {
             let slot = self.slot.as_ptr();
-            (*slot).key = [0; N];
+            (&raw mut (*slot).key).cast::<[u64; N]>().write([0; N]);
+            let mine = &(*slot).entry.sent;
             if let Some(other) = other
-                && (*slot).entry.is_new != 0
+                && mine.is_new != 0
             {
-                (*other.as_ptr()).entry.is_new = 1;
-                (*other.as_ptr()).entry.first_direction = (*slot).entry.first_direction;
+                (*other.as_ptr()).entry.sent.is_new = 1;
+                (*other.as_ptr()).entry.sent.first_direction = mine.first_direction;
             }
         }
     }
@@ -254,7 +258,7 @@ fn make<K: Key<N>, const N: usize>(
     words: &[u64; N],
     start: &Start,
     now: u64,
-) -> Option<Made<N>> {
+) -> Option<Made> {
     let generation = start.active & 1;
     let used = USED.get_ptr_mut(used(K::FAMILY, generation))?;
     // SAFETY: a map lookup gives a valid value. Once the arena is full, the counter is only read.
@@ -277,7 +281,7 @@ fn make<K: Key<N>, const N: usize>(
     // SAFETY: a map lookup gives a valid value, which nobody else was given in this epoch.
     unsafe {
         let slot = slot.as_ptr();
-        (*slot).key = *words;
+        (&raw mut (*slot).key).cast::<[u64; N]>().write(*words);
         let entry = &raw mut (*slot).entry;
         // Word by word: what is assigned at once becomes a call of `memset`, which writes byte by byte.
         for at in 0..size_of::<FlowEntry>() / 8 {
@@ -285,8 +289,8 @@ fn make<K: Key<N>, const N: usize>(
         }
         (*entry).flow_id = seen.flow_id;
         (*entry).first_seen = now;
-        (*entry).is_new = u8::from(is_new);
-        (*entry).first_direction = u8::from(matches!(start.direction, Direction::Sent));
+        (*entry).sent.is_new = u8::from(is_new);
+        (*entry).sent.first_direction = u8::from(matches!(start.direction, Direction::Sent));
     }
     Some(Made { number, slot })
 }
@@ -300,11 +304,17 @@ unsafe fn add(entry: *mut FlowEntry, crossing: &Crossing, tcp_flags: u8) {
     let Crossing { skb, direction, now, counted, source_mac } = crossing;
     // SAFETY: the caller's promise. `last_seen` is a plain store: whichever CPU's comes last is right.
     unsafe {
-        (*entry).last_seen = *now;
-        let (counters, seen_flags) = match direction {
-            Direction::Sent => (&raw mut (*entry).sent, &raw mut (*entry).sent_flags),
-            Direction::Received => (&raw mut (*entry).received, &raw mut (*entry).received_flags),
+        let (counters, last_seen, marks) = match direction {
+            Direction::Sent => {
+                let sent = &raw mut (*entry).sent;
+                (&raw mut (*sent).counters, &raw mut (*sent).last_seen, &raw mut (*sent).marks)
+            }
+            Direction::Received => {
+                let received = &raw mut (*entry).received;
+                (&raw mut (*received).counters, &raw mut (*received).last_seen, &raw mut (*received).marks)
+            }
         };
+        *last_seen = *now;
         atomic::add(&raw mut (*counters).skbs, counted.skbs);
         atomic::add(&raw mut (*counters).skb_bytes, counted.skb_bytes);
         if counted.extra_packets != 0 {
@@ -313,8 +323,8 @@ unsafe fn add(entry: *mut FlowEntry, crossing: &Crossing, tcp_flags: u8) {
         }
         if enabled(feature::HANDSHAKE) && tcp_flags != 0 {
             let flags = u32::from(tcp_flags);
-            if *seen_flags & flags != flags {
-                atomic::or(seen_flags, flags);
+            if *marks & flags != flags {
+                atomic::or(marks, flags);
             }
             if tcp_flags & tcp_flag::SYN != 0 {
                 note_handshake(entry, flags);
@@ -339,7 +349,7 @@ unsafe fn check_sender(entry: *mut FlowEntry, skb: *mut __sk_buff, source_mac: &
     let mac = u64::from_ne_bytes([a, b, c, d, e, f, 0, 0]);
     // SAFETY: the caller's promise.
     unsafe {
-        let marks = (*entry).marks;
+        let marks = (*entry).sent.marks;
         let same = !enabled(feature::SOURCE_MAC)
             || *mac_word(entry) & MAC_MASK == mac
             || marks & mark::SEVERAL_SOURCE_MACS != 0;
@@ -356,14 +366,14 @@ const MAC_MASK: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,
 #[inline(always)]
 unsafe fn mac_word(entry: *mut FlowEntry) -> *mut u64 {
     // SAFETY: as the caller; the field is aligned as a word is, and two bytes of the same word follow it.
-    unsafe { (&raw mut (*entry).source_mac).cast() }
+    unsafe { (&raw mut (*entry).sent.source_mac).cast() }
 }
 
 /// The word of origin and marks.
 #[inline(always)]
 unsafe fn origin_word(entry: *mut FlowEntry) -> *mut u64 {
     // SAFETY: as the caller; the two fields share an aligned word.
-    unsafe { (&raw mut (*entry).origin).cast() }
+    unsafe { (&raw mut (*entry).received.origin).cast() }
 }
 
 /// A compare-and-swap fails when another CPU has set one of the bits in [`mark`] or the MAC meanwhile; there are
@@ -377,7 +387,7 @@ fn note_sender(entry: *mut FlowEntry, skb: *mut __sk_buff, mac: u64) {
     unsafe {
         if enabled(feature::SOURCE_MAC) {
             let mut word = *mac_word(entry);
-            if (*entry).marks & mark::SOURCE_MAC_KNOWN == 0 {
+            if (*entry).sent.marks & mark::SOURCE_MAC_KNOWN == 0 {
                 for _ in 0..TRIES {
                     if word & MAC_MASK != 0 {
                         break;
@@ -389,17 +399,17 @@ fn note_sender(entry: *mut FlowEntry, skb: *mut __sk_buff, mac: u64) {
                     }
                     word = seen;
                 }
-                atomic::or(&raw mut (*entry).marks, mark::SOURCE_MAC_KNOWN);
+                atomic::or(&raw mut (*entry).sent.marks, mark::SOURCE_MAC_KNOWN);
             }
             if word & MAC_MASK != mac {
-                atomic::or(&raw mut (*entry).marks, mark::SEVERAL_SOURCE_MACS);
+                atomic::or(&raw mut (*entry).sent.marks, mark::SEVERAL_SOURCE_MACS);
             }
         }
         if enabled(feature::CGROUP)
-            && (*entry).marks & mark::CGROUP_ASKED == 0
-            && atomic::fetch_or(&raw mut (*entry).marks, mark::CGROUP_ASKED) & mark::CGROUP_ASKED == 0
+            && (*entry).sent.marks & mark::CGROUP_ASKED == 0
+            && atomic::fetch_or(&raw mut (*entry).sent.marks, mark::CGROUP_ASKED) & mark::CGROUP_ASKED == 0
         {
-            (*entry).cgroup = bpf_skb_cgroup_id(skb);
+            (*entry).sent.cgroup = bpf_skb_cgroup_id(skb);
         }
     }
 }
@@ -438,8 +448,8 @@ fn note_origin(entry: *mut FlowEntry, ingress_ifindex: u32) {
             word = if seen == word { noted } else { seen };
         }
         if split(word).0 != ingress_ifindex {
-            (*entry).other_origin = ingress_ifindex;
-            atomic::or(&raw mut (*entry).marks, mark::SEVERAL_ORIGINS);
+            (*entry).sent.other_origin = ingress_ifindex;
+            atomic::or(&raw mut (*entry).received.marks, mark::SEVERAL_ORIGINS);
         }
     }
 }
@@ -456,9 +466,9 @@ fn note_handshake(entry: *mut FlowEntry, tcp_flags: u32) {
     // SAFETY: callers pass a valid map value; the helper has no preconditions.
     unsafe {
         let at = if tcp_flags & u32::from(tcp_flag::ACK) == 0 {
-            &raw mut (*entry).syn_at
+            &raw mut (*entry).received.syn_at
         } else {
-            &raw mut (*entry).syn_ack_at
+            &raw mut (*entry).received.syn_ack_at
         };
         if *at == 0 {
             atomic::replace(at, 0, bpf_ktime_get_ns());

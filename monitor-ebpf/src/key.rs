@@ -18,7 +18,7 @@ pub trait Key<const N: usize>: Copy + Words<N> + 'static {
     /// A bucket of the index.
     fn bucket(number: u32) -> Option<NonNull<Bucket>>;
     /// A slot of the arena.
-    fn slot(number: u32) -> Option<NonNull<Slot<N>>>;
+    fn slot(number: u32) -> Option<NonNull<Slot>>;
     /// The slot of the flow whose key is in `SCRATCH`, made if there is none; too high a number if there is no room.
     fn find_or_make(skb: *mut __sk_buff, start: u64, now: u64) -> u32;
     /// As an IPv6 key; an IPv4 address comes first in its field.
@@ -43,7 +43,7 @@ macro_rules! arrays {
         }
 
         #[inline(always)]
-        fn slot(number: u32) -> Option<NonNull<Slot<$n>>> {
+        fn slot(number: u32) -> Option<NonNull<Slot>> {
             $arena.get_ptr_mut(number).and_then(NonNull::new)
         }
 

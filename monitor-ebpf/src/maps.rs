@@ -61,14 +61,14 @@ pub static INDEX6: Array<Bucket> = Array::with_max_entries(2 * DEFAULT.buckets, 
 /// IPv4 flows, those of generation 0 first; see [`monitor_common::flow_table`].
 /// Given out in order and added to by the programs while active, with atomic adds, since all CPUs share them; read
 /// in order by the collector, which maps what is used, while quiet. As an array it is there from the start: a first
-/// packet never waits for memory, and when it is full that is counted. 168 B a slot; the loader sets how many.
+/// packet never waits for memory, and when it is full that is counted. 192 B a slot; the loader sets how many.
 #[map]
-pub static ARENA4: Array<Slot<3>> = Array::with_max_entries(2 * DEFAULT.max_flows, BPF_F_MMAPABLE);
+pub static ARENA4: Array<Slot> = Array::with_max_entries(2 * DEFAULT.max_flows, BPF_F_MMAPABLE);
 
 /// IPv6 flows; see [`ARENA4`]. Apart from IPv4, because hashing and comparing a key of 20 B costs less than one of
-/// 44 B. 192 B a slot.
+/// 44 B.
 #[map]
-pub static ARENA6: Array<Slot<6>> = Array::with_max_entries(2 * DEFAULT.max_flows, BPF_F_MMAPABLE);
+pub static ARENA6: Array<Slot> = Array::with_max_entries(2 * DEFAULT.max_flows, BPF_F_MMAPABLE);
 
 /// [`flow_table::used`] → how many slots of that half of an arena were given out, or more once it is full.
 /// Added to by the programs while active, read and set to 0 by the collector while quiet. Four entries.

@@ -7,7 +7,6 @@ use monitor_common::flow_table::Slot;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::param::page_size;
-use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr;
 use std::{io, slice};
@@ -53,12 +52,12 @@ impl Used for UsedMap {
     }
 }
 
-/// An arena whose keys have `N` words.
+/// The arena of one family.
 ///
 /// The programs write the active half at any time, so only the quiet half is mapped, and only after the grace
 /// period: then nobody else touches it.
 #[derive(Debug)]
-pub(super) struct Arena<U, const N: usize> {
+pub(super) struct Arena<U> {
     memory: OwnedFd,
     used: U,
     /// Slots of a half.
@@ -67,7 +66,7 @@ pub(super) struct Arena<U, const N: usize> {
     done: [usize; 2],
 }
 
-impl<U: Used, const N: usize> Arena<U, N> {
+impl<U: Used> Arena<U> {
     /// An arena of two times `max_flows` slots.
     pub(super) fn new(memory: OwnedFd, used: U, max_flows: u32) -> Self {
         Self { memory, used, max_flows: max_flows as usize, done: [0; 2] }
@@ -81,7 +80,7 @@ impl<U: Used, const N: usize> Arena<U, N> {
     pub(super) fn drain(
         &mut self,
         quiet: u32,
-        mut hand_over: impl FnMut(&[Slot<N>]) -> Handed,
+        mut hand_over: impl FnMut(&[Slot]) -> Handed,
     ) -> io::Result<(usize, usize)> {
         let half = quiet as usize & 1;
         let used =
@@ -105,18 +104,17 @@ impl<U: Used, const N: usize> Arena<U, N> {
 }
 
 /// Some slots, mapped to be read.
-struct Window<const N: usize> {
+struct Window {
     address: *mut std::ffi::c_void,
     length: usize,
     /// Bytes of the first page before the first slot.
     before: usize,
     count: usize,
-    slots: PhantomData<Slot<N>>,
 }
 
-impl<const N: usize> Window<N> {
+impl Window {
     fn new(arena: BorrowedFd<'_>, slots: Range<usize>) -> io::Result<Self> {
-        let (start, end) = (slots.start * size_of::<Slot<N>>(), slots.end * size_of::<Slot<N>>());
+        let (start, end) = (slots.start * size_of::<Slot>(), slots.end * size_of::<Slot>());
         let before = start % page_size();
         let first_page = start - before;
         let length = (end - first_page).next_multiple_of(page_size());
@@ -124,17 +122,17 @@ impl<const N: usize> Window<N> {
         let address = unsafe {
             mmap(ptr::null_mut(), length, ProtFlags::READ, MapFlags::SHARED, arena, first_page as u64)
         }?;
-        Ok(Self { address, length, before, count: slots.len(), slots: PhantomData })
+        Ok(Self { address, length, before, count: slots.len() })
     }
 
-    fn slots(&self) -> &[Slot<N>] {
+    fn slots(&self) -> &[Slot] {
         // SAFETY: within the mapping, and aligned: a slot is made of words, and so is what is before it. Every bit
         // pattern is a slot, and nobody writes the quiet half.
         unsafe { slice::from_raw_parts(self.address.byte_add(self.before).cast(), self.count) }
     }
 }
 
-impl<const N: usize> Drop for Window<N> {
+impl Drop for Window {
     fn drop(&mut self) {
         // SAFETY: the mapping made in `new`; nothing borrowed from it outlives this value. An error would mean that
         // it is not mapped, and there is nothing to do about that.
@@ -172,9 +170,9 @@ mod tests {
     }
 
     /// An arena in memory of its own: the first word of each slot is its number, counted through both halves.
-    fn arena(counters: &Counters) -> Arena<&Counters, 3> {
+    fn arena(counters: &Counters) -> Arena<&Counters> {
         let file = memfd_create("vw-arena", MemfdFlags::CLOEXEC).unwrap();
-        let words = size_of::<Slot<3>>() / 8;
+        let words = size_of::<Slot>() / 8;
         let bytes: Vec<u8> = (0..2 * MAX * words)
             .flat_map(|at| (if at % words == 0 { (at / words) as u64 } else { 0 }).to_ne_bytes())
             .collect();
@@ -185,7 +183,7 @@ mod tests {
 
     /// The numbers of the slots that a drain hands over until `enough` were, and what it returns.
     fn drained(
-        arena: &mut Arena<&Counters, 3>,
+        arena: &mut Arena<&Counters>,
         generation: u32,
         enough: usize,
     ) -> (Vec<u64>, io::Result<(usize, usize)>) {

@@ -70,24 +70,25 @@ fn ports(kind: u8, protocol: u8, local: u16, remote: u16) -> FlowPorts {
 /// One entry of a flow map.
 pub(super) fn flow<K: WireKey>(key: &K, entry: &FlowEntry) -> FlowDelta {
     let key = key.decode();
-    let marked = |bit| entry.marks & bit != 0;
+    let FlowEntry { sent, received, .. } = entry;
+    let marked = |bit| (sent.marks | received.marks) & bit != 0;
     FlowDelta {
         key,
         flow_id: FlowId(entry.flow_id),
         first_seen: KernelTime(entry.first_seen),
-        last_seen: KernelTime(entry.last_seen),
-        is_new: entry.is_new != 0,
-        first_direction: if entry.first_direction & 1 == 1 { Direction::Sent } else { Direction::Received },
-        sent: counts(&entry.sent),
-        received: counts(&entry.received),
+        last_seen: KernelTime(sent.last_seen.max(received.last_seen)),
+        is_new: sent.is_new != 0,
+        first_direction: if sent.first_direction & 1 == 1 { Direction::Sent } else { Direction::Received },
+        sent: counts(&sent.counters),
+        received: counts(&received.counters),
         tcp: (key.protocol == Protocol::TCP).then(|| tcp(entry)),
         origin: marked(mark::ORIGIN_KNOWN).then_some(Origin {
-            ifindex: entry.origin,
-            other: marked(mark::SEVERAL_ORIGINS).then_some(entry.other_origin),
+            ifindex: received.origin,
+            other: marked(mark::SEVERAL_ORIGINS).then_some(sent.other_origin),
         }),
-        source_mac: marked(mark::SOURCE_MAC_KNOWN).then_some(Mac(entry.source_mac)),
+        source_mac: marked(mark::SOURCE_MAC_KNOWN).then_some(Mac(sent.source_mac)),
         several_source_macs: marked(mark::SEVERAL_SOURCE_MACS),
-        cgroup: (marked(mark::CGROUP_ASKED) && entry.cgroup != 0).then_some(entry.cgroup),
+        cgroup: (marked(mark::CGROUP_ASKED) && sent.cgroup != 0).then_some(sent.cgroup),
     }
 }
 
@@ -135,15 +136,16 @@ fn address(family: u8, bytes: &[u8; 16]) -> IpAddr {
 fn tcp(entry: &FlowEntry) -> TcpObserved {
     let time = |time| (time != 0).then_some(KernelTime(time));
     TcpObserved {
-        sent_flags: tcp_flags(entry.sent_flags),
-        received_flags: tcp_flags(entry.received_flags),
-        syn_at: time(entry.syn_at),
-        syn_ack_at: time(entry.syn_ack_at),
+        sent_flags: tcp_flags(entry.sent.marks),
+        received_flags: tcp_flags(entry.received.marks),
+        syn_at: time(entry.received.syn_at),
+        syn_ack_at: time(entry.received.syn_ack_at),
     }
 }
 
-fn tcp_flags(flags: u32) -> TcpFlags {
-    TcpFlags(flags.to_le_bytes()[0])
+fn tcp_flags(marks: u32) -> TcpFlags {
+    let [flags, ..] = (marks & mark::TCP_FLAGS).to_le_bytes();
+    TcpFlags(flags)
 }
 
 fn counts(counters: &Counters) -> Counts {

@@ -53,9 +53,9 @@ pub(super) struct Programs {
 /// The flows of both families.
 pub(super) struct Arenas {
     /// IPv4.
-    pub(super) ipv4: Arena<UsedMap, 3>,
+    pub(super) ipv4: Arena<UsedMap>,
     /// IPv6.
-    pub(super) ipv6: Arena<UsedMap, 6>,
+    pub(super) ipv6: Arena<UsedMap>,
 }
 
 /// Everything that comes from loading.
@@ -132,7 +132,7 @@ fn factors() -> Result<Factors> {
     Ok(factors.map(|factor| factor | 1))
 }
 
-fn arena<const N: usize>(ebpf: &Ebpf, name: &str, family: u8, max_flows: u32) -> Result<Arena<UsedMap, N>> {
+fn arena(ebpf: &Ebpf, name: &str, family: u8, max_flows: u32) -> Result<Arena<UsedMap>> {
     let memory = descriptor(ebpf, name)?.try_clone_to_owned()?;
     Ok(Arena::new(memory, UsedMap { map: map(ebpf, "USED")?, family }, max_flows))
 }

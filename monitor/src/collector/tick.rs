@@ -294,7 +294,9 @@ impl Ticker {
 }
 
 /// The flows in some slots.
-fn decoded<K: decode::WireKey + Words<N>, const N: usize>(slots: &[Slot<N>]) -> Vec<FlowDelta> {
+fn decoded<K: decode::WireKey + Words<N>, const N: usize>(slots: &[Slot]) -> Vec<FlowDelta> {
     let used = slots.iter().filter(|slot| slot.is_used());
-    used.map(|slot| decode::flow(&K::of_words(&slot.key), &slot.entry)).collect()
+    // A key has as many words as its family's, the others are zero.
+    let keyed = used.filter_map(|slot| Some((slot.key.first_chunk::<N>()?, &slot.entry)));
+    keyed.map(|(words, entry)| decode::flow(&K::of_words(words), entry)).collect()
 }

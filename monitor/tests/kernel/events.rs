@@ -48,7 +48,7 @@ fn no_first_packet_is_reported_when_that_is_off() {
     let mut rig = load(&with(feature::DEFAULT & !feature::FIRST_PACKET));
     rig.pass(Sent, &tcp(Sent, 1, 2), &Skb::ordinary());
     assert!(rig.first_packets().is_empty());
-    assert_eq!(rig.only_flow().is_new, 1);
+    assert_eq!(rig.only_flow().sent.is_new, 1);
 }
 
 fn sampling(every: u32, snap_length: u32) -> Rig {

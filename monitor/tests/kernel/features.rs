@@ -63,7 +63,7 @@ fn gso_packets_are_counted_as_they_go_over_the_wire() {
     rig.pass(Sent, &packet, &Skb::ordinary());
     rig.pass(Sent, &packet, &Skb { gso_segs: 3, gso_size: 1000, ..Skb::ordinary() });
     rig.pass(Sent, &packet, &Skb { gso_segs: 0, gso_size: 1000, ..Skb::ordinary() });
-    let sent = rig.only_flow().sent;
+    let sent = rig.only_flow().sent.counters;
     assert_eq!((sent.skbs, sent.skb_bytes), (3, 3 * 2554));
     assert_eq!((sent.packets(), sent.bytes()), (7, 3 * 2554 + 4 * 54));
     assert_eq!(rig.totals(SLOT).expect("a readable map").sent.ipv4, sent);
@@ -89,7 +89,7 @@ fn the_test_switch_leaves_out_one_add_in_a_thousand() {
     let rig = load(&with(feature::DEFAULT | feature::TEST_SKIP_ADD));
     let program = rig.program(Sent).expect("a loaded program");
     crate::rig::test_run(program, &tcp(Sent, 1, 0x10), &Skb::ordinary(), 100_000).expect("runs");
-    let skipped = rig.only_flow().sent.skbs - rig.totals(SLOT).expect("a readable map").sent.ipv4.skbs;
+    let skipped = rig.only_flow().sent.counters.skbs - rig.totals(SLOT).expect("a readable map").sent.ipv4.skbs;
     // A run may move to another CPU, which counts for itself.
     assert!((95..=100).contains(&skipped), "{skipped}");
 }
@@ -131,19 +131,20 @@ fn both_directions_meet_in_one_entry() {
     rig.pass(Sent, &tcp(Sent, 1, 2), &Skb::ordinary());
     rig.pass(Received, &tcp(Received, 1, 0x12), &Skb::ordinary());
     let flow = rig.only_flow();
-    assert_eq!((flow.sent.skbs, flow.received.skbs), (1, 1));
-    assert_eq!((flow.sent_flags, flow.received_flags), (2, 0x12));
-    assert_eq!((flow.first_direction, flow.is_new), (1, 1));
-    assert!(0 < flow.syn_at && flow.syn_at < flow.syn_ack_at, "{flow:?}");
+    assert_eq!((flow.sent.counters.skbs, flow.received.counters.skbs), (1, 1));
+    let flags = [flow.sent.marks, flow.received.marks].map(|marks| marks & mark::TCP_FLAGS);
+    assert_eq!(flags, [2, 0x12]);
+    assert_eq!((flow.sent.first_direction, flow.sent.is_new), (1, 1));
+    assert!(0 < flow.received.syn_at && flow.received.syn_at < flow.received.syn_ack_at, "{flow:?}");
 }
 
 #[test]
 fn the_first_syn_keeps_its_time() {
     let rig = load(&Settings::default());
     rig.pass(Sent, &tcp(Sent, 1, 2), &Skb::ordinary());
-    let first = rig.only_flow().syn_at;
+    let first = rig.only_flow().received.syn_at;
     rig.pass(Sent, &tcp(Sent, 1, 2), &Skb::ordinary());
-    assert_eq!(rig.only_flow().syn_at, first);
+    assert_eq!(rig.only_flow().received.syn_at, first);
 }
 
 #[test]
@@ -154,18 +155,21 @@ fn the_first_origin_stays_and_a_second_is_kept_beside_it() {
         rig.pass(Received, &tcp(Received, 1, 0x10), &from(origin));
     }
     let flow = rig.only_flow();
-    assert_eq!((flow.origin, flow.other_origin), (7, 9));
-    assert_eq!(flow.marks & mark::ORIGIN_KNOWN, mark::ORIGIN_KNOWN);
-    assert_eq!(flow.marks & mark::SEVERAL_ORIGINS, mark::SEVERAL_ORIGINS);
+    assert_eq!((flow.received.origin, flow.sent.other_origin), (7, 9));
+    assert_eq!(flow.received.marks & mark::ORIGIN_KNOWN, mark::ORIGIN_KNOWN);
+    assert_eq!(flow.received.marks & mark::SEVERAL_ORIGINS, mark::SEVERAL_ORIGINS);
 }
 
 #[test]
 fn the_host_is_an_origin_too() {
     let rig = load(&Settings::default());
     rig.pass(Received, &tcp(Received, 1, 0x10), &Skb::ordinary());
-    assert_eq!((rig.only_flow().origin, rig.only_flow().marks), (0, mark::ORIGIN_KNOWN));
+    assert_eq!(
+        (rig.only_flow().received.origin, rig.only_flow().received.marks),
+        (0, mark::ORIGIN_KNOWN | 0x10)
+    );
     rig.pass(Received, &tcp(Received, 1, 0x10), &Skb { ingress_ifindex: 5, ..Skb::ordinary() });
-    assert_eq!((rig.only_flow().origin, rig.only_flow().other_origin), (0, 5));
+    assert_eq!((rig.only_flow().received.origin, rig.only_flow().sent.other_origin), (0, 5));
 }
 
 #[test]
@@ -174,14 +178,14 @@ fn a_second_source_mac_is_marked_and_the_first_stays() {
     let mut packet = tcp(Sent, 1, 0x10);
     rig.pass(Sent, &packet, &Skb::ordinary());
     rig.pass(Sent, &packet, &Skb::ordinary());
-    assert_eq!(rig.only_flow().marks, mark::SOURCE_MAC_KNOWN | mark::CGROUP_ASKED);
-    assert_ne!(rig.only_flow().cgroup, 0, "a test run's packet has a socket, and that a cgroup");
+    assert_eq!(rig.only_flow().sent.marks, mark::SOURCE_MAC_KNOWN | mark::CGROUP_ASKED | 0x10);
+    assert_ne!(rig.only_flow().sent.cgroup, 0, "a test run's packet has a socket, and that a cgroup");
     packet[11] = 0x66;
     rig.pass(Sent, &packet, &Skb::ordinary());
     let flow = rig.only_flow();
-    assert_eq!(flow.source_mac, [2, 0, 0, 0, 0, 2]);
-    assert_eq!(flow.marks & mark::SEVERAL_SOURCE_MACS, mark::SEVERAL_SOURCE_MACS);
-    assert_eq!((flow.first_direction, flow.is_new), (1, 1), "the MAC's neighbours in its word");
+    assert_eq!(flow.sent.source_mac, [2, 0, 0, 0, 0, 2]);
+    assert_eq!(flow.sent.marks & mark::SEVERAL_SOURCE_MACS, mark::SEVERAL_SOURCE_MACS);
+    assert_eq!((flow.sent.first_direction, flow.sent.is_new), (1, 1), "the MAC's neighbours in its word");
 }
 
 #[test]
@@ -190,9 +194,10 @@ fn what_is_switched_off_is_not_kept() {
     rig.pass(Sent, &tcp(Sent, 1, 2), &Skb::ordinary());
     rig.pass(Received, &tcp(Received, 1, 0x12), &Skb { ingress_ifindex: 5, ..Skb::ordinary() });
     let flow = rig.only_flow();
-    assert_eq!((flow.sent.skbs, flow.received.skbs), (1, 1));
-    assert_eq!((flow.marks, flow.origin, flow.source_mac), (0, 0, [0; 6]));
-    assert_eq!((flow.syn_at, flow.syn_ack_at, flow.sent_flags), (0, 0, 0));
+    assert_eq!((flow.sent.counters.skbs, flow.received.counters.skbs), (1, 1));
+    assert_eq!((flow.sent.marks, flow.received.marks), (0, 0));
+    assert_eq!((flow.received.origin, flow.sent.source_mac), (0, [0; 6]));
+    assert_eq!((flow.received.syn_at, flow.received.syn_ack_at), (0, 0));
 }
 
 #[test]
@@ -206,8 +211,11 @@ fn a_flow_keeps_its_id_over_the_generations() {
     let [(_, second)] = flows.as_slice() else { panic!("{} flows", flows.len()) };
     assert_ne!(first.flow_id, 0);
     assert_eq!(second.flow_id, first.flow_id);
-    assert_eq!((first.is_new, second.is_new, first.first_direction), (1, 0, 0));
-    assert_eq!((first.received.skbs, first.sent.skbs, second.sent.skbs), (1, 0, 1));
+    assert_eq!((first.sent.is_new, second.sent.is_new, first.sent.first_direction), (1, 0, 0));
+    assert_eq!(
+        [&first.received.counters, &first.sent.counters, &second.sent.counters].map(|it| it.skbs),
+        [1, 0, 1]
+    );
 }
 
 #[test]
@@ -220,7 +228,7 @@ fn nothing_of_an_earlier_epoch_is_found_again() {
         let generation = rig.active().expect("a readable map") & 1;
         let flows = rig.flows::<20>(generation).expect("a readable map");
         assert_eq!(flows.len(), 10);
-        assert!(flows.iter().all(|(_, entry)| entry.sent.skbs == 1), "{flows:?}");
+        assert!(flows.iter().all(|(_, entry)| entry.sent.counters.skbs == 1), "{flows:?}");
         rig.flip().expect("a writable map");
     }
 }
@@ -249,7 +257,7 @@ fn flows_fill_their_buckets_one_after_the_other() {
     let room = BUCKET as u64 * u64::from(PROBES);
     let flows = rig.flows::<20>(0).expect("a readable map");
     assert_eq!(flows.len() as u64, room);
-    assert!(flows.iter().all(|(_, entry)| entry.sent.skbs == 2), "{flows:?}");
+    assert!(flows.iter().all(|(_, entry)| entry.sent.counters.skbs == 2), "{flows:?}");
     let without = 2 * (ports.len() as u64 - room);
     assert_eq!(rig.totals(SLOT).expect("a readable map").sent.not_recorded.skbs, without);
     assert_eq!(rig.lost(Loss::FlowMapFull), without);
@@ -285,9 +293,9 @@ fn two_cpus_agree_on_one_entry() {
         let flows = rig.flows::<20>(generation).expect("a readable map");
         let keys: HashSet<_> = flows.iter().map(|(key, _)| *key).collect();
         assert_eq!((flows.len(), keys.len()), (PORTS.into(), PORTS.into()), "round {round}");
-        assert!(flows.iter().all(|(_, entry)| entry.sent.skbs == 2), "round {round}: {flows:?}");
+        assert!(flows.iter().all(|(_, entry)| entry.sent.counters.skbs == 2), "round {round}: {flows:?}");
         let is_new = u8::from(round == 0);
-        assert!(flows.iter().all(|(_, entry)| entry.is_new == is_new), "round {round}: {flows:?}");
+        assert!(flows.iter().all(|(_, entry)| entry.sent.is_new == is_new), "round {round}: {flows:?}");
         given_up += rig.given_out(4, generation).expect("a readable map") - u64::from(PORTS);
         rig.flip().expect("a writable map");
     }

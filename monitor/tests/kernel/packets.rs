@@ -2,7 +2,7 @@
 
 use crate::rig::{NUMBER, Rig, SLOT, Skb};
 use monitor_common::counters::{Counters, Direction};
-use monitor_common::flow::FlowEntry;
+use monitor_common::flow::{FlowEntry, mark};
 use monitor_common::interface::DirectionTotals;
 use monitor_common::packet::{Network, Transport, parse};
 use monitor_common::settings::Settings;
@@ -90,8 +90,10 @@ fn compare<const N: usize>(
     let [(found, entry)] = flows else { panic!("{name}: {} flows", flows.len()) };
     assert_eq!(found, key, "{name}: the key");
     let (mine, other, flags) = match direction {
-        Direction::Sent => (entry.sent, entry.received, entry.sent_flags),
-        Direction::Received => (entry.received, entry.sent, entry.received_flags),
+        Direction::Sent => (entry.sent.counters, entry.received.counters, entry.sent.marks & mark::TCP_FLAGS),
+        Direction::Received => {
+            (entry.received.counters, entry.sent.counters, entry.received.marks & mark::TCP_FLAGS)
+        }
     };
     assert_eq!(mine, counted(transport.header_length), "{name}: counters");
     assert_eq!(other, Counters::default(), "{name}: the other direction");

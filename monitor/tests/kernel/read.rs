@@ -40,9 +40,9 @@ impl Rig {
     /// All flows of a generation; `N` is the size of their key.
     pub(crate) fn flows<const N: usize>(&self, generation: u32) -> Result<Vec<([u8; N], FlowEntry)>> {
         if N == size_of::<FlowKey4>() {
-            self.slots::<N, { size_of::<Slot<3>>() }>("ARENA4", 4, generation)
+            self.slots::<N, { size_of::<Slot>() }>("ARENA4", 4, generation)
         } else {
-            self.slots::<N, { size_of::<Slot<6>>() }>("ARENA6", 6, generation)
+            self.slots::<N, { size_of::<Slot>() }>("ARENA6", 6, generation)
         }
     }
 

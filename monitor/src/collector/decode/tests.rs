@@ -1,4 +1,5 @@
 use super::*;
+use monitor_common::flow::{Received, Sent};
 use proptest::prelude::*;
 use zerocopy::IntoBytes;
 
@@ -66,16 +67,21 @@ fn a_vlan_field_of_zero_is_untagged() {
 
 #[test]
 fn what_is_not_marked_is_absent() {
-    let entry = FlowEntry { origin: 5, source_mac: [1; 6], cgroup: 3, ..FlowEntry::default() };
+    let sent = Sent { source_mac: [1; 6], cgroup: 3, ..Sent::default() };
+    let received = Received { origin: 5, syn_at: 8, ..Received::default() };
+    let entry = FlowEntry { sent, received, ..FlowEntry::default() };
     let delta = flow(&key4(0, 17, 1, 2), &entry);
     assert_eq!((delta.origin, delta.source_mac, delta.cgroup, delta.tcp), (None, None, None, None));
 
-    let marks = mark::ORIGIN_KNOWN | mark::SOURCE_MAC_KNOWN | mark::CGROUP_ASKED;
-    let delta = flow(&key4(0, 6, 1, 2), &FlowEntry { marks, syn_at: 8, ..entry });
+    let sent = Sent { marks: mark::SOURCE_MAC_KNOWN | mark::CGROUP_ASKED | 0x10, ..sent };
+    let received = Received { marks: mark::ORIGIN_KNOWN | 0x12, ..received };
+    let delta = flow(&key4(0, 6, 1, 2), &FlowEntry { sent, received, ..entry });
     assert_eq!(delta.origin, Some(Origin { ifindex: 5, other: None }));
     assert_eq!(delta.source_mac, Some(Mac([1; 6])));
     assert_eq!(delta.cgroup, Some(3));
     assert_eq!(delta.tcp.map(|tcp| (tcp.syn_at, tcp.syn_ack_at)), Some((Some(KernelTime(8)), None)));
+    let flags = delta.tcp.map(|tcp| (tcp.sent_flags, tcp.received_flags));
+    assert_eq!(flags, Some((TcpFlags(0x10), TcpFlags(0x12))));
 }
 
 #[test]
