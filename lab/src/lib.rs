@@ -12,6 +12,7 @@ pub mod image;
 mod link;
 mod listing;
 mod network;
+mod outside;
 mod programs;
 mod vethwatch;
 
@@ -22,6 +23,7 @@ pub use docker::{docker, docker_within};
 pub use link::{Device, DeviceCounters};
 pub use listing::{Difference, Listing};
 pub use network::Network;
+pub use outside::Outside;
 pub use vethwatch::{Running, Vethwatch};
 
 use anyhow::{Context, Result};

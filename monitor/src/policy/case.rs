@@ -5,8 +5,11 @@ use super::outcome::Outcome;
 use super::rules::{Expected, Judgement, RuleName};
 use super::testimony::Marks;
 use crate::attribution::{Attribution, End, EndKind};
-use crate::flows::FlowTable;
+use crate::flows::{Flow, FlowTable};
 use crate::model::{Counts, FlowId, Initiator, KernelTime, Mac, SafeText, WallTime};
+
+/// Epochs after which an unchanged conversation is not weighed again.
+const SETTLES: u64 = 2;
 
 /// What is known around a conversation.
 #[derive(Clone, Copy, Debug)]
@@ -76,12 +79,28 @@ pub(super) struct Case {
     pub(super) claim: Option<&'static str>,
     /// What of it is in a finding already.
     pub(super) booked: Counts,
+    /// What became of it when it was last weighed.
+    pub(super) outcome: Outcome,
+    /// The epoch in which it last changed, and what its flow had counted then.
+    pub(super) changed: (u64, [u64; 2]),
 }
 
 impl Case {
     /// Whether it is told whatever becomes of it.
     pub(super) fn is_to_be_told(&self) -> bool {
         self.judgement.expected == Expected::Deny || self.judgement.crossing
+    }
+
+    /// Whether weighing it again would tell nothing new: what became of it is decided, and its flow has been the same
+    /// for long enough that everything about it was told.
+    pub(super) fn is_settled(&mut self, flow: &Flow, epoch: u64) -> bool {
+        let counted = [flow.traffic.sent.skbs, flow.traffic.received.skbs];
+        if counted != self.changed.1 {
+            self.changed = (epoch, counted);
+        }
+        // What was delivered may yet be answered without any of it coming back.
+        let may_change = matches!(self.outcome, Outcome::Attempted | Outcome::Delivered);
+        !may_change && epoch >= self.changed.0 + SETTLES
     }
 
     /// Whether findings about it are made at this side: what comes from another container is told at that one's.

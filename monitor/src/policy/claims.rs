@@ -1,7 +1,7 @@
 //! Who claims which address on a link, and what is to be told of it.
 
 use super::case::Around;
-use super::explain;
+use super::explain::About;
 use super::findings::{Findings, Kind, Sighting};
 use super::opening::{SPOOFED, is_link_local};
 use super::outcome::{Evidence, Found, Outcome};
@@ -41,7 +41,6 @@ pub(super) fn see(findings: &mut Findings, around: &Around<'_>, claim: &Claim) {
         drop_reason: None,
         evidence: vec![Evidence::new(interface.as_str(), saw)],
     };
-    let context = explain::Context { facts, judgement: SPOOFED, claim: Some(what) };
     findings.see(&Sighting {
         kind: Kind::Violation,
         rule: &RuleName::Topology(Rule::SpoofedSource),
@@ -56,6 +55,6 @@ pub(super) fn see(findings: &mut Findings, around: &Around<'_>, claim: &Claim) {
         counts: Counts { packets: claim.packets, ..Counts::default() },
         first_seen: claim.first_seen,
         last_seen: claim.last_seen,
-        explain: &|finding| explain::claimed(&context, finding),
+        about: About { judgement: SPOOFED, claim: Some(what), is_claim_alone: true },
     });
 }

@@ -6,16 +6,34 @@ use super::rules::{Judgement, Rule, RuleName};
 use crate::attribution::{Attribution, End, EndKind};
 
 /// What the sentence is about, beside the finding.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Context<'a> {
-    pub(super) facts: &'a Attribution,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct About {
     pub(super) judgement: Judgement,
     /// What a forged address is, where the source address does not show it.
     pub(super) claim: Option<&'static str>,
+    /// Whether the claim is all there is: no packets to anybody.
+    pub(super) is_claim_alone: bool,
+}
+
+impl About {
+    /// About packets.
+    pub(super) const fn packets(judgement: Judgement, claim: Option<&'static str>) -> Self {
+        Self { judgement, claim, is_claim_alone: false }
+    }
+}
+
+/// The facts for a sentence.
+struct Context<'a> {
+    facts: &'a Attribution,
+    about: &'a About,
 }
 
 /// The sentence.
-pub(super) fn sentence(context: &Context<'_>, finding: &Finding) -> String {
+pub(super) fn sentence(facts: &Attribution, about: &About, finding: &Finding) -> String {
+    let context = &Context { facts, about };
+    if about.is_claim_alone {
+        return claimed(context, finding);
+    }
     let count = finding.counts.packets;
     let word = if count == 1 { "packet" } else { "packets" };
     format!(
@@ -29,7 +47,7 @@ pub(super) fn sentence(context: &Context<'_>, finding: &Finding) -> String {
 }
 
 /// The sentence of a claim.
-pub(super) fn claimed(context: &Context<'_>, finding: &Finding) -> String {
+fn claimed(context: &Context<'_>, finding: &Finding) -> String {
     let what = rule(context, finding);
     format!(
         "{}: {what} ({}, {} times).",
@@ -96,8 +114,8 @@ fn rule(context: &Context<'_>, finding: &Finding) -> String {
         let comment = finding.policy_comment.as_ref().map(|text| format!(": {}", text.as_str()));
         return format!("rule {} of the policy file decides{}", name.as_str(), comment.unwrap_or_default());
     }
-    match context.judgement.rule {
-        Rule::SpoofedSource => match context.claim {
+    match context.about.judgement.rule {
+        Rule::SpoofedSource => match context.about.claim {
             Some(claim) => claim.to_owned(),
             None => format!("{} is not an address of its own", finding.source.address),
         },
@@ -123,6 +141,9 @@ fn outcome(finding: &Finding) -> String {
         Outcome::Answered => "they were delivered and answered",
         Outcome::Delivered => "they were delivered, and not answered",
         Outcome::Blocked => return blocked(finding),
+        Outcome::Undelivered if finding.destination.kind == EndKind::Unknown => {
+            return "they arrived nowhere: no container has that address".to_owned();
+        }
         Outcome::Undelivered => return "they never arrived, and no drop was seen".to_owned(),
         Outcome::Attempted => return "what became of them is not decided yet".to_owned(),
         Outcome::Unknown => return format!("whether they arrived cannot be told: {}", words(finding.reason)),

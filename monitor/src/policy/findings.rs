@@ -1,9 +1,10 @@
 //! What is to be told to a person: kept, revised, closed.
 
+use super::explain::{self, About};
 use super::outcome::{Evidence, Found, Outcome};
 use super::ports::Ports;
 use super::rules::{Expected, RuleName};
-use crate::attribution::{End, EndKind};
+use crate::attribution::{Attribution, End, EndKind};
 use crate::model::{ContainerId, Counts, KernelTime, SafeText};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -166,14 +167,14 @@ pub(super) struct Sighting<'a> {
     pub(super) counts: Counts,
     pub(super) first_seen: KernelTime,
     pub(super) last_seen: KernelTime,
-    /// Makes the sentence, given all packets and ports of the finding.
-    pub(super) explain: &'a dyn Fn(&Finding) -> String,
+    pub(super) about: About,
 }
 
 #[derive(Debug)]
 struct Kept {
     finding: Finding,
     ports: Ports,
+    about: About,
     changed: bool,
 }
 
@@ -205,12 +206,13 @@ impl Findings {
 
     /// The findings that changed since they were last told, each with its new revision; those that have been quiet
     /// are told as closed and forgotten.
-    pub(super) fn told(&mut self, now: KernelTime) -> Vec<Arc<Finding>> {
+    pub(super) fn told(&mut self, facts: &Attribution, now: KernelTime) -> Vec<Arc<Finding>> {
         let mut told = Vec::new();
         self.open.retain(|_, kept| {
             let quiet = now.since(kept.finding.last_seen) > QUIET;
             if kept.changed || quiet {
                 kept.changed = false;
+                kept.finding.explanation = explain::sentence(facts, &kept.about, &kept.finding);
                 kept.finding.revision += 1;
                 kept.finding.is_open = !quiet;
                 told.push(Arc::new(kept.finding.clone()));
@@ -254,11 +256,12 @@ impl Kept {
             evidence: Vec::new(),
             explanation: String::new(),
         };
-        Self { finding, ports: Ports::default(), changed: true }
+        Self { finding, ports: Ports::default(), about: sighting.about, changed: true }
     }
 
     fn add(&mut self, sighting: &Sighting<'_>) {
-        let Self { finding, ports, changed } = self;
+        let Self { finding, ports, about, changed } = self;
+        *about = sighting.about;
         let found = sighting.found;
         let before = (finding.outcome, finding.counts, finding.port_count);
         if found.outcome >= finding.outcome {
@@ -277,7 +280,6 @@ impl Kept {
         }
         let usual = Severity::of(finding.kind, finding.outcome);
         finding.severity = sighting.severity.unwrap_or(usual);
-        finding.explanation = (sighting.explain)(finding);
         *changed |= before != (finding.outcome, finding.counts, finding.port_count);
     }
 }

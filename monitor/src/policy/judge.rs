@@ -3,7 +3,7 @@
 
 use super::case::{Around, Case, Seen, Side, Verdict};
 use super::claims;
-use super::explain;
+use super::explain::About;
 use super::file::Policy;
 use super::findings::{Finding, Findings, Kind, Sighting};
 use super::opening::{Opening, is_conversation, party};
@@ -154,7 +154,11 @@ impl Judge {
         let mut cases = std::mem::take(&mut self.cases);
         cases.retain(|id, case| {
             let Some(flow) = around.flows.get(*id) else { return false };
+            if case.is_settled(flow, epoch) {
+                return true;
+            }
             let found = self.testimony.weigh(around, flow, case, epoch, Notes::wanted());
+            case.outcome = found.outcome;
             let kind = match (case.judgement.expected, found.outcome) {
                 (_, Outcome::Attempted) => return true,
                 (Expected::Deny, _) => Some(Kind::Violation),
@@ -172,8 +176,6 @@ impl Judge {
             if self.is_accepted(around, case, flow.key.protocol) {
                 return true;
             }
-            let context =
-                explain::Context { facts: around.attribution, judgement: case.judgement, claim: case.claim };
             self.findings.see(&Sighting {
                 kind,
                 rule: &case.rule,
@@ -188,12 +190,12 @@ impl Judge {
                 counts,
                 first_seen: flow.first_seen,
                 last_seen: flow.last_seen,
-                explain: &|finding| explain::sentence(&context, finding),
+                about: About::packets(case.judgement, case.claim),
             });
             true
         });
         self.cases = cases;
-        self.findings.told(around.now)
+        self.findings.told(around.attribution, around.now)
     }
 
     /// Allowed conversations that have not arrived: those that were stopped or lost become cases.

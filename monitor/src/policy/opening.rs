@@ -2,6 +2,7 @@
 
 use super::case::{Around, Case, Seen, Side};
 use super::file::{self, Policy};
+use super::outcome::Outcome;
 use super::party::Party;
 use super::rules::{self, Expected, Judgement, Question, Rule, RuleName};
 use super::testimony::{Testimony, tuple};
@@ -93,6 +94,8 @@ impl Opening<'_> {
             marks: self.testimony.marks,
             claim: forged_mac.then_some("its frames carry an Ethernet address that is not its own"),
             booked: Counts::default(),
+            outcome: Outcome::Attempted,
+            changed: (seen.epoch, [0; 2]),
         })
     }
 

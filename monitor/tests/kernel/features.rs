@@ -89,7 +89,8 @@ fn the_test_switch_leaves_out_one_add_in_a_thousand() {
     let rig = load(&with(feature::DEFAULT | feature::TEST_SKIP_ADD));
     let program = rig.program(Sent).expect("a loaded program");
     crate::rig::test_run(program, &tcp(Sent, 1, 0x10), &Skb::ordinary(), 100_000).expect("runs");
-    let skipped = rig.only_flow().sent.counters.skbs - rig.totals(SLOT).expect("a readable map").sent.ipv4.skbs;
+    let skipped =
+        rig.only_flow().sent.counters.skbs - rig.totals(SLOT).expect("a readable map").sent.ipv4.skbs;
     // A run may move to another CPU, which counts for itself.
     assert!((95..=100).contains(&skipped), "{skipped}");
 }

@@ -2,7 +2,10 @@
 //!
 //! Needs root, Docker, iptables and the images.
 
+mod forgery;
 mod matrix;
+mod outside;
+mod shared;
 
 use anyhow::{Context, Result, ensure};
 use lab::{Container, Network, Vethwatch, image};
@@ -203,6 +206,60 @@ fn ipv6_networks_are_not_kept_apart_here() -> Result<()> {
     ensure!(explanation.contains("does not isolate IPv6"), "{explanation}");
     Ok(())
 }
+
+#[test]
+fn ipv6_is_judged_as_ipv4_is() -> Result<()> {
+    let row = Row::new("sixes")?;
+    let prefix = format!("fd00:77:{:x}", std::process::id() & 0xffff);
+    let nets = [
+        row.network("a", &["--ipv6", "--subnet", &format!("{prefix}:1::/80")])?,
+        row.network("b", &["--ipv6", "--subnet", &format!("{prefix}:2::/80")])?,
+    ];
+    let (a, b) = (row.container("a", &nets[0], &[])?, row.server("b", &nets[1], &[])?);
+    let near = row.server("near", &nets[0], &[])?;
+    let mut rules = Rules::new();
+    let (from, to) = (&nets[0].bridge, &nets[1].bridge);
+    rules.insert("ip6tables", &format!("FORWARD -i {from} -o {to} -p udp --dport 7 -j DROP"))?;
+    let (allowed, forbidden) = (near.ipv6_address(&nets[0])?, b.ipv6_address(&nets[1])?);
+    let watched = row.watch()?;
+    for to in [&allowed, &forbidden] {
+        a.exec(&["python3", "-c", CONNECT_SIX, to])?;
+        a.exec(&["sh", "-c", &format!("echo hello | nc -6 -u -w1 {to} 7")])?;
+    }
+    a.exec(&["ping", "-6", "-q", "-c", "1", "-W", "1", &allowed])?;
+    let ends = ["a", "b"];
+    watched
+        .must_tell(&[
+            violation("cross-network", "answered", ends, TCP),
+            violation("cross-network", "blocked", ends, UDP),
+        ])
+        .map(drop)
+}
+
+/// The server listens on IPv4 alone, so its kernel answers with a refusal.
+const CONNECT_SIX: &str = "import socket, sys\ns = socket.socket(socket.AF_INET6)\ns.settimeout(1)\n\
+    s.connect_ex((sys.argv[1], 80))";
+
+#[test]
+fn a_flood_of_connections_is_one_finding_with_every_packet() -> Result<()> {
+    let row = Row::new("flood")?;
+    let nets = [row.network("a", &[])?, row.network("b", &[])?];
+    let (a, b) = (row.container("a", &nets[0], &[])?, row.container("b", &nets[1], &[])?);
+    let watched = row.watch()?;
+    a.exec(&["python3", "-c", SYN_FLOOD, &a.address(&nets[0])?, &b.address(&nets[1])?])?;
+    let found = watched.must_tell(&[violation("cross-network", "blocked", ["a", "b"], TCP)])?;
+    ensure!(found[0]["counts"]["packets"] == 20_000, "{}", found[0]);
+    ensure!(found[0]["ports"] == serde_json::json!([80]), "{}", found[0]);
+    Ok(())
+}
+
+/// Sends 20,000 SYNs to port 80, each from a port of its own. The checksum of TCP is left to nobody: none arrives.
+const SYN_FLOOD: &str = "import socket, struct, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+s.bind((sys.argv[1], 0))
+for port in range(10000, 30000):
+    s.sendto(struct.pack('!HHIIBBHHH', port, 80, 1, 0, 0x50, 2, 1024, 0, 0), (sys.argv[2], 0))
+";
 
 #[test]
 fn connecting_makes_it_allowed_and_disconnecting_ends_that() -> Result<()> {

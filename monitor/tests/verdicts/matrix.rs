@@ -1,7 +1,7 @@
 //! A row of the matrix: networks and containers, vethwatch telling findings, and what it must tell.
 
 use anyhow::{Context, Result, bail, ensure};
-use lab::{Container, Lab, Network, Running, Vethwatch, image, text};
+use lab::{Container, ContainerSpec, Lab, Network, Running, Vethwatch, image, text};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -56,6 +56,15 @@ pub(crate) struct Row {
     image: String,
 }
 
+/// Runs a container that answers TCP at port 80 and UDP at port 7.
+pub(crate) fn serve(spec: ContainerSpec) -> Result<Container> {
+    let server = spec.run(&["python3", "-c", SERVE])?;
+    lab::wait_for("the server to answer", PATIENCE, || {
+        Ok(server.exec(&["nc", "-z", "127.0.0.1", "80"]).ok())
+    })?;
+    Ok(server)
+}
+
 /// A row that is watched.
 pub(crate) struct Watched {
     running: Running,
@@ -69,24 +78,25 @@ impl Row {
         Ok(Self { lab: Lab::new(name)?, image: image::ready(image::DEBIAN)? })
     }
 
+    /// Describes a container of this row.
+    pub(crate) fn spec(&self, name: &str) -> ContainerSpec {
+        self.lab.container(name).image(&self.image)
+    }
+
     pub(crate) fn network(&self, name: &str, options: &[&str]) -> Result<Network> {
         self.lab.network(name, options)
     }
 
     /// A container that waits for commands.
     pub(crate) fn container(&self, name: &str, network: &Network, options: &[&str]) -> Result<Container> {
-        let spec = self.lab.container(name).image(&self.image).on(network).options(options);
+        let spec = self.spec(name).on(network).options(options);
         spec.run(&["sleep", "infinity"])
     }
 
     /// A container that answers TCP at port 80 and UDP at port 7.
     pub(crate) fn server(&self, name: &str, network: &Network, options: &[&str]) -> Result<Container> {
-        let spec = self.lab.container(name).image(&self.image).on(network).options(options);
-        let server = spec.run(&["python3", "-c", SERVE])?;
-        lab::wait_for("the server to answer", PATIENCE, || {
-            Ok(server.exec(&["nc", "-z", "127.0.0.1", "80"]).ok())
-        })?;
-        Ok(server)
+        let spec = self.spec(name).on(network).options(options);
+        serve(spec)
     }
 
     /// Starts vethwatch, and a marker: one container sends to another that it must not reach, all the time. When its
