@@ -187,6 +187,17 @@ impl Container {
         self.endpoint(network, "MacAddress")
     }
 
+    /// The port of the host by which a port of its own (`80/tcp`) is published.
+    ///
+    /// # Errors
+    /// Docker says that there is none.
+    pub fn published_port(&self, inner: &str) -> Result<u16> {
+        let published = docker(&["port", &self.id, inner])?;
+        let first = published.lines().next().unwrap_or_default();
+        let (_, port) = first.rsplit_once(':').with_context(|| format!("{first:?} names no port"))?;
+        port.parse().with_context(|| format!("{port:?} is no port"))
+    }
+
     /// The host's end of its interface on a network.
     ///
     /// Read from the container's own sysfs, which shows its own network namespace: an interface's `iflink` is the

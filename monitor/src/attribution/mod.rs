@@ -13,6 +13,7 @@ mod learn;
 mod lookup;
 mod networks;
 mod remote;
+mod translations;
 
 pub use containers::Known;
 pub use ends::{ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, reason};
@@ -20,6 +21,7 @@ pub use interfaces::{Evidence, Owner, Watched};
 pub use networks::KnownNetwork;
 pub(crate) use networks::in_subnet;
 pub use remote::Packets;
+pub use translations::Translated;
 
 use crate::model::{
     ContainerId, DockerState, HostAddresses, Interface, InterfaceKind, InterfaceNumber, KernelTime, Losses,
@@ -31,6 +33,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use translations::Translations;
 
 /// What is kept, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +67,7 @@ pub struct Attribution {
     host_addresses: HashSet<IpAddr>,
     devices: HashMap<u32, SafeText>,
     uplinks: HashSet<u32>,
+    translations: Translations,
     /// When the youngest interface without an owner was attached.
     last_unowned: Option<KernelTime>,
     changed: bool,
@@ -86,6 +90,7 @@ impl Attribution {
             host_addresses: HashSet::new(),
             devices: HashMap::new(),
             uplinks: HashSet::new(),
+            translations: Translations::default(),
             last_unowned: None,
             changed: false,
             losses: Losses::default(),
@@ -297,6 +302,7 @@ impl Attribution {
         let mut losses = self.losses.clone();
         losses.add("facts_forgotten", self.facts.forgotten);
         losses.add("facts_refused", self.facts.refused);
+        losses.add("translations_forgotten", self.translations.forgotten);
         losses
     }
 

@@ -4,18 +4,14 @@ use super::facts::Holder;
 use super::interfaces::Watched;
 use super::networks::{in_any_subnet, is_gateway, is_to_many, stays_on_link};
 use super::{Attribution, End, EndKind, OriginEnd, OriginKind, reason};
-use crate::model::{DockerState, InterfaceKind, InterfaceNumber, KernelTime, NetworkId, Origin, SafeText};
+use crate::model::{DockerState, FlowKey, InterfaceKind, KernelTime, NetworkId, Origin, SafeText};
 use std::net::IpAddr;
 
 /// What is to be named: packets of one flow at one interface in one tick.
 #[derive(Clone, Copy, Debug)]
 pub struct Packets {
-    /// Where they were seen.
-    pub interface: InterfaceNumber,
-    /// The container's end.
-    pub local: IpAddr,
-    /// The other end.
-    pub remote: IpAddr,
+    /// Where they were seen, and of which flow they are.
+    pub key: FlowKey,
     /// Where received packets came from, and when that was seen; it may be from an earlier tick.
     pub origin: Option<(Origin, KernelTime)>,
     /// The first of them.
@@ -36,23 +32,23 @@ impl Attribution {
     /// The container's end: whoever owns the interface, whatever the address says.
     #[must_use]
     pub fn local_end(&self, packets: &Packets, now: KernelTime) -> End {
-        let Some(watched) = self.interfaces.get(&packets.interface) else {
-            return End::unknown(reason::INTERFACE_UNKNOWN, packets.local);
+        let Some(watched) = self.interfaces.get(&packets.key.interface) else {
+            return End::unknown(reason::INTERFACE_UNKNOWN, packets.key.local);
         };
         if watched.interface.kind == InterfaceKind::Bridge {
-            return self.by_address(watched, packets, packets.local);
+            return self.by_address(watched, packets, packets.key.local);
         }
-        match self.owner(packets.interface) {
-            Some(known) => End::of_container(known.reference.clone(), packets.local),
-            None => End::unknown(self.why_unowned(watched, now), packets.local),
+        match self.owner(packets.key.interface) {
+            Some(known) => End::of_container(known.reference.clone(), packets.key.local),
+            None => End::unknown(self.why_unowned(watched, now), packets.key.local),
         }
     }
 
     /// The other end.
     #[must_use]
     pub fn remote_end(&self, packets: &Packets, now: KernelTime) -> End {
-        let address = packets.remote;
-        let Some(watched) = self.interfaces.get(&packets.interface) else {
+        let address = packets.key.remote;
+        let Some(watched) = self.interfaces.get(&packets.key.interface) else {
             return End::unknown(reason::INTERFACE_UNKNOWN, address);
         };
         let network = watched.network.as_ref().and_then(|network| self.networks.get(&network.id));
@@ -80,7 +76,7 @@ impl Attribution {
         seen: KernelTime,
         now: KernelTime,
     ) -> Option<End> {
-        let address = packets.remote;
+        let address = packets.key.remote;
         let rewritten = self.is_host(address, seen);
         match self.device(ifindex, seen) {
             Device::Watched(from) if from.interface.kind == InterfaceKind::Veth => {
@@ -93,14 +89,20 @@ impl Attribution {
                     None => End::unknown(self.why_unowned(from, now), address),
                 })
             }
-            Device::Watched(_) => rewritten.then(|| End::unknown(reason::MASQUERADED, address)),
+            Device::Watched(_) => rewritten.then(|| self.masqueraded(packets)),
             Device::Uplink(_) => rewritten.then(|| End::plain(EndKind::External, address)),
             Device::Host => rewritten.then(|| End::plain(EndKind::Host, address)),
             Device::Other(name) => {
                 let bridge = name.is_some_and(|name| self.is_bridge(name));
-                (bridge && rewritten).then(|| End::unknown(reason::MASQUERADED, address))
+                (bridge && rewritten).then(|| self.masqueraded(packets))
             }
         }
+    }
+
+    /// Who sent packets whose source is an address of the host now, and that came from another network.
+    fn masqueraded(&self, packets: &Packets) -> End {
+        let known = self.before_translation(packets);
+        known.unwrap_or_else(|| End::unknown(reason::MASQUERADED, packets.key.remote))
     }
 
     /// Whether a packet with this source that entered at `from` was sent by whoever is behind it, and not routed:
@@ -155,7 +157,12 @@ impl Attribution {
     }
 
     /// The container that had an address from the first of the packets to the last.
-    fn holder(&self, address: IpAddr, network: Option<&NetworkId>, packets: &Packets) -> Option<End> {
+    pub(super) fn holder(
+        &self,
+        address: IpAddr,
+        network: Option<&NetworkId>,
+        packets: &Packets,
+    ) -> Option<End> {
         let first = self.facts.holder(address, network, packets.first);
         let last = self.facts.holder(address, network, packets.last);
         match (first, last) {
@@ -235,7 +242,7 @@ impl Attribution {
     /// gone to, is young and not announced.
     #[must_use]
     pub fn is_waiting_for(&self, packets: &Packets, remote: &End, now: KernelTime) -> bool {
-        let Some(watched) = self.interfaces.get(&packets.interface) else { return false };
+        let Some(watched) = self.interfaces.get(&packets.key.interface) else { return false };
         if self.may_be_announced(watched, now) {
             return true;
         }

@@ -23,9 +23,7 @@ impl Tick {
     /// What of it is to be named.
     pub(super) fn packets(&self) -> Packets {
         Packets {
-            interface: self.delta.key.interface,
-            local: self.delta.key.local,
-            remote: self.delta.key.remote,
+            key: self.delta.key,
             origin: self.update.origin,
             first: self.delta.first_seen,
             last: self.delta.last_seen,

@@ -170,6 +170,7 @@ impl State {
         let Tick { epoch, tick_start, tick_end, delta, update, last } = tick;
         let key = &delta.key;
         let watched = self.attribution.interface(key.interface)?;
+        let translated = self.attribution.translated(&tick.packets(), &remote, update.initiator);
         Some(FlowRecord {
             flow_id: delta.flow_id,
             epoch: *epoch,
@@ -189,6 +190,7 @@ impl State {
             sent: delta.sent,
             received: delta.received,
             origin: update.origin.map(|(origin, seen)| self.attribution.origin_end(origin, seen)),
+            translated,
             tcp: update.tcp,
             several_source_macs: delta.several_source_macs,
             verdict,

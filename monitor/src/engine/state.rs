@@ -138,8 +138,8 @@ impl State {
             Observation::Sample(sample) => self.take_sample(sample),
             Observation::DropWatch(watch) => self.judge.drop_watch(watch),
             Observation::Drops(batch) => self.judge.drops(&batch),
-            Observation::Translations(changes) => self.judge.translations(&changes),
-            Observation::Conntrack(source) => self.judge.conntrack(&source),
+            Observation::Translations(changes) => self.attribution.translations(&changes),
+            Observation::Conntrack(source) => self.attribution.conntrack(&source),
             Observation::Claims(claims) => {
                 let wall = self.wall(now);
                 let Self { judge, attribution, flows, .. } = self;

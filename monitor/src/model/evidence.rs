@@ -1,6 +1,6 @@
 //! What the collector sees beside flows: drops, translations, and who claims which address.
 
-use super::{InterfaceNumber, KernelTime, Mac, Protocol, SafeText};
+use super::{FlowKey, FlowPorts, InterfaceNumber, KernelTime, Mac, Protocol, SafeText};
 use std::net::IpAddr;
 
 /// Packets of one conversation that the kernel dropped in one tick, for one reason, at one place.
@@ -60,6 +60,19 @@ pub struct Tuple {
     pub protocol: Protocol,
     /// Source and destination port; for ICMP the echo identifier twice; (0, 0) for protocols without ports.
     pub ports: (u16, u16),
+}
+
+impl FlowKey {
+    /// What conntrack calls the direction that the flow's container sends.
+    #[must_use]
+    pub fn tuple(&self) -> Tuple {
+        let ports = match self.ports {
+            FlowPorts::Ports { local, remote } => (local, remote),
+            FlowPorts::Icmp { id, .. } => (id, id),
+            FlowPorts::LaterFragment | FlowPorts::None => (0, 0),
+        };
+        Tuple { source: self.local, destination: self.remote, protocol: self.protocol, ports }
+    }
 }
 
 /// A conversation whose addresses or ports the host changes.

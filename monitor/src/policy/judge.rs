@@ -11,9 +11,7 @@ use super::outcome::{Notes, Outcome};
 use super::rules::Expected;
 use super::testimony::Testimony;
 use crate::attribution::EndKind;
-use crate::model::{
-    Claim, Conntrack, DropBatch, DropWatch, FlowId, FlowKey, Losses, Protocol, TranslationChange,
-};
+use crate::model::{Claim, DropBatch, DropWatch, FlowId, FlowKey, Losses, Protocol};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -48,16 +46,6 @@ impl Judge {
     /// Whether drops are watched at all.
     pub fn drop_watch(&mut self, watch: DropWatch) {
         self.testimony.drops_are_watched = matches!(watch, DropWatch::Watched);
-    }
-
-    /// Takes in translations.
-    pub fn translations(&mut self, changes: &[TranslationChange]) {
-        self.testimony.translations.take(changes);
-    }
-
-    /// How translations are learned from now on.
-    pub fn conntrack(&mut self, source: &Conntrack) {
-        self.testimony.translations.learned_by(source);
     }
 
     /// What the collector lost so far.
@@ -206,7 +194,7 @@ impl Judge {
             let Some(flow) = around.flows.get(*id) else { return false };
             // A tick for what is on its way, and one more in which a loss would have been told.
             let is_young = epoch < *since + 2;
-            if is_young && !self.testimony.was_dropped(flow) {
+            if is_young && !self.testimony.was_dropped(around.attribution, flow) {
                 return true;
             }
             let Some(case) = self.opening(around).reopen(flow, *since) else { return false };
@@ -234,7 +222,6 @@ impl Judge {
         losses.add("flows_not_paired", self.testimony.not_paired);
         losses.add("findings_refused", self.findings.refused);
         losses.add("drops_forgotten", self.testimony.drops.forgotten);
-        losses.add("translations_forgotten", self.testimony.translations.forgotten);
         losses
     }
 

@@ -18,7 +18,6 @@ mod party;
 mod ports;
 mod rules;
 mod testimony;
-mod translations;
 
 pub use case::{Around, Seen, Verdict};
 pub use findings::{Finding, Kind, Severity};

@@ -5,7 +5,7 @@ use super::file::{self, Policy};
 use super::outcome::Outcome;
 use super::party::Party;
 use super::rules::{self, Expected, Judgement, Question, Rule, RuleName};
-use super::testimony::{Testimony, tuple};
+use super::testimony::Testimony;
 use crate::attribution::{Attribution, End, EndKind, OriginKind, Packets};
 use crate::flows::Flow;
 use crate::model::{Counts, FlowKey, FlowPorts, Initiator, NetworkId, Protocol};
@@ -41,7 +41,9 @@ impl Opening<'_> {
         {
             return None;
         }
-        let of_remote = facts.network_of_address(flow.key.remote, flow.last_seen);
+        // The host may have put an address of its own in place of the sender's.
+        let sender = facts.original_of(&flow.key.tuple()).map_or(flow.key.remote, |original| original.source);
+        let of_remote = facts.network_of_address(sender, flow.last_seen);
         let of_remote: Option<&NetworkId> = of_remote.map(|known| &known.network.id);
         let translated = (side == Side::Source).then(|| self.real_destination(flow)).flatten();
         let (from, from_network, to) = match side {
@@ -101,14 +103,8 @@ impl Opening<'_> {
 
     /// The case of a flow that began to be judged in an earlier epoch.
     pub(super) fn reopen(&self, flow: &Flow, since: u64) -> Option<Case> {
-        let packets = Packets {
-            interface: flow.key.interface,
-            local: flow.key.local,
-            remote: flow.key.remote,
-            origin: flow.origin,
-            first: flow.first_seen,
-            last: flow.last_seen,
-        };
+        let packets =
+            Packets { key: flow.key, origin: flow.origin, first: flow.first_seen, last: flow.last_seen };
         let facts = self.around.attribution;
         let local = facts.local_end(&packets, self.around.now).with_port(flow.key.ports, true);
         let remote = facts.remote_end(&packets, self.around.now).with_port(flow.key.ports, false);
@@ -127,14 +123,12 @@ impl Opening<'_> {
 
     /// Whom the host makes the destination of what a container sends, where that is not whom it addressed.
     fn real_destination(&self, flow: &Flow) -> Option<End> {
-        let reply = self.testimony.translations.reply_to(&tuple(&flow.key))?;
+        let reply = self.around.attribution.reply_to(&flow.key.tuple())?;
         if reply.source == flow.key.remote {
             return None;
         }
         let packets = Packets {
-            interface: flow.key.interface,
-            local: flow.key.local,
-            remote: reply.source,
+            key: FlowKey { remote: reply.source, ..flow.key },
             origin: None,
             first: flow.first_seen,
             last: flow.last_seen,

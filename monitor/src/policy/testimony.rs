@@ -4,7 +4,6 @@ use super::case::{Around, Case, Side};
 use super::drops::{Dropped, Drops, Path};
 use super::outcome::{Evidence, Found, Notes, Outcome, why};
 use super::pairs::Pairs;
-use super::translations::{self, Translations};
 use crate::attribution::{Attribution, EndKind};
 use crate::flows::{Flow, TcpState};
 use crate::model::{Counts, Direction, FlowKey, FlowPorts, InterfaceKind, KernelTime, Losses, Tuple};
@@ -32,7 +31,6 @@ pub(super) struct Marks {
 pub(super) struct Testimony {
     pub(super) pairs: Pairs,
     pub(super) drops: Drops,
-    pub(super) translations: Translations,
     pub(super) drops_are_watched: bool,
     /// What was lost so far.
     pub(super) marks: Marks,
@@ -64,8 +62,8 @@ impl Testimony {
     }
 
     /// Whether the kernel dropped any of what a flow's container sent.
-    pub(super) fn was_dropped(&self, flow: &Flow) -> bool {
-        self.dropped(flow, flow.first_seen.minus(CLOCK_GRAIN)).is_some()
+    pub(super) fn was_dropped(&self, facts: &Attribution, flow: &Flow) -> bool {
+        self.dropped(facts, flow, flow.first_seen.minus(CLOCK_GRAIN)).is_some()
     }
 
     /// What the collector lost so far.
@@ -116,7 +114,7 @@ impl Testimony {
             return Found { outcome: Outcome::Answered, reason: None, drop_reason: None, evidence };
         }
         let since = flow.first_seen.minus(CLOCK_GRAIN);
-        if let Some((dropped, where_to)) = self.dropped(flow, since) {
+        if let Some((dropped, where_to)) = self.dropped(around.attribution, flow, since) {
             notes.add(|| {
                 Evidence::new(
                     device_of(around, dropped.device),
@@ -203,7 +201,7 @@ impl Testimony {
         if let Some(other) = self.pairs.other_ends(around.flows, &flow.key).find(is_there) {
             return Some((other, SAME));
         }
-        if let Some(reply) = self.translations.reply_to(&tuple(&flow.key)) {
+        if let Some(reply) = around.attribution.reply_to(&flow.key.tuple()) {
             let wanted =
                 (reply.source, reply.destination, flow.key.protocol, ports_at_destination(reply, &flow.key));
             if let Some(other) = self.pairs.with_tuple(around.flows, wanted).find(is_there) {
@@ -263,12 +261,12 @@ impl Testimony {
 
     /// What the kernel dropped of what the flow's container sent, before or after a translation; and what it was
     /// addressed to then.
-    fn dropped(&self, flow: &Flow, since: KernelTime) -> Option<(&Dropped, IpAddr)> {
+    fn dropped(&self, facts: &Attribution, flow: &Flow, since: KernelTime) -> Option<(&Dropped, IpAddr)> {
         let mut forward = path(&flow.key, Direction::Sent);
         if let Some(dropped) = self.drops.on(&forward, since) {
             return Some((dropped, forward.destination));
         }
-        let reply = self.translations.reply_to(&tuple(&flow.key))?;
+        let reply = facts.reply_to(&flow.key.tuple())?;
         forward.destination = reply.source;
         forward.port = forward.port.map(|_| reply.ports.0.min(reply.ports.1));
         let translated = self
@@ -335,21 +333,6 @@ pub(super) fn path(key: &FlowKey, direction: Direction) -> Path {
         Direction::Received => (key.remote, key.local),
     };
     Path { source, destination, protocol: key.protocol, port }
-}
-
-/// What conntrack calls the direction that a flow's container sends.
-pub(super) fn tuple(key: &FlowKey) -> Tuple {
-    let (ports, icmp) = match key.ports {
-        FlowPorts::Ports { local, remote } => (Some((local, remote)), None),
-        FlowPorts::Icmp { id, .. } => (None, Some(id)),
-        FlowPorts::LaterFragment | FlowPorts::None => (None, None),
-    };
-    Tuple {
-        source: key.local,
-        destination: key.remote,
-        protocol: key.protocol,
-        ports: translations::ports(key.protocol, ports, icmp),
-    }
 }
 
 /// The ports of the flow at the destination, by what it answers.

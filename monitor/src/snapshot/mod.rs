@@ -15,7 +15,7 @@ mod rows;
 mod window;
 
 pub use crate::attribution::{
-    ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, reason,
+    ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, Translated, reason,
 };
 pub use crate::flows::{Percentiles, Tcp, TcpState};
 pub use crate::policy::{Evidence, Expected, Finding, Kind, Outcome, Severity, Verdict};

@@ -1,6 +1,6 @@
 //! The records that stream past the views.
 
-use super::{End, Finding, NetworkRef, ObservedAt, OriginEnd, Tcp, Verdict};
+use super::{End, Finding, NetworkRef, ObservedAt, OriginEnd, Tcp, Translated, Verdict};
 use crate::model::{Counts, Direction, FlowId, FlowPorts, Initiator, KernelTime, Protocol, SafeText};
 use std::sync::Arc;
 
@@ -43,6 +43,8 @@ pub struct FlowRecord {
     pub received: Counts,
     /// Where received packets came from.
     pub origin: Option<OriginEnd>,
+    /// How the host changes it, or passes it on.
+    pub translated: Option<Translated>,
     /// TCP only.
     pub tcp: Option<Tcp>,
     /// Whether sent frames carried several source MACs.

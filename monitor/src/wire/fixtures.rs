@@ -209,6 +209,7 @@ pub(crate) fn flow() -> FlowRecord {
             network: Some(network("shop_back")),
             several: false,
         }),
+        translated: None,
         tcp: Some(Tcp {
             sent_flags: TcpFlags(0x1b),
             received_flags: TcpFlags(0x1a),

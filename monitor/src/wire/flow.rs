@@ -2,7 +2,7 @@
 
 use super::community::community_id;
 use super::finding::VerdictPart;
-use super::parts::{EndpointPart, NetworkPart, ObservedAtPart, OriginPart};
+use super::parts::{EndpointPart, NetworkPart, ObservedAtPart, OriginPart, TranslatedPart};
 use super::{Body, Clock};
 use crate::model::{Counts, Direction, FlowId, FlowPorts, Initiator, SafeText};
 use crate::snapshot::{FlowRecord, SampleRecord, Tcp, TcpState};
@@ -40,6 +40,8 @@ pub struct FlowBody<'a> {
     received: Counts,
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<OriginPart<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    translated: Option<TranslatedPart>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tcp: Option<TcpPart>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -94,6 +96,7 @@ impl<'a> FlowBody<'a> {
             sent: flow.sent,
             received: flow.received,
             origin: flow.origin.as_ref().map(Into::into),
+            translated: flow.translated.as_ref().map(Into::into),
             tcp: flow.tcp.map(Into::into),
             several_source_macs: flow.several_source_macs,
             verdict: flow.verdict.as_ref().map(Into::into),

@@ -1,7 +1,9 @@
 //! Parts that several record types share.
 
-use crate::model::{ContainerId, Counts, InterfaceKind, NetworkId, SafeText, Traffic};
-use crate::snapshot::{ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind};
+use crate::model::{ContainerId, Counts, InterfaceKind, NetworkId, SafeText, Traffic, Tuple};
+use crate::snapshot::{
+    ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, Translated,
+};
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -149,5 +151,39 @@ impl<'a> From<&'a OriginEnd> for OriginPart<'a> {
             network: origin.network.as_ref().map(Into::into),
             several: origin.several,
         }
+    }
+}
+
+/// How the host changes a conversation, or passes it on.
+#[derive(Serialize)]
+pub(super) struct TranslatedPart {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original: Option<TuplePart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply: Option<TuplePart>,
+    evidence: &'static str,
+}
+
+impl From<&Translated> for TranslatedPart {
+    fn from(translated: &Translated) -> Self {
+        let Translated { kind, original, reply, evidence } = *translated;
+        Self { kind, original: original.map(Into::into), reply: reply.map(Into::into), evidence }
+    }
+}
+
+/// Both ends of what is sent in one direction; for ICMP both ports are the echo identifier.
+#[derive(Serialize)]
+pub(super) struct TuplePart {
+    source: IpAddr,
+    source_port: u16,
+    destination: IpAddr,
+    destination_port: u16,
+}
+
+impl From<Tuple> for TuplePart {
+    fn from(tuple: Tuple) -> Self {
+        let Tuple { source, destination, ports: (source_port, destination_port), .. } = tuple;
+        Self { source, source_port, destination, destination_port }
     }
 }

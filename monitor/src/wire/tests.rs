@@ -3,8 +3,8 @@
 use super::{
     Body, ContainerBody, DetachedBody, DoctorBody, FlowBody, SampleBody, StatusBody, Stream, fixtures,
 };
-use crate::model::{FlowPorts, Initiator, Protocol, SafeText};
-use crate::snapshot::FlowRecord;
+use crate::model::{FlowPorts, Initiator, Protocol, SafeText, Tuple};
+use crate::snapshot::{FlowRecord, Translated};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -122,6 +122,28 @@ fn an_echo_has_its_type_code_and_id_and_no_tcp() {
     assert_eq!(record["icmp"], serde_json::json!({"type": 8, "code": 0, "id": 77}));
     assert_eq!((&record["vlan"], &record["final"]), (&Value::from(12), &Value::from(true)));
     assert!(record.get("tcp").is_none() && record.get("origin").is_none());
+}
+
+#[test]
+fn a_translated_flow_has_both_tuples() {
+    let tuple = |source: &str, destination: &str, ports| {
+        let [source, destination] = [source, destination].map(|address| address.parse().unwrap());
+        Tuple { source, destination, protocol: Protocol::TCP, ports }
+    };
+    let translated = Translated {
+        kind: "published-port",
+        original: Some(tuple("198.51.100.7", "192.0.2.1", (40_112, 8_080))),
+        reply: Some(tuple("172.18.0.3", "198.51.100.7", (80, 40_112))),
+        evidence: "conntrack",
+    };
+    let flow = FlowRecord { translated: Some(translated), ..fixtures::flow() };
+    let record = value(FlowBody::new(&flow, &fixtures::clock()));
+    let expected = serde_json::json!({
+        "kind": "published-port", "evidence": "conntrack",
+        "original": {"source": "198.51.100.7", "source_port": 40_112, "destination": "192.0.2.1", "destination_port": 8_080},
+        "reply": {"source": "172.18.0.3", "source_port": 80, "destination": "198.51.100.7", "destination_port": 40_112},
+    });
+    assert_eq!(record["translated"], expected);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod forgery;
 mod matrix;
 mod outside;
 mod shared;
+mod translated;
 
 use anyhow::{Context, Result, ensure};
 use lab::{Container, Network, Vethwatch, image};
@@ -327,11 +328,12 @@ fn a_published_port_is_a_crossing_from_another_network_and_nothing_from_the_host
     let row = Row::new("publish")?;
     let nets = [row.network("a", &[])?, row.network("b", &[])?];
     let a = row.container("a", &nets[0], &[])?;
-    let _b = row.server("b", &nets[1], &["--publish", "28080:80"])?;
+    let b = row.server("b", &nets[1], &["--publish", "80"])?;
+    let port = b.published_port("80/tcp")?;
     let gateway = nets[0].gateway()?;
     let watched = row.watch()?;
-    ensure!(std::net::TcpStream::connect("127.0.0.1:28080").is_ok(), "the published port does not answer");
-    a.exec(&["nc", "-z", "-w1", &gateway, "28080"])?;
+    ensure!(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok(), "the published port does not answer");
+    a.exec(&["nc", "-z", "-w1", &gateway, &port.to_string()])?;
     watched.must_tell(&[crossing("published-port", "answered", ["a", "host"], TCP)]).map(drop)
 }
 

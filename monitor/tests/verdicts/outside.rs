@@ -48,10 +48,11 @@ fn a_published_port_is_there_for_outside_and_an_unpublished_one_is_not() -> Resu
     let outside = Outside::new(&[])?;
     let row = Row::new("exposed")?;
     let net = row.network("net", &[])?;
-    let b = row.server("b", &net, &["--publish", "28085:80"])?;
+    let b = row.server("b", &net, &["--publish", "80"])?;
+    let port = b.published_port("80/tcp")?;
     let inside = b.address(&net)?;
     let watched = row.watch()?;
-    outside.run(&["curl", "-sS", "-o", "/dev/null", &format!("http://{}:28085/", outside.host)])?;
+    outside.run(&["curl", "-sS", "-o", "/dev/null", &format!("http://{}:{port}/", outside.host)])?;
     // Straight to the container's address, for a port that it has not published. Docker drops it in the host, so
     // nothing of it is at a container's interface: nothing is told of it either.
     drop(outside.run(&["curl", "-s", "-m", "1", &format!("http://{inside}:7/")]));
@@ -63,11 +64,12 @@ fn a_port_published_on_loopback_is_refused_by_the_gateway() -> Result<()> {
     let row = Row::new("loopback")?;
     let nets = [row.network("a", &[])?, row.network("b", &[])?];
     let a = row.container("a", &nets[0], &[])?;
-    let _b = row.server("b", &nets[1], &["--publish", "127.0.0.1:28086:80"])?;
+    let b = row.server("b", &nets[1], &["--publish", "127.0.0.1::80"])?;
+    let port = b.published_port("80/tcp")?;
     let gateway = nets[0].gateway()?;
     let watched = row.watch()?;
-    ensure!(TcpStream::connect("127.0.0.1:28086").is_ok(), "the published port does not answer");
-    attempt(&a, &["nc", "-z", "-w1", &gateway, "28086"]);
+    ensure!(TcpStream::connect(("127.0.0.1", port)).is_ok(), "the published port does not answer");
+    attempt(&a, &["nc", "-z", "-w1", &gateway, &port.to_string()]);
     // It is the host that answers, with a refusal; the container is not reached.
     watched.must_tell(&[crossing("host-access", "answered", ["a", "host"], TCP)]).map(drop)
 }
@@ -77,11 +79,12 @@ fn a_published_port_of_the_same_network_is_no_crossing() -> Result<()> {
     let row = Row::new("hairpin")?;
     let net = row.network("net", &["--opt", "com.docker.network.bridge.enable_icc=false"])?;
     let a = row.container("a", &net, &[])?;
-    let _b = row.server("b", &net, &["--publish", "28087:80"])?;
+    let b = row.server("b", &net, &["--publish", "80"])?;
+    let port = b.published_port("80/tcp")?.to_string();
     let gateway = net.gateway()?;
     let watched = row.watch()?;
     // Its containers may not talk to each other; by the host's port they may.
-    a.exec(&["nc", "-z", "-w1", &gateway, "28087"])?;
+    a.exec(&["nc", "-z", "-w1", &gateway, &port])?;
     watched.must_tell(&[]).map(drop)
 }
 
