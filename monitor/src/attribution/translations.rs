@@ -86,7 +86,7 @@ impl Attribution {
     pub(super) fn before_translation(&self, packets: &Packets) -> Option<End> {
         let original = self.original_of(&packets.key.tuple())?;
         let end = self.holder(original.source, None, packets)?;
-        (end.kind == EndKind::Container).then(|| End { address: packets.key.remote, ..end })
+        (end.kind == EndKind::Container).then_some(End { address: packets.key.remote, ..end })
     }
 
     /// How the host changes what crossed an interface, or passes it on; `remote` is the other end as it was named.
