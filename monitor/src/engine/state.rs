@@ -8,8 +8,8 @@ use super::subscribers::{Filter, Subscribers};
 use crate::attribution::Attribution;
 use crate::flows::{self, FlowTable};
 use crate::model::{
-    AttachMode, Change, DockerState, InterfaceKind, InterfaceNumber, KernelTime, Losses, NetworkMode,
-    NotWatched, Observation, Resources, WallTime,
+    AttachMode, Change, Conntrack, DockerState, DropWatch, InterfaceKind, InterfaceNumber, KernelTime,
+    Losses, NetworkMode, NotWatched, Observation, Resources, SafeText, WallTime,
 };
 use crate::policy::{Around, Judge};
 use crate::snapshot::{self, Books, Record, Snapshot};
@@ -51,6 +51,7 @@ pub struct State {
     pub(super) latest: (u64, KernelTime, KernelTime),
     gone: Vec<(InterfaceNumber, KernelTime)>,
     not_watched: BTreeMap<u32, NotWatched>,
+    missing: BTreeMap<&'static str, SafeText>,
     modes: HashMap<InterfaceNumber, AttachMode>,
     collector_losses: Losses,
     resources: Resources,
@@ -78,6 +79,7 @@ impl State {
             latest: (0, now, now),
             gone: Vec::new(),
             not_watched: BTreeMap::new(),
+            missing: BTreeMap::new(),
             modes: HashMap::new(),
             collector_losses: Losses::default(),
             resources: Resources::default(),
@@ -136,10 +138,20 @@ impl State {
                 return Publish::Soon;
             }
             Observation::Sample(sample) => self.take_sample(sample),
-            Observation::DropWatch(watch) => self.judge.drop_watch(watch),
+            Observation::DropWatch(watch) => {
+                let why = if let DropWatch::Off(why) = &watch { Some(why.clone()) } else { None };
+                self.is_missing("drops", why);
+                self.judge.drop_watch(watch);
+            }
             Observation::Drops(batch) => self.judge.drops(&batch),
             Observation::Translations(changes) => self.attribution.translations(&changes),
-            Observation::Conntrack(source) => self.attribution.conntrack(&source),
+            Observation::Conntrack(source) => {
+                self.attribution.conntrack(&source);
+                self.is_missing(
+                    "translations",
+                    if let Conntrack::Off(why) = source { Some(why) } else { None },
+                );
+            }
             Observation::Claims(claims) => {
                 let wall = self.wall(now);
                 let Self { judge, attribution, flows, .. } = self;
@@ -166,6 +178,14 @@ impl State {
             }
         }
         Publish::No
+    }
+
+    /// Keeps that something cannot be seen here, and why; or that it can.
+    fn is_missing(&mut self, what: &'static str, why: Option<SafeText>) {
+        match why {
+            Some(why) => drop(self.missing.insert(what, why)),
+            None => drop(self.missing.remove(what)),
+        }
     }
 
     /// What time alone brings about: names given up, flows over, history forgotten.
@@ -265,6 +285,7 @@ impl State {
             unattributed: rows.unattributed,
             bridges: rows.bridges,
             not_watched: self.not_watched.values().cloned().collect(),
+            missing: self.missing.clone(),
             attached: self.modes.values().copied().collect(),
             interfaces_watched: rows.interfaces_watched,
             flows_kept: self.flows.len(),

@@ -26,7 +26,8 @@ pub use findings::findings;
 pub use records::{FlowRecord, Record, SampleRecord};
 pub use rows::{BridgeRow, ContainerRow, Membership, Peer, UnattributedRow};
 
-use crate::model::{AttachedBy, DockerState, HostId, KernelTime, Losses, NotWatched, Resources};
+use crate::model::{AttachedBy, DockerState, HostId, KernelTime, Losses, NotWatched, Resources, SafeText};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Everything, at one moment.
@@ -50,6 +51,8 @@ pub struct Snapshot {
     pub bridges: Vec<BridgeRow>,
     /// Devices that should be watched and are not.
     pub not_watched: Vec<NotWatched>,
+    /// What this kernel does not let us see, and why: `drops`, `translations`. Fixed words: they are part of the JSON.
+    pub missing: BTreeMap<&'static str, SafeText>,
     /// How the programs are attached to those watched now.
     pub attached: AttachedBy,
     /// Interfaces watched now.

@@ -20,6 +20,14 @@ pub(super) fn footer(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
             .iter()
             .flat_map(|(reason, names)| entry(frame, "not watched", &some(names), reason)),
     );
+    lines.extend(snapshot.missing.iter().flat_map(|(what, why)| {
+        let what = match *what {
+            "drops" => "what the kernel drops",
+            "translations" => "how the host changes addresses",
+            other => other,
+        };
+        entry(frame, "not seen", what, why.as_str())
+    }));
     lines.extend(
         not_named(snapshot)
             .iter()

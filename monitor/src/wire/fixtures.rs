@@ -10,6 +10,7 @@ use crate::snapshot::{
     BridgeRow, ContainerRef, ContainerRow, End, EndKind, FlowRecord, Membership, NetworkRef, ObservedAt,
     OriginEnd, OriginKind, Peer, Percentiles, SampleRecord, Snapshot, Tcp, TcpState, UnattributedRow,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,6 +125,7 @@ pub(crate) fn snapshot() -> Snapshot {
         unattributed: Vec::new(),
         bridges: Vec::new(),
         not_watched: Vec::new(),
+        missing: BTreeMap::new(),
         attached: AttachedBy { tcx: 3, clsact: 0 },
         interfaces_watched: 3,
         flows_kept: 12,
@@ -172,6 +174,7 @@ pub(crate) fn troubled_snapshot() -> Snapshot {
             network: Some(network("shop_back")),
             totals: traffic(counts(1, 60), counts(2, 120)),
         }],
+        missing: BTreeMap::from([("drops", text("the kernel does not describe its types"))]),
         not_watched: vec![NotWatched {
             ifindex: 77,
             name: text("veth\x07x"),

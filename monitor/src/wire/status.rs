@@ -5,6 +5,7 @@ use super::{Body, Clock};
 use crate::model::{AttachedBy, ContainerId, Counts, DockerState, Losses, NotWatched, Resources, SafeText};
 use crate::snapshot::{BridgeRow, ContainerRow, Snapshot, UnattributedRow};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The agent's own state at one moment.
 #[derive(Serialize)]
@@ -19,6 +20,8 @@ pub struct StatusBody<'a> {
     interfaces_not_watched: Vec<NotWatchedPart<'a>>,
     containers_not_watched: Vec<UnwatchedContainerPart<'a>>,
     unattributed: Vec<UnattributedPart<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    missing: &'a BTreeMap<&'static str, SafeText>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     bridges: Vec<BridgePart<'a>>,
     not_recorded: Counts,
@@ -101,6 +104,7 @@ impl<'a> StatusBody<'a> {
             interfaces_not_watched: snapshot.not_watched.iter().map(Into::into).collect(),
             containers_not_watched: unwatched.map(Into::into).collect(),
             unattributed: snapshot.unattributed.iter().map(Into::into).collect(),
+            missing: &snapshot.missing,
             bridges: snapshot.bridges.iter().map(Into::into).collect(),
             not_recorded: snapshot.containers.iter().map(|row| row.not_recorded).sum(),
             unaccounted_bytes: unaccounted_bytes(&snapshot.containers),

@@ -222,6 +222,7 @@ fn a_status_has_the_promised_fields() {
         within("bridges.into_host", COUNTS),
         within("bridges.out_of_host", COUNTS),
         within("not_recorded", COUNTS),
+        within("missing", "drops"),
         within("losses", "flow_map_full ring_full"),
         within(
             "maps",
