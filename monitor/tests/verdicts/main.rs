@@ -2,6 +2,7 @@
 //!
 //! Needs root, Docker, iptables and the images.
 
+mod controls;
 mod matrix;
 
 use anyhow::{Context, Result, ensure};
