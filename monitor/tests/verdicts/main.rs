@@ -4,6 +4,7 @@
 
 mod controls;
 mod matrix;
+mod quiet;
 
 use anyhow::{Context, Result, ensure};
 use lab::{Container, Network, Vethwatch, image};
