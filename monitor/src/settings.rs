@@ -199,6 +199,7 @@ fn collector_settings(options: &Options, sample_every: u32) -> collector::Settin
             Attach::Clsact => AttachMode::Clsact,
         }),
         max_flows: options.max_flows,
+        max_drops: options.max_drops,
         max_interfaces: options.max_interfaces,
         tick: options.tick,
         sample_every,
@@ -223,11 +224,11 @@ mod tests {
     #[test]
     fn what_is_typed_reaches_its_layer() {
         let settings = understand(
-            "vethwatch flows --sample 10 --attach clsact --no-bridges --max-flows 1024 --docker-host unix:///x",
+            "vethwatch flows --sample 10 --attach clsact --no-bridges --max-flows 1024 --max-drops 64 --docker-host unix:///x",
         )
         .unwrap();
         let collector = &settings.collector;
-        assert_eq!((collector.sample_every, collector.max_flows), (10, 1_024));
+        assert_eq!((collector.sample_every, collector.max_flows, collector.max_drops), (10, 1_024, 64));
         assert_eq!((collector.attach, collector.watch_bridges), (Some(AttachMode::Clsact), false));
         assert_eq!(settings.inventory.host.as_deref(), Some("unix:///x"));
         assert_eq!(settings.task, Task::Flows { watch_for: None, container: None, bridges: false });

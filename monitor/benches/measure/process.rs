@@ -5,6 +5,9 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+/// `BPF_PROG_TYPE_RAW_TRACEPOINT`.
+const RAW_TRACEPOINT: u32 = 17;
+
 /// A running vethwatch whose output is read and thrown away.
 pub(crate) struct Agent(Child);
 
@@ -12,6 +15,8 @@ impl Agent {
     /// Starts vethwatch with these arguments and waits until it watches the device. What it prints is read and thrown
     /// away.
     pub(crate) fn start(arguments: &[&str], device: &lab::Device) -> Result<Self> {
+        // Those of another vethwatch on this machine are not this one's.
+        let before = device.programs()?.len();
         let mut command = Command::new(env!("CARGO_BIN_EXE_vethwatch"));
         let mut child =
             command.args(arguments).stdout(Stdio::piped()).spawn().context("starting vethwatch")?;
@@ -19,7 +24,7 @@ impl Agent {
         std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
         let agent = Self(child);
         lab::wait_for("programs on the device", Duration::from_secs(20), || {
-            Ok((device.programs()?.len() >= 2).then_some(()))
+            Ok((device.programs()?.len() >= before + 2).then_some(()))
         })?;
         Ok(agent)
     }
@@ -40,6 +45,25 @@ impl Agent {
             bail!("no VmRSS")
         };
         Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1_024)
+    }
+
+    /// Nanoseconds and runs of its program at a raw tracepoint, while the kernel keeps statistics.
+    pub(crate) fn tracepoint_program(&self) -> Result<(u64, u64)> {
+        let folder = format!("/proc/{}/fdinfo", self.0.id());
+        for entry in fs::read_dir(&folder).with_context(|| format!("listing {folder}"))? {
+            let Ok(text) = fs::read_to_string(entry?.path()) else { continue };
+            let field = |name: &str| {
+                let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+                line.trim().parse::<u64>().ok()
+            };
+            let is_raw_tracepoint = field("prog_type") == Some(u64::from(RAW_TRACEPOINT));
+            if let (true, Some(time), Some(runs)) =
+                (is_raw_tracepoint, field("run_time_ns"), field("run_cnt"))
+            {
+                return Ok((time, runs));
+            }
+        }
+        bail!("it has no program at a raw tracepoint")
     }
 
     fn read(&self, file: &str) -> Result<String> {

@@ -52,6 +52,16 @@ impl Generator {
         Ok(())
     }
 
+    /// Sends `count` packets of the latest flow.
+    pub(crate) fn send_same(&self, count: u32) -> io::Result<()> {
+        (0..count).try_for_each(|_| self.send())
+    }
+
+    /// The frame, to be made another.
+    pub(crate) fn frame(&mut self) -> &mut [u8; 60] {
+        &mut self.frame
+    }
+
     /// Starts again with the first flow.
     pub(crate) fn rewind(&mut self) {
         self.next = 0;

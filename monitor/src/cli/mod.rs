@@ -182,6 +182,9 @@ pub struct Options {
     /// Flows that can be counted in one tick, for IPv4 and for IPv6 each.
     #[arg(long, global = true, value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(64..=16_777_216))]
     pub max_flows: u32,
+    /// Conversations whose drops can be counted in one tick.
+    #[arg(long, global = true, value_name = "N", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(64..=1_048_576))]
+    pub max_drops: u32,
     /// Interfaces that can be watched at once.
     #[arg(long, global = true, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub max_interfaces: u32,
@@ -261,6 +264,7 @@ mod tests {
         check_refused("vethwatch flows --bridges --no-bridges", ErrorKind::ArgumentConflict);
         check_refused("vethwatch top --attach xdp", ErrorKind::InvalidValue);
         check_refused("vethwatch top --max-flows 0", ErrorKind::ValueValidation);
+        check_refused("vethwatch top --max-drops 0", ErrorKind::ValueValidation);
         check_refused("vethwatch doctor --once", ErrorKind::UnknownArgument);
         check_refused("vethwatch policy", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
         check_refused("vethwatch policy check", ErrorKind::MissingRequiredArgument);

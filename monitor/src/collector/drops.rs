@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, anyhow};
 use aya::Ebpf;
 use aya::programs::RawTracePoint;
 use aya::programs::raw_trace_point::RawTracePointLink;
-use monitor_common::drops::{DropEntry, DropKey, MOST_DROPS};
+use monitor_common::drops::{DropEntry, DropKey};
 use rustix::fd::{AsFd, OwnedFd};
 use std::io;
 
@@ -21,6 +21,8 @@ const TRACEPOINT: &str = "kfree_skb";
 #[derive(Debug)]
 pub(super) struct Drops {
     map: Map<DropKey, DropEntry>,
+    /// Entries that the map has room for.
+    most: u32,
     reasons: Reasons,
     program: OwnedFd,
     _link: RawTracePointLink,
@@ -31,7 +33,12 @@ impl Drops {
     ///
     /// # Errors
     /// When the kernel refuses, in its own words.
-    pub(super) fn attach(ebpf: &mut Ebpf, map: Map<DropKey, DropEntry>, reasons: Reasons) -> Result<Self> {
+    pub(super) fn attach(
+        ebpf: &mut Ebpf,
+        map: Map<DropKey, DropEntry>,
+        most: u32,
+        reasons: Reasons,
+    ) -> Result<Self> {
         let program = ebpf
             .program_mut(PROGRAM)
             .ok_or_else(|| anyhow!("the kernel programs' object has no {PROGRAM}"))?;
@@ -39,7 +46,7 @@ impl Drops {
         program.load().with_context(|| format!("load the kernel program {PROGRAM}"))?;
         let link = program.attach(TRACEPOINT).with_context(|| format!("attach to {TRACEPOINT}"))?;
         let link = program.take_link(link)?;
-        Ok(Self { map, reasons, program: program.fd()?.as_fd().try_clone_to_owned()?, _link: link })
+        Ok(Self { map, most, reasons, program: program.fd()?.as_fd().try_clone_to_owned()?, _link: link })
     }
 
     /// Takes what was dropped in a generation, which must be quiet.
@@ -48,7 +55,7 @@ impl Drops {
     /// What the kernel says. What was not taken then is at the next drain of the same generation.
     pub(super) fn drain(&self, generation: u32) -> io::Result<Vec<Dropped>> {
         let of_it = |key: &DropKey| u32::from(key.generation) == generation;
-        let taken = self.map.take(MOST_DROPS, of_it)?;
+        let taken = self.map.take(self.most, of_it)?;
         Ok(taken.iter().map(|(key, entry)| decode::drop(key, entry, &self.reasons)).collect())
     }
 

@@ -50,6 +50,7 @@ use asks::Asks;
 use attacher::Attacher;
 use links::{Links, Modes, Parts};
 use losses::OwnLosses;
+use monitor_common::drops::MOST_DROPS;
 use monitor_common::settings::feature;
 use outbox::{Backlog, Waiting};
 use programs::Loaded;
@@ -72,6 +73,8 @@ pub struct Settings {
     pub attach: Option<AttachMode>,
     /// Entries of each family's flow map: flows in one tick.
     pub max_flows: u32,
+    /// Entries of the map of drops: conversations, by reason and place, in one tick.
+    pub max_drops: u32,
     /// Interfaces that can be watched at once.
     pub max_interfaces: u32,
     /// Time between two generations.
@@ -91,6 +94,7 @@ impl Default for Settings {
         Self {
             attach: None,
             max_flows: 65_536,
+            max_drops: MOST_DROPS,
             max_interfaces: 1_024,
             tick: Duration::from_secs(1),
             sample_every: 0,

@@ -93,7 +93,8 @@ pub(super) fn load(settings: &Settings) -> Result<Loaded> {
     let mut loader = EbpfLoader::new();
     loader
         .override_global("SETTINGS", wire.as_bytes(), true)
-        .map_max_entries("TOTALS", settings.max_interfaces);
+        .map_max_entries("TOTALS", settings.max_interfaces)
+        .map_max_entries("DROPS", settings.max_drops);
     for (map, entries) in map_sizes(&wire) {
         loader.map_max_entries(map, entries);
     }
@@ -102,7 +103,7 @@ pub(super) fn load(settings: &Settings) -> Result<Loaded> {
         Programs { sent: load_program(&mut ebpf, SENT)?, received: load_program(&mut ebpf, RECEIVED)? };
     let drops = reasons.and_then(|reasons| {
         let dropped = map(&ebpf, "DROPS")?;
-        Drops::attach(&mut ebpf, dropped, reasons)
+        Drops::attach(&mut ebpf, dropped, settings.max_drops, reasons)
     });
     let maps = maps(&ebpf)?;
     let events = ebpf.take_map("EVENTS").ok_or_else(|| missing("EVENTS"))?;

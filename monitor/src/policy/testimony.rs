@@ -72,7 +72,7 @@ impl Testimony {
         self.marks = Marks {
             not_recorded: sum(&["flow_map_full", "unknown_interface"]),
             flows_lost: self.not_paired + sum(&["drain_failed", "grace_period_failed"]),
-            drops_lost: sum(&["drop_map_full", "drops_missed"]),
+            drops_lost: self.drops.forgotten + sum(&["drop_map_full", "drops_missed"]),
         };
     }
 

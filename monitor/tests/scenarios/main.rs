@@ -2,6 +2,7 @@
 //! records that come of it. No kernel, no Docker, no clock.
 #![expect(clippy::unwrap_used, reason = "these are all tests; a panic is how one fails")]
 
+mod absence;
 mod bounds;
 mod life;
 mod naming;

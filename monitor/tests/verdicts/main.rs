@@ -2,9 +2,11 @@
 //!
 //! Needs root, Docker, iptables and the images.
 
+mod controls;
 mod forgery;
 mod matrix;
 mod outside;
+mod quiet;
 mod shared;
 mod translated;
 

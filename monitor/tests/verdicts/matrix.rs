@@ -93,6 +93,11 @@ impl Row {
         spec.run(&["sleep", "infinity"])
     }
 
+    /// A container that runs a command.
+    pub(crate) fn command(&self, name: &str, network: &Network, words: &[&str]) -> Result<Container> {
+        self.lab.container(name).image(&self.image).on(network).run(words)
+    }
+
     /// A container that answers TCP at port 80 and UDP at port 7.
     pub(crate) fn server(&self, name: &str, network: &Network, options: &[&str]) -> Result<Container> {
         let spec = self.spec(name).on(network).options(options);
@@ -143,11 +148,17 @@ impl Watched {
     }
 
     /// Ends the watch: exactly these findings must have been told, whatever else was sent. Returns them in this order.
-    pub(crate) fn must_tell(mut self, expected: &[Expect<'_>]) -> Result<Vec<Value>> {
+    pub(crate) fn must_tell(self, expected: &[Expect<'_>]) -> Result<Vec<Value>> {
+        self.tells(expected).map(|(found, _)| found)
+    }
+
+    /// The same, with the status that is told at the end.
+    pub(crate) fn tells(mut self, expected: &[Expect<'_>]) -> Result<(Vec<Value>, Value)> {
         self.decided()?;
         self.running.signal(libc::SIGINT)?;
         let Self { running, prefix, .. } = self;
         let (_, lines) = running.end()?;
+        let status = lines.iter().find(|line| line["type"] == "status").cloned().context("a status")?;
         let mut latest: BTreeMap<String, Value> = BTreeMap::new();
         for line in lines.into_iter().filter(|line| line["type"] == "finding") {
             let ends = [name(&line["source"], &prefix), name(&line["destination"], &prefix)];
@@ -172,7 +183,7 @@ impl Watched {
             found.extend(latest.remove(&id));
         }
         ensure!(latest.is_empty(), "beside what was expected: {:#?}", told(&latest));
-        Ok(found)
+        Ok((found, status))
     }
 }
 
