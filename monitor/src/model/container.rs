@@ -57,6 +57,8 @@ pub struct Rights {
     pub privileged: bool,
     /// Has the capability `NET_ADMIN`.
     pub net_admin: bool,
+    /// Has the capability `SYS_ADMIN`.
+    pub sys_admin: bool,
     /// Has the capability `NET_RAW`, which it has by default.
     pub net_raw: bool,
     /// The Docker socket is mounted in it.

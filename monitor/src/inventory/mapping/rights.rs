@@ -17,6 +17,7 @@ pub(super) fn rights(raw: &ContainerInspectResponse) -> Option<Rights> {
     Some(Rights {
         privileged,
         net_admin: privileged || has(config, "NET_ADMIN", false),
+        sys_admin: privileged || has(config, "SYS_ADMIN", false),
         net_raw: privileged || has(config, "NET_RAW", true),
         docker_socket: has_socket(raw, config),
     })
@@ -72,7 +73,8 @@ mod tests {
     use super::rights;
     use crate::model::Rights;
 
-    const USUAL: Rights = Rights { privileged: false, net_admin: false, net_raw: true, docker_socket: false };
+    const USUAL: Rights =
+        Rights { privileged: false, net_admin: false, sys_admin: false, net_raw: true, docker_socket: false };
 
     #[track_caller]
     fn check(host_config: &str, mounts: &str, expected: Option<Rights>) {
@@ -81,9 +83,10 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_capabilities(add: &str, drop: &str, net_admin: bool, net_raw: bool) {
+    fn check_capabilities(add: &str, drop: &str, expected: [bool; 3]) {
+        let [net_admin, sys_admin, net_raw] = expected;
         let config = format!(r#"{{"Privileged":false,"CapAdd":{add},"CapDrop":{drop}}}"#);
-        check(&config, "null", Some(Rights { net_admin, net_raw, ..USUAL }));
+        check(&config, "null", Some(Rights { net_admin, sys_admin, net_raw, ..USUAL }));
     }
 
     #[test]
@@ -95,21 +98,21 @@ mod tests {
 
     #[test]
     fn a_privileged_container_has_every_capability() {
-        let all = Rights { privileged: true, net_admin: true, net_raw: true, docker_socket: false };
+        let all = Rights { privileged: true, net_admin: true, sys_admin: true, ..USUAL };
         check(r#"{"Privileged":true,"CapDrop":["ALL"]}"#, "null", Some(all));
     }
 
     #[test]
     fn capabilities_are_added_and_dropped_in_the_engines_order() {
-        check_capabilities("null", "null", false, true);
-        check_capabilities(r#"["NET_ADMIN"]"#, "[]", true, true);
-        check_capabilities(r#"["CAP_NET_ADMIN"]"#, r#"["CAP_NET_RAW"]"#, true, false);
-        check_capabilities(r#"["net_admin"]"#, r#"["net_raw"]"#, true, false);
-        check_capabilities(r#"["ALL"]"#, "null", true, true);
-        check_capabilities(r#"["ALL"]"#, r#"["NET_ADMIN"]"#, false, true);
-        check_capabilities("null", r#"["ALL"]"#, false, false);
-        check_capabilities(r#"["NET_RAW"]"#, r#"["ALL"]"#, false, true);
-        check_capabilities(r#"["SYS_ADMIN","\u001b[2J",""]"#, r#"["X"]"#, false, true);
+        check_capabilities("null", "null", [false, false, true]);
+        check_capabilities(r#"["NET_ADMIN"]"#, "[]", [true, false, true]);
+        check_capabilities(r#"["CAP_NET_ADMIN"]"#, r#"["CAP_NET_RAW"]"#, [true, false, false]);
+        check_capabilities(r#"["net_admin"]"#, r#"["net_raw"]"#, [true, false, false]);
+        check_capabilities(r#"["ALL"]"#, "null", [true, true, true]);
+        check_capabilities(r#"["ALL"]"#, r#"["NET_ADMIN"]"#, [false, true, true]);
+        check_capabilities("null", r#"["ALL"]"#, [false, false, false]);
+        check_capabilities(r#"["NET_RAW"]"#, r#"["ALL"]"#, [false, false, true]);
+        check_capabilities(r#"["SYS_ADMIN","\u001b[2J",""]"#, r#"["X"]"#, [false, true, true]);
     }
 
     #[test]
