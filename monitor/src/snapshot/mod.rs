@@ -18,6 +18,7 @@ pub use crate::attribution::{
     ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, reason,
 };
 pub use crate::flows::{Percentiles, Tcp, TcpState};
+pub use crate::policy::posture::{PostureRule, Standing, Subject};
 pub use crate::policy::{Evidence, Expected, Finding, Kind, Outcome, Severity, Verdict};
 pub use books::{Books, Settings};
 pub use bracket::{Difference, difference};
@@ -27,6 +28,7 @@ pub use records::{FlowRecord, Record, SampleRecord};
 pub use rows::{BridgeRow, ContainerRow, Membership, Peer, UnattributedRow};
 
 use crate::model::{AttachedBy, DockerState, HostId, KernelTime, Losses, NotWatched, Resources};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything, at one moment.
@@ -58,6 +60,10 @@ pub struct Snapshot {
     pub flows_kept: usize,
     /// What is to be told to a person and goes on, worst first; at most 100.
     pub findings: Vec<Finding>,
+    /// What the configuration itself says, worst first; at most 1,024.
+    pub standing: Vec<Arc<Standing>>,
+    /// Running containers of which Docker has not told rights and mounts.
+    pub rights_unknown: usize,
     /// Losses since the start.
     pub losses: Losses,
     /// How full the maps are.

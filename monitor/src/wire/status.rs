@@ -3,7 +3,7 @@
 use super::parts::{BeforeWatchPart, NetworkPart, ObservedAtPart};
 use super::{Body, Clock};
 use crate::model::{AttachedBy, ContainerId, Counts, DockerState, Losses, NotWatched, Resources, SafeText};
-use crate::snapshot::{BridgeRow, ContainerRow, Snapshot, UnattributedRow};
+use crate::snapshot::{BridgeRow, ContainerRow, Severity, Snapshot, UnattributedRow};
 use serde::Serialize;
 
 /// The agent's own state at one moment.
@@ -24,6 +24,8 @@ pub struct StatusBody<'a> {
     not_recorded: Counts,
     #[serde(skip_serializing_if = "Option::is_none")]
     unaccounted_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    posture: Option<PosturePart>,
     losses: &'a Losses,
     maps: MapsPart,
 }
@@ -71,6 +73,14 @@ struct BridgePart<'a> {
     out_of_host: Counts,
 }
 
+/// How many standing findings are open, by severity.
+#[derive(Serialize)]
+struct PosturePart {
+    critical: usize,
+    warning: usize,
+    info: usize,
+}
+
 #[derive(Serialize)]
 struct MapsPart {
     flows_last_tick: u64,
@@ -104,6 +114,7 @@ impl<'a> StatusBody<'a> {
             bridges: snapshot.bridges.iter().map(Into::into).collect(),
             not_recorded: snapshot.containers.iter().map(|row| row.not_recorded).sum(),
             unaccounted_bytes: unaccounted_bytes(&snapshot.containers),
+            posture: (!snapshot.standing.is_empty()).then(|| snapshot.into()),
             losses: &snapshot.losses,
             maps: MapsPart::new(&snapshot.resources, snapshot.flows_kept),
         }
@@ -166,6 +177,14 @@ impl<'a> From<&'a BridgeRow> for BridgePart<'a> {
             into_host: row.totals.sent,
             out_of_host: row.totals.received,
         }
+    }
+}
+
+impl From<&Snapshot> for PosturePart {
+    fn from(snapshot: &Snapshot) -> Self {
+        let [critical, warning, info] =
+            [Severity::Critical, Severity::Warning, Severity::Info].map(|it| snapshot.standing_of(it));
+        Self { critical, warning, info }
     }
 }
 

@@ -5,5 +5,6 @@
 mod bounds;
 mod life;
 mod naming;
+mod posture;
 mod property;
 mod world;
