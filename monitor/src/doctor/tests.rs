@@ -170,9 +170,12 @@ fn with_rights(name: &str, rights: Option<Rights>) -> Change {
 
 #[test]
 fn what_the_configuration_says_is_told_once_for_each_rule_and_keeps_nothing_from_working() {
-    let socket = Some(Rights { docker_socket: true, ..Rights::default() });
+    let socket = || {
+        let docker_socket = Some(SafeText::new("/run/docker.sock:/s"));
+        Some(Rights { docker_socket, ..Rights::default() })
+    };
     let changes =
-        || [up(false), with_rights("ui", socket), with_rights("agent", socket), with_rights("new", None)];
+        || [up(false), with_rights("ui", socket()), with_rights("agent", socket()), with_rights("new", None)];
     check(&report(), docker(changes()), None, "docker-socket", Verdict::Posture, "agent, ui: who controls");
     check(&report(), docker(changes()), None, "rights", Verdict::Limited, "of 1 containers");
     let findings = |policy: &str| {

@@ -10,6 +10,8 @@ use watched::{Watched, vethwatch};
 
 /// The Docker socket, mounted in a way that looks harmless.
 const SOCKET: [&str; 2] = ["--volume", "/var/run/docker.sock:/run/other.sock:ro"];
+/// What is told of it.
+const MOUNT: &str = "/var/run/docker.sock:/run/other.sock";
 
 fn on(lab: &Lab, network: &Network, name: &str, options: &[&str]) -> Result<Container> {
     lab.container(name).on(network).options(options).run(&["sleep"])
@@ -33,7 +35,7 @@ fn what_is_risky_is_told_and_what_is_next_to_it_is_not() -> Result<()> {
     lab.container("made").options(&["--network", "host"]).create(&["sleep"])?;
     let mut watched = Watched::over(&lab, &[])?;
     let rest = [
-        ("docker-socket", "ui", "critical", &["docker.sock"][..]),
+        ("docker-socket", "ui", "critical", &[MOUNT][..]),
         ("strong-rights", "vpn", "warning", &["NET_ADMIN"]),
         ("published-everywhere", "front", "info", &["0.0.0.0:PORT->80/tcp"]),
         ("shared-namespace", "sidecar", "info", &["web"]),
@@ -102,7 +104,7 @@ fn what_a_policy_file_accepts_is_not_told() -> Result<()> {
     std::fs::write(&file, accept("ui", "2099-01-01") + &accept("panel", "2020-01-01"))?;
     let watched = Watched::over(&lab, &["--policy", &file.to_string_lossy()]);
     std::fs::remove_file(&file)?;
-    watched?.must_tell(&[("docker-socket", "panel", "critical", &["docker.sock"])]).map(drop)
+    watched?.must_tell(&[("docker-socket", "panel", "critical", &[MOUNT])]).map(drop)
 }
 
 #[test]
@@ -117,7 +119,7 @@ fn check_doctor_and_top_show_what_stands() -> Result<()> {
     let listed = check(&["--kind", "violation"])?;
     for text in [&counted.stdout, &listed.stdout] {
         let posture = text.split_once("\n## Posture\n").context("a heading of its own")?.1;
-        let row = format!("| critical | docker-socket | {} has the Docker socket: ", ui.name);
+        let row = format!("| critical | docker-socket | {} has the Docker socket ({MOUNT}): ", ui.name);
         ensure!(posture.contains(&row), "{text}");
     }
     ensure!(listed.stdout.contains("does not count") && !counted.stdout.contains("does not count"));

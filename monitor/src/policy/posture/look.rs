@@ -95,7 +95,7 @@ fn of_container(
         add(PostureRule::PublishedEverywhere, Severity::Info);
     }
     let Some(rights) = rights else { return };
-    if rights.docker_socket {
+    if rights.docker_socket.is_some() {
         add(PostureRule::DockerSocket, Severity::Critical);
     }
     let seat = neighbours.seat(known);
@@ -131,7 +131,7 @@ fn not_isolated<'a>(facts: &'a Attribution, neighbours: &Neighbours<'_>) -> Vec<
 }
 
 /// The rights that count, by the names Docker has for them.
-fn named(rights: Rights) -> Vec<&'static str> {
+fn named(rights: &Rights) -> Vec<&'static str> {
     if rights.privileged {
         return vec!["privileged"];
     }
@@ -169,10 +169,10 @@ impl<'a> Candidate<'a> {
     fn of_container(&self, facts: &Attribution, known: &Known) -> Vec<SafeText> {
         let container = &known.container;
         match self.rule {
-            PostureRule::DockerSocket => vec![SafeText::new("docker.sock")],
-            PostureRule::StrongRights => {
-                named(container.rights.unwrap_or_default()).into_iter().map(SafeText::new).collect()
+            PostureRule::DockerSocket => {
+                container.rights.iter().filter_map(|rights| rights.docker_socket.clone()).collect()
             }
+            PostureRule::StrongRights => container.rights.iter().flat_map(named).map(SafeText::new).collect(),
             PostureRule::NoHostEnd => {
                 without_host_end(facts, known).map(|known| known.network.name.clone()).collect()
             }

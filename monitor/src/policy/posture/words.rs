@@ -29,7 +29,7 @@ fn fact(around: &Around<'_>, standing: &Standing) -> String {
     let name = standing.subject.name();
     let what = listed(standing);
     match standing.rule {
-        PostureRule::DockerSocket => format!("{name} has the Docker socket"),
+        PostureRule::DockerSocket => format!("{name} has the Docker socket ({what})"),
         PostureRule::StrongRights => format!("{name} {}", with_rights(around, standing, &what)),
         PostureRule::HostMode => format!("{name} is in the host's own network"),
         PostureRule::Ipv6NotIsolated => {

@@ -80,9 +80,8 @@ pub(super) async fn run(
         latest.take(record);
     }
     let mut blind = what_was_not_seen(&snapshot);
-    if kinds.posture && snapshot.rights_unknown > 0 {
-        blind
-            .push(format!("of {} containers Docker did not tell rights and mounts", snapshot.rights_unknown));
+    if kinds.posture {
+        blind.extend(what_may_stand(&snapshot));
     }
     if latest.lost > 0 {
         blind.push(format!("{} findings were lost", latest.lost));
@@ -105,6 +104,14 @@ pub(super) async fn run(
     let printed = report.print(&mut watch, &snapshot).await;
     watch.finish(printed.map_or(Ended::Closed, |()| ended)).await?;
     report.verdict()
+}
+
+/// Why a check may have missed something that stands.
+fn what_may_stand(snapshot: &Snapshot) -> impl Iterator<Item = String> {
+    let unknown = (snapshot.rights_unknown as u64, "containers whose rights and mounts Docker did not tell");
+    let refused = (snapshot.losses.get("standing_findings_refused"), "standing findings without room");
+    let some = [unknown, refused].into_iter().filter(|(count, _)| *count > 0);
+    some.map(|(count, what)| format!("{count} {what}"))
 }
 
 /// Why a check may have missed something.

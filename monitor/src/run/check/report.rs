@@ -108,7 +108,8 @@ impl Report {
         text += "\n| severity | rule | what |\n| --- | --- | --- |\n";
         for standing in &self.standing {
             let (severity, rule) = (standing.severity.name(), standing.rule.name());
-            text += &format!("| {severity} | {rule} | {} |\n", cell(&standing.explanation));
+            let over = if standing.is_open { "" } else { " (It is over.)" };
+            text += &format!("| {severity} | {rule} | {}{over} |\n", cell(&standing.explanation));
         }
         text
     }

@@ -2,8 +2,8 @@
 
 use super::super::look::MOST;
 use super::super::{PostureRule, Standing, Standings};
-use super::{Host, NET_ADMIN, NOW, USUAL, container, in_mode, with};
-use crate::model::{Change, DockerState, KernelTime, NetworkMode, Rights, WallTime};
+use super::{Host, NET_ADMIN, NOW, container, in_mode, socket, with};
+use crate::model::{Change, DockerState, KernelTime, NetworkMode, WallTime};
 use crate::policy::file::Policy;
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ fn a_host_with_very_many_keeps_the_worst_and_counts_the_rest() {
     for number in 0..10_000 {
         host.run(in_mode(&format!("c{number:05}"), NetworkMode::Host));
     }
-    host.run(with(Rights { docker_socket: true, ..USUAL }, in_mode("zz", NetworkMode::Host)));
+    host.run(with(socket(), in_mode("zz", NetworkMode::Host)));
     host.0.settle(NOW);
     let mut standings = Standings::default();
     let first = standings.look(&host.0, &Policy::default(), NOW, WallTime(0));

@@ -108,8 +108,12 @@ impl Host {
 }
 
 const USUAL: Rights =
-    Rights { privileged: false, net_admin: false, sys_admin: false, net_raw: true, docker_socket: false };
+    Rights { privileged: false, net_admin: false, sys_admin: false, net_raw: true, docker_socket: None };
 const NET_ADMIN: Rights = Rights { net_admin: true, ..USUAL };
+
+fn socket() -> Rights {
+    Rights { docker_socket: Some(SafeText::new("/run/docker.sock:/s")), ..USUAL }
+}
 
 /// A container that runs, with the usual rights; its id is its name.
 fn container(name: &str, networks: &[&str]) -> Container {

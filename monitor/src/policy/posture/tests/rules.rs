@@ -1,7 +1,7 @@
 //! Each rule: what it finds, and what is next to that.
 
 use super::super::{PostureRule, Subject};
-use super::{Host, NET_ADMIN, USUAL, container, in_mode, published, sharing, with};
+use super::{Host, NET_ADMIN, USUAL, container, in_mode, published, sharing, socket, with};
 use crate::model::{Container, ContainerState, NetworkMode, Rights, SafeText, WallTime};
 use crate::policy::{BUILT_IN, Severity};
 use Severity::{Critical, Info, Warning};
@@ -141,8 +141,8 @@ fn of_many_ports_the_first_are_listed_and_all_counted() {
 #[test]
 fn the_docker_socket_is_critical() {
     let mut host = Host::new();
-    host.run(with(Rights { docker_socket: true, ..USUAL }, container("ui", &["a"])));
-    host.check(&[("docker-socket", "ui", Critical, &["docker.sock"])]);
+    host.run(with(socket(), container("ui", &["a"])));
+    host.check(&[("docker-socket", "ui", Critical, &["/run/docker.sock:/s"])]);
 }
 
 #[test]
