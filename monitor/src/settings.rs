@@ -38,6 +38,15 @@ pub struct Settings {
     pub policy: Option<PathBuf>,
 }
 
+/// Which findings are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kinds {
+    /// Those of traffic.
+    pub of_traffic: Vec<Kind>,
+    /// Whether also those that stand without any.
+    pub posture: bool,
+}
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
@@ -67,12 +76,14 @@ pub enum Task {
         /// How long.
         watch_for: Option<Duration>,
         /// Of which kinds.
-        kinds: Vec<Kind>,
+        kinds: Kinds,
     },
     /// Watch, and say whether isolation held.
     Check {
         /// How long.
         watch_for: Duration,
+        /// Which findings count.
+        kinds: Kinds,
         /// How bad a finding must be to fail.
         fail_on: Severity,
     },
@@ -165,13 +176,13 @@ fn task(command: Command) -> Result<Task, Senseless> {
             Task::Flows { watch_for: flows.watch_for, container: flows.container, bridges: flows.bridges }
         }
         Command::Violations(violations) => {
-            let kinds = violations.kind.into_iter().map(kind).collect::<Vec<_>>();
-            let kinds = if kinds.is_empty() { USUAL_KINDS.to_vec() } else { kinds };
-            Task::Violations { watch_for: violations.watch_for, kinds }
+            Task::Violations { watch_for: violations.watch_for, kinds: kinds(&violations.kind) }
         }
         Command::Check(check) => Task::Check {
             watch_for: check.watch_for,
+            kinds: kinds(&check.kind),
             fail_on: match check.fail_on {
+                FailOn::Info => Severity::Info,
                 FailOn::Warning => Severity::Warning,
                 FailOn::Critical => Severity::Critical,
             },
@@ -183,12 +194,18 @@ fn task(command: Command) -> Result<Task, Senseless> {
     })
 }
 
-const fn kind(kind: FindingKind) -> Kind {
-    match kind {
-        FindingKind::Violation => Kind::Violation,
-        FindingKind::Broken => Kind::Broken,
-        FindingKind::Crossing => Kind::Crossing,
+/// The kinds that were asked for, or the usual ones.
+fn kinds(asked: &[FindingKind]) -> Kinds {
+    if asked.is_empty() {
+        return Kinds { of_traffic: USUAL_KINDS.to_vec(), posture: false };
     }
+    let of_traffic = asked.iter().filter_map(|kind| match kind {
+        FindingKind::Violation => Some(Kind::Violation),
+        FindingKind::Broken => Some(Kind::Broken),
+        FindingKind::Crossing => Some(Kind::Crossing),
+        FindingKind::Posture => None,
+    });
+    Kinds { of_traffic: of_traffic.collect(), posture: asked.contains(&FindingKind::Posture) }
 }
 
 fn collector_settings(options: &Options, sample_every: u32) -> collector::Settings {
@@ -211,7 +228,7 @@ fn collector_settings(options: &Options, sample_every: u32) -> collector::Settin
 
 #[cfg(test)]
 mod tests {
-    use super::{Senseless, Settings, Task};
+    use super::{Kind, Senseless, Settings, Task};
     use crate::cli::Typed;
     use crate::model::AttachMode;
     use clap::Parser;
@@ -240,6 +257,20 @@ mod tests {
         assert_eq!(settings.task, Task::Top { once: false, interval: Duration::from_secs(1) });
         let (typed, meant) = (settings.collector, crate::collector::Settings::default());
         assert_eq!(format!("{typed:?}"), format!("{meant:?}"));
+    }
+
+    #[test]
+    fn kinds_that_are_asked_for_replace_the_usual_ones() {
+        let kinds = |line: &str| match understand(line).unwrap().task {
+            Task::Violations { kinds, .. } | Task::Check { kinds, .. } => (kinds.of_traffic, kinds.posture),
+            task => panic!("{task:?}"),
+        };
+        for command in ["violations", "check"] {
+            let of = |kind: &str| kinds(&format!("vethwatch {command}{kind}"));
+            assert_eq!(of(""), (vec![Kind::Violation, Kind::Broken], false));
+            assert_eq!(of(" --kind posture"), (Vec::new(), true));
+            assert_eq!(of(" --kind crossing,posture"), (vec![Kind::Crossing], true));
+        }
     }
 
     #[test]

@@ -249,7 +249,7 @@ mod tests {
         for (at, (container, expected)) in (1..).map(KernelTime).zip(told) {
             attribution.change(&Change::Container { container: Box::new(container), at });
             let known = &attribution.container(&id).unwrap().container;
-            assert_eq!((known.rights, &known.links), (expected.rights, &expected.links));
+            assert_eq!((&known.rights, &known.links), (&expected.rights, &expected.links));
         }
     }
 }

@@ -264,6 +264,11 @@ impl Attribution {
         self.networks.get(id)
     }
 
+    /// All networks that exist.
+    pub fn networks(&self) -> impl Iterator<Item = &KnownNetwork> {
+        self.networks.values().filter(|known| known.span.until.is_none())
+    }
+
     /// Docker's state.
     #[must_use]
     pub fn docker(&self) -> &DockerState {

@@ -47,12 +47,14 @@ pub enum Command {
     /// Print what breaks isolation, and what should work and does not, as it is found.
     ///
     /// Each finding says who, what, and how it is known. It is printed when it is new and when it changes: more packets
-    /// of it, another outcome, its end.
+    /// of it, another outcome, its end. Findings of kind posture need no traffic: they tell what the configuration of
+    /// Docker itself means for isolation.
     Violations(Violations),
     /// Watch for a while and say whether isolation held.
     ///
-    /// Exit codes: 0 it held; 1 there are findings as bad as --fail-on; 4 it cannot be told, because something was lost
-    /// or not watched.
+    /// The summary has the findings of the kinds that were asked for, and always the posture; only findings of those
+    /// kinds make it fail. Exit codes: 0 it held; 1 there are findings of --kind as bad as --fail-on; 4 it cannot be
+    /// told, because something was lost or not watched.
     Check(Check),
     /// Say what this kernel, this Docker and these permissions allow, and what to do about the rest.
     Doctor,
@@ -116,6 +118,9 @@ pub struct Check {
     /// Watch for so long.
     #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = parse)]
     pub watch_for: Duration,
+    /// Only findings of these kinds count [default: violation, broken].
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub kind: Vec<FindingKind>,
     /// How bad a finding must be to fail the check.
     #[arg(long, value_enum, default_value = "warning")]
     pub fail_on: FailOn,
@@ -130,11 +135,15 @@ pub enum FindingKind {
     Broken,
     /// Allowed, but round the isolation.
     Crossing,
+    /// What the configuration itself says, without any traffic.
+    Posture,
 }
 
 /// How bad a finding must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FailOn {
+    /// Any.
+    Info,
     /// A warning or worse.
     Warning,
     /// Critical only.

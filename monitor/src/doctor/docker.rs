@@ -1,88 +1,105 @@
-//! Docker's side, and what of it has no interface that could be watched.
+//! Docker's side: what it told, what of it has no interface that could be watched, and what its configuration says.
 
 use super::Finding;
+use crate::attribution::{Attribution, Known, KnownNetwork};
 use crate::model::{
-    Change, Container, ContainerId, ContainerState, DockerState, Network, NetworkDriver, NetworkId,
-    NetworkMode,
+    Change, Container, ContainerState, DockerState, KernelTime, Network, NetworkDriver, NetworkMode, WallTime,
 };
-use std::collections::BTreeMap;
+use crate::policy::file::Policy;
+use crate::policy::posture::{Look, PostureRule, look};
 
 /// The most names that one line lists.
 const MOST_NAMES: usize = 5;
 
 /// What Docker told.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub struct Docker {
-    state: Option<DockerState>,
-    containers: BTreeMap<ContainerId, Container>,
-    networks: BTreeMap<NetworkId, Network>,
+    facts: Attribution,
+    complete: bool,
+}
+
+impl Default for Docker {
+    fn default() -> Self {
+        Self { facts: Attribution::new(crate::attribution::Settings::default()), complete: false }
+    }
 }
 
 impl Docker {
     /// Takes in one more fact.
-    pub fn learn(&mut self, change: Change) {
-        match change {
-            Change::Docker(state) => self.state = Some(state),
-            Change::Container { container, .. } => {
-                self.containers.insert(container.id.clone(), *container);
-            }
-            Change::Network { network, .. } => {
-                self.networks.insert(network.id.clone(), network);
-            }
-            Change::NetworkGone { .. }
-            | Change::Endpoint { .. }
-            | Change::EndpointGone { .. }
-            | Change::ContainerStopped { .. }
-            | Change::ContainerGone { .. }
-            | Change::Complete { .. }
-            | Change::Refused { .. } => {}
-        }
+    pub fn learn(&mut self, change: &Change) {
+        self.facts.change(change);
+        self.complete |= matches!(change, Change::Complete { .. });
     }
 
-    /// Whether it answers, if that is known.
+    /// Whether it was found not to answer, or everything that exists was told.
     #[must_use]
-    pub fn state(&self) -> Option<&DockerState> {
-        self.state.as_ref()
+    pub fn has_told_all(&self) -> bool {
+        self.complete || matches!(self.state(), DockerState::Down { .. })
     }
 
-    /// The containers that exist.
+    /// Whether also the rights of all containers that run were told, if it answers.
+    #[must_use]
+    pub fn has_told_rights(&self) -> bool {
+        let mut running = self.facts.containers().filter(|known| known.is_running());
+        self.has_told_all() && running.all(|known| known.container.rights.is_some())
+    }
+
+    /// Whether it answers.
+    #[must_use]
+    pub fn state(&self) -> &DockerState {
+        self.facts.docker()
+    }
+
+    /// The containers that exist, in the order of their ids.
     pub fn containers(&self) -> impl Iterator<Item = &Container> {
-        self.containers.values()
+        let there = self.facts.containers().filter(|known| known.gone.is_none());
+        let mut there: Vec<&Known> = there.collect();
+        there.sort_by(|a, b| a.container.id.cmp(&b.container.id));
+        there.into_iter().map(|known| &known.container)
     }
 
-    /// The networks that exist.
+    /// The networks that exist, in the order of their ids.
     pub fn networks(&self) -> impl Iterator<Item = &Network> {
-        self.networks.values()
+        let mut there: Vec<&KnownNetwork> = self.facts.networks().collect();
+        there.sort_by(|a, b| a.network.id.cmp(&b.network.id));
+        there.into_iter().map(|known| &known.network)
     }
 
-    pub(super) fn judge(&self) -> Vec<Finding> {
+    /// What its configuration says about isolation.
+    fn posture(&mut self, policy: &Policy, wall: WallTime) -> Look {
+        let now = KernelTime::default();
+        self.facts.settle(now);
+        look(&self.facts, policy, now, wall)
+    }
+
+    pub(super) fn judge(&mut self, policy: &Policy, wall: WallTime) -> Vec<Finding> {
+        let posture = self.posture(policy, wall);
         let mut findings = vec![self.engine()];
         findings.extend(self.rootless());
         findings.extend(self.host_mode());
         findings.extend(self.shared());
         findings.extend(self.without_host_end());
+        findings.extend(told(&posture, &findings));
         findings
     }
 
     fn engine(&self) -> Finding {
         let todo = "start Docker, or say where it is with --docker-host or DOCKER_HOST";
-        match &self.state {
-            Some(DockerState::Up { version, api, host, .. }) => {
-                let containers = self.running().count();
+        match self.state() {
+            DockerState::Up { version, api, host, .. } => {
+                let containers = self.running().len();
                 Finding::ok(
                     "docker",
                     format!("{version} (API {api}) at {host}, {containers} containers running"),
                 )
             }
-            Some(DockerState::Down { reason, .. }) => Finding::missing("docker", reason, todo),
-            Some(DockerState::Connecting) | None => {
-                Finding::missing("docker", "it does not answer in time", todo)
-            }
+            DockerState::Down { reason, .. } => Finding::missing("docker", reason, todo),
+            DockerState::Connecting => Finding::missing("docker", "it does not answer in time", todo),
         }
     }
 
     fn rootless(&self) -> Option<Finding> {
-        let rootless = matches!(self.state, Some(DockerState::Up { rootless: true, .. }));
+        let rootless = matches!(self.state(), DockerState::Up { rootless: true, .. });
         rootless.then(|| {
             Finding::missing(
                 "rootless",
@@ -115,8 +132,8 @@ impl Docker {
         let drivers = [NetworkDriver::Macvlan, NetworkDriver::Ipvlan, NetworkDriver::Overlay];
         let one = |driver: NetworkDriver| {
             let on_it = |container: &Container| {
-                let networks = container.endpoints.iter().filter_map(|at| self.networks.get(&at.network));
-                networks.into_iter().any(|network| network.driver == driver)
+                let networks = container.endpoints.iter().filter_map(|at| self.facts.network(&at.network));
+                networks.into_iter().any(|known| known.network.driver == driver)
             };
             let names = self.names(on_it)?;
             let found = format!("{names}: on {} networks, which have no host end here", driver.name());
@@ -125,20 +142,43 @@ impl Docker {
         drivers.into_iter().filter_map(one).collect()
     }
 
-    fn running(&self) -> impl Iterator<Item = &Container> {
+    fn running(&self) -> Vec<&Container> {
         let runs = |state| matches!(state, ContainerState::Running | ContainerState::Paused);
-        self.containers.values().filter(move |container| runs(container.state))
+        self.containers().filter(|container| runs(container.state)).collect()
     }
 
     /// The names of the running containers of a kind; `None` if there are none.
     fn names(&self, kind: impl Fn(&Container) -> bool) -> Option<String> {
-        let names: Vec<&str> =
-            self.running().filter(|one| kind(one)).map(|container| container.name.as_str()).collect();
-        let shown = names.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(", ");
-        match names.len() {
-            0 => None,
-            count if count > MOST_NAMES => Some(format!("{shown} and {} more", count - MOST_NAMES)),
-            _ => Some(shown),
-        }
+        let running = self.running();
+        some(running.iter().filter(|one| kind(one)).map(|container| container.name.as_str()))
     }
+}
+
+/// The first of some names, and how many more; `None` if there are none.
+fn some<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let names: Vec<&str> = names.collect();
+    let shown = names.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => None,
+        count if count > MOST_NAMES => Some(format!("{shown} and {} more", count - MOST_NAMES)),
+        _ => Some(shown),
+    }
+}
+
+/// What the configuration says, a line for each rule that is not told already.
+fn told(posture: &Look, already: &[Finding]) -> Vec<Finding> {
+    let one = |rule: PostureRule| {
+        let of_rule = posture.standing.iter().filter(|standing| standing.rule == rule);
+        let names = some(of_rule.map(|standing| standing.subject.name().as_str()))?;
+        Some(Finding::posture(rule.name(), format!("{names}: {}", rule.means()), rule.todo()))
+    };
+    let rules = PostureRule::ALL.into_iter();
+    let new = rules.filter(|rule| already.iter().all(|finding| finding.subject != rule.name()));
+    let mut findings: Vec<Finding> = new.filter_map(one).collect();
+    if posture.rights_unknown > 0 {
+        let found =
+            format!("rights and mounts of {} containers were not told in time", posture.rights_unknown);
+        findings.push(Finding::limited("rights", found, "run it again while Docker has less to do"));
+    }
+    findings
 }

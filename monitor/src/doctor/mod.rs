@@ -1,4 +1,4 @@
-//! What works here and what does not: pure judgement of what the probes found and Docker told.
+//! What works here, what does not, and what bears on isolation: pure judgement of what the probes found and Docker told.
 
 mod docker;
 mod kernel;
@@ -6,13 +6,16 @@ mod kernel;
 pub use docker::Docker;
 
 use crate::collector::probe::Report;
-use crate::model::{AttachMode, SafeText};
+use crate::model::{AttachMode, SafeText, WallTime};
+use crate::policy::file::Policy;
 
 /// How good a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// As it should be.
     Ok,
+    /// It can all be seen, and bears on isolation.
+    Posture,
     /// Something cannot be seen; the rest can.
     Limited,
     /// The main job cannot be done.
@@ -25,6 +28,7 @@ impl Verdict {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
+            Self::Posture => "posture",
             Self::Limited => "limited",
             Self::Missing => "missing",
         }
@@ -54,16 +58,27 @@ impl Finding {
         Self { verdict: Verdict::Limited, todo, ..Self::ok(subject, found) }
     }
 
+    fn posture(subject: &'static str, found: impl AsRef<str>, todo: impl AsRef<str>) -> Self {
+        Self { verdict: Verdict::Posture, ..Self::limited(subject, found, todo) }
+    }
+
     fn missing(subject: &'static str, found: impl AsRef<str>, todo: impl AsRef<str>) -> Self {
         Self { verdict: Verdict::Missing, ..Self::limited(subject, found, todo) }
     }
 }
 
-/// Judges everything: the kernel first, then Docker, then what cannot be seen.
+/// Judges everything: the kernel first, then Docker and its configuration, but for what the policy file accepts at
+/// `wall`, then what cannot be seen.
 #[must_use]
-pub fn judge(report: &Report, docker: &Docker, attach: Option<AttachMode>) -> Vec<Finding> {
+pub fn judge(
+    report: &Report,
+    docker: &mut Docker,
+    policy: &Policy,
+    attach: Option<AttachMode>,
+    wall: WallTime,
+) -> Vec<Finding> {
     let mut findings = kernel::judge(report, attach);
-    findings.extend(docker.judge());
+    findings.extend(docker.judge(policy, wall));
     findings.extend(kernel::elsewhere(report));
     findings
 }

@@ -4,8 +4,9 @@ use super::{Docker, Finding, Verdict, judge, works};
 use crate::collector::probe::{Capabilities, Cgroups, Elsewhere, Kernel, Report};
 use crate::model::{
     AttachMode, Change, Container, ContainerId, ContainerState, DockerState, Endpoint, KernelTime, Network,
-    NetworkDriver, NetworkId, NetworkMode, SafeText,
+    NetworkDriver, NetworkId, NetworkMode, Rights, SafeText, WallTime,
 };
+use crate::policy::file::Policy;
 
 fn report() -> Report {
     Report {
@@ -33,7 +34,7 @@ fn up(rootless: bool) -> Change {
 
 fn docker(changes: impl IntoIterator<Item = Change>) -> Docker {
     let mut docker = Docker::default();
-    changes.into_iter().for_each(|change| docker.learn(change));
+    changes.into_iter().for_each(|change| docker.learn(&change));
     docker
 }
 
@@ -54,7 +55,7 @@ fn container(name: &str, network_mode: NetworkMode, endpoints: Vec<Endpoint>) ->
         published: Vec::new(),
         labels: Vec::new(),
         links: Vec::new(),
-        rights: None,
+        rights: Some(Rights::default()),
     };
     Change::Container { container: Box::new(container), at: KernelTime(0) }
 }
@@ -79,13 +80,13 @@ fn macvlan() -> Change {
 /// Checks the verdict on one subject, and that the whole follows: only what is missing keeps it from working.
 fn check(
     report: &Report,
-    docker: &Docker,
+    mut docker: Docker,
     attach: Option<AttachMode>,
     subject: &str,
     verdict: Verdict,
     says: &str,
 ) {
-    let findings = judge(report, docker, attach);
+    let findings = judge(report, &mut docker, &Policy::default(), attach, WallTime(0));
     let finding: &Finding = findings.iter().find(|finding| finding.subject == subject).expect(subject);
     assert_eq!(finding.verdict, verdict, "{finding:?}");
     assert!(finding.found.as_str().contains(says), "{finding:?}");
@@ -95,16 +96,16 @@ fn check(
 
 #[test]
 fn a_machine_that_has_everything_is_fine() {
-    let findings = judge(&report(), &docker([up(false)]), None);
+    let findings = judge(&report(), &mut docker([up(false)]), &Policy::default(), None, WallTime(0));
     assert!(findings.iter().all(|finding| finding.verdict == Verdict::Ok && finding.todo.is_none()));
     assert!(works(&findings));
 }
 
 #[test]
 fn what_the_kernel_lacks_is_told_with_what_to_do() {
-    let fine = docker([up(false)]);
-    let check =
-        |report, attach, subject, verdict, says| check(&report, &fine, attach, subject, verdict, says);
+    let check = |report, attach, subject, verdict, says| {
+        check(&report, docker([up(false)]), attach, subject, verdict, says)
+    };
     let old = Kernel { release: "5.10.0".to_owned(), version: Some((5, 10)) };
     check(Report { kernel: old, ..report() }, None, "kernel", Verdict::Missing, "5.10.0");
     let missing = vec!["CAP_BPF", "CAP_NET_ADMIN"];
@@ -134,7 +135,7 @@ fn what_the_kernel_lacks_is_told_with_what_to_do() {
 #[test]
 fn what_docker_lacks_is_told_with_what_to_do() {
     let check = |changes: Vec<Change>, subject, verdict, says| {
-        check(&report(), &docker(changes), None, subject, verdict, says);
+        check(&report(), docker(changes), None, subject, verdict, says);
     };
     let down = DockerState::Down { since: KernelTime(0), reason: "no such file\x1b[2J".to_owned() };
     check(Vec::new(), "docker", Verdict::Missing, "in time");
@@ -154,5 +155,48 @@ fn what_docker_lacks_is_told_with_what_to_do() {
 fn many_names_are_counted_not_listed() {
     let hosts = (0..8).map(|number| container(&format!("c{number}"), NetworkMode::Host, Vec::new()));
     let docker = docker(std::iter::once(up(false)).chain(hosts));
-    check(&report(), &docker, None, "host-mode", Verdict::Limited, "c4 and 3 more");
+    check(&report(), docker, None, "host-mode", Verdict::Limited, "c4 and 3 more");
+}
+
+/// A container in host mode with rights, if they were told.
+fn with_rights(name: &str, rights: Option<Rights>) -> Change {
+    match container(name, NetworkMode::Host, Vec::new()) {
+        Change::Container { container, at } => {
+            Change::Container { container: Box::new(Container { rights, ..*container }), at }
+        }
+        other => other,
+    }
+}
+
+#[test]
+fn what_the_configuration_says_is_told_once_for_each_rule_and_keeps_nothing_from_working() {
+    let socket = || {
+        let docker_socket = Some(SafeText::new("/run/docker.sock:/s"));
+        Some(Rights { docker_socket, ..Rights::default() })
+    };
+    let changes =
+        || [up(false), with_rights("ui", socket()), with_rights("agent", socket()), with_rights("new", None)];
+    check(&report(), docker(changes()), None, "docker-socket", Verdict::Posture, "agent, ui: who controls");
+    check(&report(), docker(changes()), None, "rights", Verdict::Limited, "of 1 containers");
+    let findings = |policy: &str| {
+        let policy = Policy::read(policy.as_bytes()).unwrap();
+        let findings = judge(&report(), &mut docker(changes()), &policy, None, WallTime(0));
+        findings.into_iter().map(|finding| finding.subject).collect::<Vec<_>>()
+    };
+    let accepted = "[[accept]]\nrule = 'docker-socket'\nuntil = 1970-01-01\n";
+    assert!(findings("").contains(&"docker-socket") && !findings(accepted).contains(&"docker-socket"));
+    assert_eq!(findings("").iter().filter(|subject| **subject == "host-mode").count(), 1);
+}
+
+#[test]
+fn docker_has_told_everything_when_it_has_told_the_rights_of_what_runs() {
+    let there = vec![ContainerId::new("web").unwrap()];
+    let complete = Change::Complete { containers: there, networks: Vec::new(), at: KernelTime(0) };
+    let mut docker = docker([up(false), with_rights("web", None)]);
+    let told = |docker: &Docker| (docker.has_told_all(), docker.has_told_rights());
+    assert_eq!(told(&docker), (false, false));
+    docker.learn(&complete);
+    assert_eq!(told(&docker), (true, false));
+    docker.learn(&with_rights("web", Some(Rights::default())));
+    assert_eq!(told(&docker), (true, true));
 }

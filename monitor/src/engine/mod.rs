@@ -5,6 +5,7 @@
 //! bounded queue each. [`State`] is the same without a task, for tests and replay.
 
 mod asks;
+mod findings;
 mod held;
 mod naming;
 mod state;

@@ -11,6 +11,7 @@ use crate::model::{
     AttachMode, Change, Conntrack, DockerState, DropWatch, InterfaceKind, InterfaceNumber, KernelTime,
     Losses, NetworkMode, NotWatched, Observation, Resources, SafeText, WallTime,
 };
+use crate::policy::posture::Standings;
 use crate::policy::{Around, Judge};
 use crate::snapshot::{self, Books, Record, Snapshot};
 use std::collections::{BTreeMap, HashMap};
@@ -22,6 +23,8 @@ use tokio::sync::mpsc;
 const NOT_WATCHED: usize = 1_024;
 /// How often what is over is looked for.
 const TIDY: Duration = Duration::from_secs(1);
+/// How often the configuration is looked at, while it changes.
+const LOOK: Duration = Duration::from_millis(200);
 /// How long the flows of an interface that went may still be handed over, at least.
 const LAST_FLOWS: Duration = Duration::from_secs(3);
 
@@ -43,6 +46,7 @@ pub struct State {
     pub(super) attribution: Attribution,
     pub(super) flows: FlowTable,
     pub(super) judge: Judge,
+    pub(super) standings: Standings,
     pub(super) books: Books,
     pub(super) held: Held,
     pub(super) subscribers: Subscribers,
@@ -57,6 +61,7 @@ pub struct State {
     resources: Resources,
     watching_since: KernelTime,
     tidied: KernelTime,
+    looked: KernelTime,
 }
 
 impl State {
@@ -72,6 +77,7 @@ impl State {
             attribution: Attribution::new(settings.attribution),
             flows: FlowTable::new(table),
             judge: Judge::new(Arc::clone(&settings.policy)),
+            standings: Standings::default(),
             books: Books::new(snapshot::Settings { window: settings.window }),
             held: Held::default(),
             subscribers: Subscribers::default(),
@@ -85,6 +91,7 @@ impl State {
             resources: Resources::default(),
             watching_since: now,
             tidied: now,
+            looked: now,
             settings,
         }
     }
@@ -92,6 +99,7 @@ impl State {
     /// Takes in what the inventory told.
     pub fn change(&mut self, change: &Change) -> Publish {
         self.attribution.change(change);
+        self.standings.changed();
         Publish::Soon
     }
 
@@ -194,6 +202,10 @@ impl State {
         self.release_held(now);
         self.end_flows(now);
         self.subscribers.tidy();
+        if now.since(self.looked) >= LOOK {
+            self.looked = now;
+            self.tell_standing(now);
+        }
         if now.since(self.tidied) >= TIDY {
             self.tidied = now;
             self.attribution.prune(now);
@@ -228,16 +240,6 @@ impl State {
     /// A moment on the wall clock, to the day: it may have been set meanwhile.
     pub(super) fn wall(&self, now: KernelTime) -> WallTime {
         WallTime(self.settings.booted.0.saturating_add_unsigned(now.0))
-    }
-
-    /// What the judge has to tell at the end of a tick.
-    fn tell_findings(&mut self, now: KernelTime) {
-        let wall = self.wall(now);
-        let Self { judge, attribution, flows, subscribers, .. } = self;
-        let around = Around { attribution, flows, now, wall };
-        for finding in judge.tick(&around, self.latest.0) {
-            subscribers.send_finding(&finding);
-        }
     }
 
     /// What is to be asked now.
@@ -290,6 +292,8 @@ impl State {
             interfaces_watched: rows.interfaces_watched,
             flows_kept: self.flows.len(),
             findings: snapshot::findings(self.judge.findings()),
+            standing: self.standings.open().to_vec(),
+            rights_unknown: self.standings.rights_unknown(),
             losses: self.losses(),
             resources: self.resources,
         }
@@ -301,7 +305,7 @@ impl State {
         for (name, count) in self.attribution.losses().iter().chain(self.books.losses().iter()) {
             losses.add(name, count);
         }
-        for (name, count) in self.judge.not_kept().iter() {
+        for (name, count) in self.judge.not_kept().iter().chain(self.standings.not_kept().iter()) {
             losses.add(name, count);
         }
         losses.add("flows_forgotten", self.flows.forgotten());

@@ -1,8 +1,7 @@
 //! Who reads the records. Each reader has a bounded queue; a slow one loses its own records and nobody else's.
 
 use crate::model::InterfaceKind;
-use crate::snapshot::{ContainerRef, Finding, Record};
-use std::sync::Arc;
+use crate::snapshot::{ContainerRef, Record};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -18,7 +17,7 @@ pub struct Filter {
     pub include_bridges: bool,
     /// Sampled packets too.
     pub samples: bool,
-    /// Findings, and nothing else.
+    /// Findings, of traffic and standing, and nothing else.
     pub findings: bool,
 }
 
@@ -95,11 +94,11 @@ impl Subscribers {
         self.all.iter().any(|one| one.filter.samples && one.filter.wants(kind, container))
     }
 
-    /// Hands a finding to everybody who wants findings.
-    pub(super) fn send_finding(&mut self, finding: &Arc<Finding>) {
+    /// Hands a finding, of traffic or standing, to everybody who wants findings.
+    pub(super) fn send_finding(&mut self, finding: &Record) {
         let Self { all, lost_by_gone } = self;
         all.retain_mut(|subscriber| {
-            let reads = !subscriber.filter.findings || subscriber.send(&Record::Finding(Arc::clone(finding)));
+            let reads = !subscriber.filter.findings || subscriber.send(finding);
             if !reads {
                 *lost_by_gone += subscriber.lost;
             }

@@ -51,16 +51,18 @@ pub struct Endpoint {
 }
 
 /// What a container may do that bears on isolation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rights {
     /// `--privileged`.
     pub privileged: bool,
     /// Has the capability `NET_ADMIN`.
     pub net_admin: bool,
+    /// Has the capability `SYS_ADMIN`.
+    pub sys_admin: bool,
     /// Has the capability `NET_RAW`, which it has by default.
     pub net_raw: bool,
-    /// The Docker socket is mounted in it.
-    pub docker_socket: bool,
+    /// The mount that gives it the Docker socket: `SOURCE:DESTINATION`.
+    pub docker_socket: Option<SafeText>,
 }
 
 /// A container, as Docker tells it.

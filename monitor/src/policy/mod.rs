@@ -16,6 +16,7 @@ mod outcome;
 mod pairs;
 mod party;
 mod ports;
+pub mod posture;
 mod rules;
 mod testimony;
 

@@ -3,7 +3,6 @@
 use crate::collector::clock;
 use crate::doctor::Docker;
 use crate::inventory::Inventory;
-use crate::model::{Change, DockerState};
 use crate::settings::Settings;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -13,17 +12,15 @@ const DOCKER_PATIENCE: Duration = Duration::from_secs(5);
 /// Changes that may wait.
 const CHANGES: usize = 1_024;
 
-/// Everything Docker tells, until it has told all or is found not to answer.
-pub(super) async fn ask_docker(settings: &Settings) -> Docker {
+/// What Docker tells, until that is `enough`.
+pub(super) async fn ask_docker(settings: &Settings, enough: fn(&Docker) -> bool) -> Docker {
     let (told, mut changes) = mpsc::channel(CHANGES);
     let inventory = Inventory::start(settings.inventory.clone(), told, clock::kernel_now, clock::wall_now);
     let mut docker = Docker::default();
     let all = async {
         while let Some(change) = changes.recv().await {
-            let last = matches!(change, Change::Complete { .. })
-                || matches!(change, Change::Docker(DockerState::Down { .. }));
-            docker.learn(change);
-            if last {
+            docker.learn(&change);
+            if enough(&docker) {
                 return;
             }
         }

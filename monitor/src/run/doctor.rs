@@ -4,9 +4,10 @@ use super::ask::ask_docker;
 use super::failure::Failure;
 use super::host;
 use super::output::Output;
-use super::terminal;
+use super::{policy, terminal};
 use crate::collector::{clock, probe};
-use crate::doctor::{Finding, judge, works};
+use crate::doctor::{Docker, Finding, judge, works};
+use crate::policy::file::Policy;
 use crate::settings::Settings;
 use crate::view;
 use crate::wire::{Clock, DoctorBody, Stream};
@@ -18,8 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Looks at kernel and Docker, and says what works and what does not.
 pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
-    let (report, docker) = tokio::join!(tokio::task::spawn_blocking(probe::report), ask_docker(settings));
-    let findings = judge(&report.context("look at the kernel")?, &docker, settings.collector.attach);
+    let policy = match &settings.policy {
+        Some(file) => policy::read(settings, file.clone()).await?,
+        None => Policy::default(),
+    };
+    let asked = ask_docker(settings, Docker::has_told_rights);
+    let (report, mut docker) = tokio::join!(tokio::task::spawn_blocking(probe::report), asked);
+    let report = report.context("look at the kernel")?;
+    let findings = judge(&report, &mut docker, &policy, settings.collector.attach, clock::wall_now());
     let mut output = Output::to(std::io::stdout());
     print(&mut output, &findings, settings.json).await?;
     output.finish(PATIENCE).await?;

@@ -161,7 +161,7 @@ impl Printer {
                 Some(alone) => self.sample(watch, &alone).await,
                 None => Ok(()),
             },
-            Record::Finding(_) => Ok(()),
+            Record::Finding(_) | Record::Standing(_) => Ok(()),
             Record::Lost(lost) => {
                 self.lost = lost;
                 Ok(())

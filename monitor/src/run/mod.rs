@@ -79,7 +79,7 @@ async fn perform(settings: Settings) -> Result<(), Failure> {
             flows::run(&settings, watch_for, container, bridges).await
         }
         Task::Violations { watch_for, kinds } => violations::run(&settings, watch_for, &kinds).await,
-        Task::Check { watch_for, fail_on } => check::run(&settings, watch_for, fail_on).await,
+        Task::Check { watch_for, kinds, fail_on } => check::run(&settings, watch_for, &kinds, fail_on).await,
         Task::Doctor => doctor::run(&settings).await,
         Task::PolicyCheck { file } => policy::check(&settings, file).await,
         Task::PolicyExplain { file, from, to } => policy::explain(&settings, file, &from, &to).await,

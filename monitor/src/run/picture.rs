@@ -88,7 +88,8 @@ fn is_worth_showing(snapshot: &Snapshot, watch: &Watch, window: Duration) -> boo
     let nobody = rows.is_empty() && matches!(snapshot.docker, DockerState::Up { .. });
     // Nine tenths: ticks are not exact.
     let measured = snapshot.window * 10 >= window * 9 || nobody;
-    told && measured && all_watched(snapshot) && all_named(snapshot) && peers_are_known(rows)
+    let looked_at = snapshot.rights_unknown == 0;
+    told && measured && looked_at && all_watched(snapshot) && all_named(snapshot) && peers_are_known(rows)
 }
 
 /// Whether every container that has an interface is watched at it.

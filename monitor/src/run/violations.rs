@@ -5,10 +5,10 @@ use super::logger;
 use super::output::Closed;
 use super::watch::{Ended, Watch};
 use crate::engine::Filter;
-use crate::settings::Settings;
-use crate::snapshot::{Finding, Kind, Record};
+use crate::settings::{Kinds, Settings};
+use crate::snapshot::{Finding, Record, Standing};
 use crate::view;
-use crate::wire::{FindingBody, StatusBody};
+use crate::wire::{FindingBody, StandingBody, StatusBody};
 use anyhow::anyhow;
 use std::pin::pin;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const LAST_FINDINGS: Duration = Duration::from_secs(2);
 pub(super) async fn run(
     settings: &Settings,
     watch_for: Option<Duration>,
-    kinds: &[Kind],
+    kinds: &Kinds,
 ) -> Result<(), Failure> {
     let filter = Filter { findings: true, ..Filter::default() };
     let mut watch = Watch::start(settings, Some(filter)).await?;
@@ -97,7 +97,7 @@ async fn until_over(
 
 /// Prints findings of some kinds, and counts them.
 struct Printer<'a> {
-    kinds: &'a [Kind],
+    kinds: &'a Kinds,
     told: u64,
     lost: u64,
 }
@@ -107,6 +107,7 @@ impl Printer<'_> {
         for record in records.drain(..) {
             match record {
                 Record::Finding(finding) => self.finding(watch, &finding).await?,
+                Record::Standing(standing) => self.standing(watch, &standing).await?,
                 Record::Lost(lost) => self.lost = lost,
                 Record::Flow(_) | Record::Sample(_) => {}
             }
@@ -115,7 +116,7 @@ impl Printer<'_> {
     }
 
     async fn finding(&mut self, watch: &mut Watch, finding: &Finding) -> Result<(), Closed> {
-        if !self.kinds.contains(&finding.kind) {
+        if !self.kinds.of_traffic.contains(&finding.kind) {
             return Ok(());
         }
         self.told += 1;
@@ -125,6 +126,19 @@ impl Printer<'_> {
         }
         let frame = watch.frame(false);
         watch.print(&view::finding(finding, &frame), &frame).await
+    }
+
+    async fn standing(&mut self, watch: &mut Watch, standing: &Standing) -> Result<(), Closed> {
+        if !self.kinds.posture {
+            return Ok(());
+        }
+        self.told += 1;
+        if watch.json {
+            let clock = watch.clock();
+            return watch.record(StandingBody::new(standing, &clock)).await;
+        }
+        let frame = watch.frame(false);
+        watch.print(&view::standing(standing, &frame), &frame).await
     }
 
     /// In JSON, the status with the losses to the end.

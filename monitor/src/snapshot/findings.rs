@@ -1,6 +1,6 @@
 //! The findings of a snapshot.
 
-use super::{Finding, Kind};
+use super::{Finding, Kind, Severity, Snapshot};
 use std::cmp::Reverse;
 
 /// How many are kept.
@@ -19,4 +19,12 @@ pub fn findings<'a>(all: impl Iterator<Item = &'a Finding>) -> Vec<Finding> {
         (Reverse(finding.severity), Reverse(rank(finding.kind)), finding.first_seen, finding.id)
     });
     findings.into_iter().take(MOST).cloned().collect()
+}
+
+impl Snapshot {
+    /// How many standing findings there are of a severity.
+    #[must_use]
+    pub fn standing_of(&self, severity: Severity) -> usize {
+        self.standing.iter().filter(|standing| standing.severity == severity).count()
+    }
 }

@@ -18,6 +18,7 @@ pub use crate::attribution::{
     ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, Translated, reason,
 };
 pub use crate::flows::{Percentiles, Tcp, TcpState};
+pub use crate::policy::posture::{PostureRule, Standing, Subject};
 pub use crate::policy::{Evidence, Expected, Finding, Kind, Outcome, Severity, Verdict};
 pub use books::{Books, Settings};
 pub use bracket::{Difference, difference};
@@ -28,6 +29,7 @@ pub use rows::{BridgeRow, ContainerRow, Membership, Peer, UnattributedRow};
 
 use crate::model::{AttachedBy, DockerState, HostId, KernelTime, Losses, NotWatched, Resources, SafeText};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything, at one moment.
@@ -61,6 +63,10 @@ pub struct Snapshot {
     pub flows_kept: usize,
     /// What is to be told to a person and goes on, worst first; at most 100.
     pub findings: Vec<Finding>,
+    /// What the configuration itself says, worst first; at most 1,024.
+    pub standing: Vec<Arc<Standing>>,
+    /// Running containers of which Docker has not told rights and mounts.
+    pub rights_unknown: usize,
     /// Losses since the start.
     pub losses: Losses,
     /// How full the maps are.

@@ -1,6 +1,6 @@
 //! The records that stream past the views.
 
-use super::{End, Finding, NetworkRef, ObservedAt, OriginEnd, Tcp, Translated, Verdict};
+use super::{End, Finding, NetworkRef, ObservedAt, OriginEnd, Standing, Tcp, Translated, Verdict};
 use crate::model::{Counts, Direction, FlowId, FlowPorts, Initiator, KernelTime, Protocol, SafeText};
 use std::sync::Arc;
 
@@ -79,6 +79,8 @@ pub enum Record {
     Flow(Arc<FlowRecord>),
     /// Something to tell a person, new or revised.
     Finding(Arc<Finding>),
+    /// Something that the configuration itself says, new or revised.
+    Standing(Arc<Standing>),
     /// A sampled packet.
     Sample(Arc<SampleRecord>),
     /// Records that this subscriber lost because it was slow, since it subscribed.

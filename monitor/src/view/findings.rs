@@ -5,7 +5,7 @@ use super::units::plural;
 use crate::snapshot::{Finding, Kind, Severity, Snapshot};
 
 /// Columns before what belongs to a finding.
-const INDENT: usize = 4;
+pub(super) const INDENT: usize = 4;
 
 /// Findings that a screen explains.
 const EXPLAINED: usize = 3;
@@ -59,7 +59,7 @@ fn heading(finding: &Finding, frame: &Frame) -> Line {
     line
 }
 
-fn indented(tone: Tone, text: &str) -> Line {
+pub(super) fn indented(tone: Tone, text: &str) -> Line {
     let mut line = Line::of(Tone::Plain, " ".repeat(INDENT));
     line.push(tone, text);
     line

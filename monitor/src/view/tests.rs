@@ -1,8 +1,8 @@
 //! Screens as text.
 
-use super::{FlowLines, Frame, Line, containers, flows_ended, top};
+use super::{FlowLines, Frame, Line, containers, flows_ended, standing, top};
 use crate::model::{AttachedBy, FlowPorts, Initiator, Protocol};
-use crate::snapshot::{ContainerRow, EndKind, FlowRecord, Membership, Snapshot};
+use crate::snapshot::{ContainerRow, EndKind, FlowRecord, Membership, Severity, Snapshot, Standing};
 use crate::wire::fixtures;
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
@@ -71,6 +71,32 @@ fn networks_that_do_not_fit_their_column_are_counted() {
     let narrow = frame(80);
     let text = draw(&top(&snapshot, &narrow), &narrow);
     assert!(text.contains("shop/nginx on shop_front, a-second-network-with-a-name, third"), "{text}");
+}
+
+#[test]
+fn the_worst_that_stands_is_named_and_the_rest_counted() {
+    let frame = frame(80);
+    let text = draw(&top(&fixtures::troubled_snapshot(), &frame), &frame);
+    assert!(text.contains("findings: none\nposture: 4 critical, 1 info  (vethwatch violations"), "{text}");
+    assert!(text.contains("\n    critical docker-socket: panel\n"), "{text}");
+    assert!(!text.contains("fourth") && !text.contains("published-everywhere"), "{text}");
+    assert!(!draw(&top(&fixtures::snapshot(), &frame), &frame).contains("posture"));
+    let early = Snapshot { rights_unknown: 1, ..fixtures::snapshot() };
+    let text = draw(&top(&early, &frame), &frame);
+    assert!(text.contains("posture: rights not told of 1 container"), "{text}");
+}
+
+#[test]
+fn a_standing_finding_reads_as_described() {
+    let frame = frame(80);
+    let changed = fixtures::standing("ui", Severity::Critical);
+    let text = draw(&standing(&changed, &frame), &frame);
+    assert!(
+        text.starts_with("09:10:03.004  critical posture  docker-socket: ui  (changed)\n    ui: who "),
+        "{text}"
+    );
+    let text = draw(&standing(&Standing { is_open: false, ..changed }, &frame), &frame);
+    assert!(text.lines().next().is_some_and(|line| line.ends_with("docker-socket: ui  (over)")), "{text}");
 }
 
 #[test]
@@ -206,7 +232,11 @@ proptest! {
         let peers = vec![fixtures::peer(fixtures::container_end(&name, "172.18.0.3", Some(80)))];
         snapshot.containers[0] = fixtures::row(&name, Some(&name), &name, peers);
         snapshot.containers[2].unwatched_reason = Some(name);
+        let stands = fixtures::standing(&snapshot.containers[0].container.name.to_string(), Severity::Warning);
         let frame = frame(width);
+        for line in standing(&stands, &frame) {
+            prop_assert!(line.draw(&frame).width() <= width);
+        }
         for view in [top, containers] {
             for line in view(&snapshot, &frame) {
                 let text = line.draw(&frame);

@@ -5,6 +5,7 @@ use super::footer::{footer, left_out};
 use super::header::header;
 use super::names;
 use super::peers::{least_width, push_peers};
+use super::standing::posture;
 use super::style::{Frame, Line, Tone, width};
 use super::table::{Column, Layout};
 use super::units::{bytes, count, per_second};
@@ -34,6 +35,7 @@ const NETWORK: usize = 3;
 pub fn top(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
     let mut lines = header(snapshot, frame);
     lines.extend(worst(snapshot, frame));
+    lines.extend(posture(snapshot));
     lines.push(Line::default());
     let footer = footer(snapshot, frame);
     let room = frame.height.map(|rows| rows.saturating_sub(lines.len() + footer.len() + 2));

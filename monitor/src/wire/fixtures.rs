@@ -8,7 +8,8 @@ use crate::model::{
 };
 use crate::snapshot::{
     BridgeRow, ContainerRef, ContainerRow, End, EndKind, FlowRecord, Membership, NetworkRef, ObservedAt,
-    OriginEnd, OriginKind, Peer, Percentiles, SampleRecord, Snapshot, Tcp, TcpState, UnattributedRow,
+    OriginEnd, OriginKind, Peer, Percentiles, PostureRule, SampleRecord, Severity, Snapshot, Standing,
+    Subject, Tcp, TcpState, UnattributedRow,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -130,6 +131,8 @@ pub(crate) fn snapshot() -> Snapshot {
         interfaces_watched: 3,
         flows_kept: 12,
         findings: Vec::new(),
+        standing: Vec::new(),
+        rights_unknown: 0,
         losses: Losses::default(),
         resources: Resources {
             flows: 6,
@@ -138,6 +141,28 @@ pub(crate) fn snapshot() -> Snapshot {
             slot_capacity: 1_024,
             ..Resources::default()
         },
+    }
+}
+
+/// A container with the Docker socket, or an information about a published port.
+pub(crate) fn standing(name: &str, severity: Severity) -> Standing {
+    let (rule, what) = match severity {
+        Severity::Info => (PostureRule::PublishedEverywhere, "0.0.0.0:8080->80/tcp"),
+        Severity::Warning | Severity::Critical => (PostureRule::DockerSocket, "docker.sock"),
+    };
+    Standing {
+        id: 7,
+        revision: 2,
+        is_open: true,
+        severity,
+        rule,
+        subject: Subject::Container(container(name, Some("ui"))),
+        what: vec![text(what)],
+        what_count: 1,
+        since: Some(WallTime(1_795_510_000_000_000_000)),
+        first_seen: KernelTime(99_000_000_000),
+        last_seen: NOW,
+        explanation: format!("{}: {}. Do something.", text(name), rule.means()),
     }
 }
 
@@ -155,7 +180,11 @@ pub(crate) fn troubled_snapshot() -> Snapshot {
     host_mode.window = Traffic::default();
     host_mode.unwatched_reason = Some("host mode: it uses the host's own network".to_owned());
     host_mode.memberships.clear();
+    let named = ["evil\x1b[31m\u{202e}gnp", "ui", "panel", "fourth"];
+    let standing = named.map(|name| Arc::new(standing(name, Severity::Critical))).into_iter();
+    let standing = standing.chain([Arc::new(self::standing("shop-nginx-1", Severity::Info))]).collect();
     Snapshot {
+        standing,
         docker: DockerState::Down {
             since: KernelTime(90_000_000_000),
             reason: "connecting to /var/run/docker.sock\x1b]0;x\x07: no such file".to_owned(),

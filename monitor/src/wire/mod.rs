@@ -12,6 +12,7 @@ mod flow;
 mod parts;
 mod policy;
 mod report;
+mod standing;
 mod status;
 mod time;
 
@@ -23,6 +24,7 @@ pub use policy::{
     PolicyExplanationBody,
 };
 pub use report::{CheckBody, DetachedBody, DoctorBody};
+pub use standing::StandingBody;
 pub use status::StatusBody;
 pub use time::Clock;
 

@@ -21,9 +21,9 @@ impl<'a> From<&'a NetworkRef> for NetworkPart<'a> {
     }
 }
 
-/// `container` inside an endpoint.
+/// `container` inside an endpoint, or that a standing finding is about.
 #[derive(Serialize)]
-struct ContainerPart<'a> {
+pub(super) struct ContainerPart<'a> {
     id: &'a ContainerId,
     name: &'a SafeText,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,8 @@ use serde::Serialize;
 pub struct DoctorBody {
     /// What was looked at, a fixed name.
     pub subject: &'static str,
-    /// `ok`, `limited` (something cannot be seen) or `missing` (the main job cannot be done).
+    /// `ok`, `posture` (the configuration bears on isolation), `limited` (something cannot be seen) or `missing` (the main
+    /// job cannot be done).
     pub result: &'static str,
     /// What was found.
     pub found: SafeText,
@@ -41,6 +42,7 @@ pub struct CheckBody<'a> {
     result: &'static str,
     findings: usize,
     failing: usize,
+    posture: usize,
     not_seen: &'a [String],
 }
 
@@ -49,9 +51,16 @@ impl Body for CheckBody<'_> {
 }
 
 impl<'a> CheckBody<'a> {
-    /// `result` is `held`, `findings` or `blind`; `not_seen` says why something may have been missed.
+    /// `result` is `held`, `findings` or `blind`. `findings` are those of the kinds that count, `failing` those of them
+    /// that are bad enough, `posture` all standing ones; `not_seen` says why something may have been missed.
     #[must_use]
-    pub const fn new(result: &'static str, findings: usize, failing: usize, not_seen: &'a [String]) -> Self {
-        Self { result, findings, failing, not_seen }
+    pub const fn new(
+        result: &'static str,
+        findings: usize,
+        failing: usize,
+        posture: usize,
+        not_seen: &'a [String],
+    ) -> Self {
+        Self { result, findings, failing, posture, not_seen }
     }
 }

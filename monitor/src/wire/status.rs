@@ -3,7 +3,7 @@
 use super::parts::{BeforeWatchPart, NetworkPart, ObservedAtPart};
 use super::{Body, Clock};
 use crate::model::{AttachedBy, ContainerId, Counts, DockerState, Losses, NotWatched, Resources, SafeText};
-use crate::snapshot::{BridgeRow, ContainerRow, Snapshot, UnattributedRow};
+use crate::snapshot::{BridgeRow, ContainerRow, Severity, Snapshot, UnattributedRow};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -27,6 +27,8 @@ pub struct StatusBody<'a> {
     not_recorded: Counts,
     #[serde(skip_serializing_if = "Option::is_none")]
     unaccounted_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    posture: Option<PosturePart>,
     losses: &'a Losses,
     maps: MapsPart,
 }
@@ -74,6 +76,14 @@ struct BridgePart<'a> {
     out_of_host: Counts,
 }
 
+/// How many standing findings are open, by severity.
+#[derive(Serialize)]
+struct PosturePart {
+    critical: usize,
+    warning: usize,
+    info: usize,
+}
+
 #[derive(Serialize)]
 struct MapsPart {
     flows_last_tick: u64,
@@ -108,6 +118,7 @@ impl<'a> StatusBody<'a> {
             bridges: snapshot.bridges.iter().map(Into::into).collect(),
             not_recorded: snapshot.containers.iter().map(|row| row.not_recorded).sum(),
             unaccounted_bytes: unaccounted_bytes(&snapshot.containers),
+            posture: (!snapshot.standing.is_empty()).then(|| snapshot.into()),
             losses: &snapshot.losses,
             maps: MapsPart::new(&snapshot.resources, snapshot.flows_kept),
         }
@@ -170,6 +181,14 @@ impl<'a> From<&'a BridgeRow> for BridgePart<'a> {
             into_host: row.totals.sent,
             out_of_host: row.totals.received,
         }
+    }
+}
+
+impl From<&Snapshot> for PosturePart {
+    fn from(snapshot: &Snapshot) -> Self {
+        let [critical, warning, info] =
+            [Severity::Critical, Severity::Warning, Severity::Info].map(|it| snapshot.standing_of(it));
+        Self { critical, warning, info }
     }
 }
 

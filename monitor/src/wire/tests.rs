@@ -1,10 +1,11 @@
 //! The JSON against its description: which fields exist, and that a line is one harmless line.
 
 use super::{
-    Body, ContainerBody, DetachedBody, DoctorBody, FlowBody, SampleBody, StatusBody, Stream, fixtures,
+    Body, ContainerBody, DetachedBody, DoctorBody, FlowBody, SampleBody, StandingBody, StatusBody, Stream,
+    fixtures,
 };
 use crate::model::{FlowPorts, Initiator, Protocol, SafeText, Tuple};
-use crate::snapshot::{FlowRecord, Translated};
+use crate::snapshot::{FlowRecord, Severity, Standing, Subject, Translated};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -156,6 +157,34 @@ fn a_sample_has_the_promised_fields() {
     assert_eq!(record["flow_id"], "0001000000000007");
 }
 
+#[test]
+fn a_standing_finding_has_the_promised_fields_and_none_of_traffic() {
+    let promised = [
+        "id revision state kind severity rule what what_count since first_seen last_seen explanation"
+            .to_owned(),
+        within("container", "id name image project service"),
+        within("container.networks", NETWORK),
+        within("network", NETWORK),
+    ];
+    let clock = fixtures::clock();
+    let standing = fixtures::standing("ui", Severity::Critical);
+    let record = value(StandingBody::new(&standing, &clock));
+    let network = ["network", "network.id", "network.name", "network.driver"];
+    check_fields(&record, &promised, &network);
+    assert_eq!(
+        (&record["type"], &record["kind"], &record["state"]),
+        (&"finding".into(), &"posture".into(), &"open".into())
+    );
+    assert_eq!(record["what"], serde_json::json!(["docker.sock"]));
+    let subject = Subject::Network(fixtures::network("six"));
+    let over = Standing { subject, is_open: false, what: Vec::new(), what_count: 0, since: None, ..standing };
+    let record = value(StandingBody::new(&over, &clock));
+    assert_eq!((&record["network"]["name"], &record["state"]), (&"six".into(), &"closed".into()));
+    for absent in ["container", "what", "what_count", "since"] {
+        assert!(record.get(absent).is_none(), "{absent} was not told");
+    }
+}
+
 fn container_fields() -> Vec<String> {
     vec![
         "id name image project service state since watched not_watched_reason shares_namespace_with"
@@ -223,6 +252,7 @@ fn a_status_has_the_promised_fields() {
         within("bridges.out_of_host", COUNTS),
         within("not_recorded", COUNTS),
         within("missing", "drops"),
+        within("posture", "critical warning info"),
         within("losses", "flow_map_full ring_full"),
         within(
             "maps",
@@ -268,6 +298,7 @@ proptest! {
             line(StatusBody::new(&snapshot, &clock)),
             line(ContainerBody::new(&snapshot.containers[0])),
             line(ContainerBody::new(&snapshot.containers[2])),
+            line(StandingBody::new(&fixtures::standing(&name, Severity::Info), &clock)),
             line(DoctorBody { subject: "btf", result: "ok", found: safe.clone(), todo: Some(safe.clone()) }),
             line(DetachedBody { interface: safe.clone(), what: safe }),
         ];

@@ -6,6 +6,7 @@ mod absence;
 mod bounds;
 mod life;
 mod naming;
+mod posture;
 mod property;
 mod translated;
 mod world;

@@ -1,6 +1,6 @@
 //! What a container may do that bears on isolation.
 
-use crate::model::Rights;
+use crate::model::{Rights, SafeText};
 use bollard::models::{ContainerInspectResponse, HostConfig};
 
 /// The most mounts of one container that are looked at.
@@ -17,8 +17,9 @@ pub(super) fn rights(raw: &ContainerInspectResponse) -> Option<Rights> {
     Some(Rights {
         privileged,
         net_admin: privileged || has(config, "NET_ADMIN", false),
+        sys_admin: privileged || has(config, "SYS_ADMIN", false),
         net_raw: privileged || has(config, "NET_RAW", true),
-        docker_socket: has_socket(raw, config),
+        docker_socket: socket(raw, config),
     })
 }
 
@@ -42,37 +43,41 @@ fn has(config: &HostConfig, capability: &str, usually: bool) -> bool {
     }
 }
 
-/// Whether the Docker socket, or a folder of the host that it is in, is mounted.
-fn has_socket(raw: &ContainerInspectResponse, config: &HostConfig) -> bool {
+/// The first mount of the Docker socket, or of a folder of the host that it is in.
+fn socket(raw: &ContainerInspectResponse, config: &HostConfig) -> Option<SafeText> {
     let mounts = raw.mounts.iter().flatten().take(MOST_MOUNTS);
-    let mut mounts = mounts.map(|mount| (mount.source.as_deref(), mount.destination.as_deref()));
+    let mounts = mounts.map(|mount| (mount.source.as_deref(), mount.destination.as_deref()));
     let asked = config.mounts.iter().flatten().take(MOST_MOUNTS);
-    let mut asked = asked.map(|mount| (mount.source.as_deref(), mount.target.as_deref()));
-    let mut binds = config.binds.iter().flatten().take(MOST_MOUNTS).map(|bind| {
+    let asked = asked.map(|mount| (mount.source.as_deref(), mount.target.as_deref()));
+    let binds = config.binds.iter().flatten().take(MOST_MOUNTS).map(|bind| {
         let mut parts = bind.split(':');
         (parts.next(), parts.next())
     });
-    let gives_it = |(source, destination): (Option<&str>, Option<&str>)| {
-        let is_socket = |path: Option<&str>| {
-            path.and_then(|path| path.trim_end_matches('/').rsplit('/').next()) == Some(SOCKET)
-        };
-        let folder = source.map(|path| match path.trim_end_matches('/') {
-            "" if !path.is_empty() => "/",
-            bare => bare,
-        });
-        is_socket(source)
-            || is_socket(destination)
-            || folder.is_some_and(|folder| SOCKET_FOLDERS.contains(&folder))
+    let mut all = mounts.chain(asked).chain(binds);
+    let (source, destination) = all.find(|(source, destination)| gives_it(*source, *destination))?;
+    Some(SafeText::new(&format!("{}:{}", source.unwrap_or_default(), destination.unwrap_or_default())))
+}
+
+fn gives_it(source: Option<&str>, destination: Option<&str>) -> bool {
+    let is_socket = |path: Option<&str>| {
+        path.and_then(|path| path.trim_end_matches('/').rsplit('/').next()) == Some(SOCKET)
     };
-    mounts.any(gives_it) || asked.any(gives_it) || binds.any(gives_it)
+    let folder = source.map(|path| match path.trim_end_matches('/') {
+        "" if !path.is_empty() => "/",
+        bare => bare,
+    });
+    is_socket(source)
+        || is_socket(destination)
+        || folder.is_some_and(|folder| SOCKET_FOLDERS.contains(&folder))
 }
 
 #[cfg(test)]
 mod tests {
     use super::rights;
-    use crate::model::Rights;
+    use crate::model::{Rights, SafeText};
 
-    const USUAL: Rights = Rights { privileged: false, net_admin: false, net_raw: true, docker_socket: false };
+    const USUAL: Rights =
+        Rights { privileged: false, net_admin: false, sys_admin: false, net_raw: true, docker_socket: None };
 
     #[track_caller]
     fn check(host_config: &str, mounts: &str, expected: Option<Rights>) {
@@ -81,9 +86,10 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_capabilities(add: &str, drop: &str, net_admin: bool, net_raw: bool) {
+    fn check_capabilities(add: &str, drop: &str, expected: [bool; 3]) {
+        let [net_admin, sys_admin, net_raw] = expected;
         let config = format!(r#"{{"Privileged":false,"CapAdd":{add},"CapDrop":{drop}}}"#);
-        check(&config, "null", Some(Rights { net_admin, net_raw, ..USUAL }));
+        check(&config, "null", Some(Rights { net_admin, sys_admin, net_raw, ..USUAL }));
     }
 
     #[test]
@@ -95,38 +101,52 @@ mod tests {
 
     #[test]
     fn a_privileged_container_has_every_capability() {
-        let all = Rights { privileged: true, net_admin: true, net_raw: true, docker_socket: false };
+        let all = Rights { privileged: true, net_admin: true, sys_admin: true, ..USUAL };
         check(r#"{"Privileged":true,"CapDrop":["ALL"]}"#, "null", Some(all));
     }
 
     #[test]
     fn capabilities_are_added_and_dropped_in_the_engines_order() {
-        check_capabilities("null", "null", false, true);
-        check_capabilities(r#"["NET_ADMIN"]"#, "[]", true, true);
-        check_capabilities(r#"["CAP_NET_ADMIN"]"#, r#"["CAP_NET_RAW"]"#, true, false);
-        check_capabilities(r#"["net_admin"]"#, r#"["net_raw"]"#, true, false);
-        check_capabilities(r#"["ALL"]"#, "null", true, true);
-        check_capabilities(r#"["ALL"]"#, r#"["NET_ADMIN"]"#, false, true);
-        check_capabilities("null", r#"["ALL"]"#, false, false);
-        check_capabilities(r#"["NET_RAW"]"#, r#"["ALL"]"#, false, true);
-        check_capabilities(r#"["SYS_ADMIN","\u001b[2J",""]"#, r#"["X"]"#, false, true);
+        check_capabilities("null", "null", [false, false, true]);
+        check_capabilities(r#"["NET_ADMIN"]"#, "[]", [true, false, true]);
+        check_capabilities(r#"["CAP_NET_ADMIN"]"#, r#"["CAP_NET_RAW"]"#, [true, false, false]);
+        check_capabilities(r#"["net_admin"]"#, r#"["net_raw"]"#, [true, false, false]);
+        check_capabilities(r#"["ALL"]"#, "null", [true, true, true]);
+        check_capabilities(r#"["ALL"]"#, r#"["NET_ADMIN"]"#, [false, true, true]);
+        check_capabilities("null", r#"["ALL"]"#, [false, false, false]);
+        check_capabilities(r#"["NET_RAW"]"#, r#"["ALL"]"#, [false, false, true]);
+        check_capabilities(r#"["SYS_ADMIN","\u001b[2J",""]"#, r#"["X"]"#, [false, true, true]);
     }
 
     #[test]
     fn the_socket_is_found_wherever_it_is_mounted_from_or_to() {
-        let with = |config: &str, mounts: &str, docker_socket| {
+        let with = |config: &str, mounts: &str, socket: Option<&str>| {
+            let docker_socket = socket.map(SafeText::new);
             let config = format!(r#"{{"Privileged":false{config}}}"#);
             check(&config, mounts, Some(Rights { docker_socket, ..USUAL }));
         };
-        with("", r#"[{"Source":"/var/run/docker.sock","Destination":"/d"}]"#, true);
-        with("", r#"[{"Source":"/x","Destination":"/run/docker.sock"}]"#, true);
-        with("", r#"[{"Source":"/run/user/1000/docker.sock","Destination":"/d"}]"#, true);
-        with("", r#"[{"Source":"/","Destination":"/host"}]"#, true);
-        with("", r#"[{"Source":"/var/run/","Destination":"/host"}]"#, true);
-        with(r#","Binds":["/run/docker.sock:/s:ro"]"#, "null", true);
-        with(r#","Mounts":[{"Type":"bind","Source":"/run/docker.sock","Target":"/s"}]"#, "null", true);
-        with("", r#"[{"Source":"/srv/docker.sock.d","Destination":"/var/run/docker"}]"#, false);
-        with("", r#"[{"Source":"","Destination":""},{}]"#, false);
-        with(r#","Binds":["",":",":::","docker.socks:/x"]"#, "null", false);
+        with(
+            "",
+            r#"[{"Source":"/var/run/docker.sock","Destination":"/d"}]"#,
+            Some("/var/run/docker.sock:/d"),
+        );
+        with("", r#"[{"Source":"/x","Destination":"/run/docker.sock"}]"#, Some("/x:/run/docker.sock"));
+        with(
+            "",
+            r#"[{"Source":"/run/user/1000/docker.sock","Destination":"/d"}]"#,
+            Some("/run/user/1000/docker.sock:/d"),
+        );
+        with("", r#"[{"Source":"/","Destination":"/host"}]"#, Some("/:/host"));
+        with("", r#"[{"Source":"/var/run/","Destination":"/host"}]"#, Some("/var/run/:/host"));
+        with(r#","Binds":["/run/docker.sock:/s:ro"]"#, "null", Some("/run/docker.sock:/s"));
+        with(
+            r#","Mounts":[{"Type":"bind","Source":"/run/docker.sock","Target":"/s"}]"#,
+            "null",
+            Some("/run/docker.sock:/s"),
+        );
+        with("", r#"[{"Source":"/srv/docker.sock.d","Destination":"/var/run/docker"}]"#, None);
+        with("", r#"[{"Source":"","Destination":""},{}]"#, None);
+        with(r#","Binds":["/run/\u001b[2J/docker.sock"]"#, "null", Some("/run/\\u{1b}[2J/docker.sock:"));
+        with(r#","Binds":["",":",":::","docker.socks:/x"]"#, "null", None);
     }
 }

@@ -62,7 +62,7 @@ fn docker() -> Docker {
         container("dd55", "agent", NetworkMode::Host, &[]),
         container("ee66", "sidecar", owner, &[]),
     ] {
-        docker.learn(change);
+        docker.learn(&change);
     }
     docker
 }

@@ -28,13 +28,13 @@ pub(in super::super) async fn explain(
     to: &Target,
 ) -> Result<(), Failure> {
     let policy = read(settings, file).await?;
-    let docker = ask_docker(settings).await;
+    let docker = ask_docker(settings, Docker::has_told_all).await;
     match docker.state() {
-        Some(DockerState::Up { .. }) => {}
-        Some(DockerState::Down { reason, .. }) => {
+        DockerState::Up { .. } => {}
+        DockerState::Down { reason, .. } => {
             return Err(anyhow!("Docker cannot say who the ends are: {reason}").into());
         }
-        Some(DockerState::Connecting) | None => return Err(anyhow!("Docker does not answer in time").into()),
+        DockerState::Connecting => return Err(anyhow!("Docker does not answer in time").into()),
     }
     let found = [from, &to.who].map(|who| find(who, &docker, is_local).map_err(Failure::wrong));
     let [from, asked] = found;
