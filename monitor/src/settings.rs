@@ -36,6 +36,8 @@ pub struct Settings {
     pub window: Duration,
     /// A policy file.
     pub policy: Option<PathBuf>,
+    /// A file to record into.
+    pub record: Option<PathBuf>,
 }
 
 /// What to do.
@@ -75,6 +77,13 @@ pub enum Task {
         watch_for: Duration,
         /// How bad a finding must be to fail.
         fail_on: Severity,
+    },
+    /// Print what a recording's engine found.
+    Replay {
+        /// The recording.
+        file: PathBuf,
+        /// Findings of which kinds.
+        kinds: Vec<Kind>,
     },
     /// Say what works here.
     Doctor,
@@ -133,6 +142,7 @@ impl Settings {
             inventory: inventory::Settings { host: options.docker_host, ..inventory::Settings::default() },
             window,
             policy: options.policy_file,
+            record: options.record,
         })
     }
 }
@@ -165,10 +175,9 @@ fn task(command: Command) -> Result<Task, Senseless> {
             Task::Flows { watch_for: flows.watch_for, container: flows.container, bridges: flows.bridges }
         }
         Command::Violations(violations) => {
-            let kinds = violations.kind.into_iter().map(kind).collect::<Vec<_>>();
-            let kinds = if kinds.is_empty() { USUAL_KINDS.to_vec() } else { kinds };
-            Task::Violations { watch_for: violations.watch_for, kinds }
+            Task::Violations { watch_for: violations.watch_for, kinds: kinds(violations.kind) }
         }
+        Command::Replay(replay) => Task::Replay { file: replay.file, kinds: kinds(replay.kind) },
         Command::Check(check) => Task::Check {
             watch_for: check.watch_for,
             fail_on: match check.fail_on {
@@ -181,6 +190,11 @@ fn task(command: Command) -> Result<Task, Senseless> {
         Command::Policy(cli::Policy::Explain { file, from, to }) => Task::PolicyExplain { file, from, to },
         Command::Detach => Task::Detach,
     })
+}
+
+/// The kinds that are asked for, or the usual ones.
+fn kinds(asked: Vec<FindingKind>) -> Vec<Kind> {
+    if asked.is_empty() { USUAL_KINDS.to_vec() } else { asked.into_iter().map(kind).collect() }
 }
 
 const fn kind(kind: FindingKind) -> Kind {

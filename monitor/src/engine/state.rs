@@ -9,7 +9,7 @@ use crate::attribution::Attribution;
 use crate::flows::{self, FlowTable};
 use crate::model::{
     AttachMode, Change, DockerState, InterfaceKind, InterfaceNumber, KernelTime, Losses, NetworkMode,
-    NotWatched, Observation, Resources, WallTime,
+    NotWatched, Observation, Resources, Step, WallTime,
 };
 use crate::policy::{Around, Judge};
 use crate::snapshot::{self, Books, Record, Snapshot};
@@ -84,6 +84,17 @@ impl State {
             watching_since: now,
             tidied: now,
             settings,
+        }
+    }
+
+    /// Takes in one step of a recording, as it was taken in when it was recorded.
+    pub fn step(&mut self, step: Step) {
+        match step {
+            Step::Change(change) => drop(self.change(&change)),
+            Step::Observation { at, seen } => drop(self.observe(seen, at)),
+            Step::Housekeeping(at) => self.housekeeping(at),
+            Step::Snapshot(at) => self.attribution.settle(at),
+            Step::Finish(at) => self.finish(at),
         }
     }
 
@@ -277,11 +288,8 @@ impl State {
     /// All losses, by name: the collector's and our own.
     fn losses(&self) -> Losses {
         let mut losses = self.collector_losses.clone();
-        for (name, count) in self.attribution.losses().iter().chain(self.books.losses().iter()) {
-            losses.add(name, count);
-        }
-        for (name, count) in self.judge.not_kept().iter() {
-            losses.add(name, count);
+        for others in [&self.attribution.losses(), &self.books.losses(), &self.judge.not_kept()] {
+            losses.add_all(others);
         }
         losses.add("flows_forgotten", self.flows.forgotten());
         losses.add("names_given_up", self.held.given_up);

@@ -3,6 +3,8 @@
 //! Needs root, Docker, iptables and the images.
 
 mod matrix;
+mod recorded;
+mod variants;
 
 use anyhow::{Context, Result, ensure};
 use lab::{Container, Network, Vethwatch, image};
