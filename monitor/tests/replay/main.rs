@@ -1,6 +1,7 @@
 //! Recorded scenarios of real networks, replayed without a kernel and without Docker.
 
 mod keep;
+mod properties;
 mod scenario;
 mod trim;
 mod variations;
