@@ -7,7 +7,7 @@
 //! 1    collector, inventory                    the kernel; Docker
 //! 2–5  attribution, flows, policy, snapshot    pure
 //! 6    engine                                  the owner of all changing state
-//! 7    wire, view                              the versioned JSON; the terminal
+//! 7    wire, view, recording                   the versioned JSON; the terminal; what the engine took in
 //! 8–9  settings, run, cli                      composition
 //! ```
 
@@ -23,6 +23,7 @@ pub mod snapshot;
 
 pub mod engine;
 
+pub mod recording;
 pub mod view;
 pub mod wire;
 

@@ -36,6 +36,8 @@ pub struct Settings {
     pub window: Duration,
     /// A policy file.
     pub policy: Option<PathBuf>,
+    /// A file to record into.
+    pub record: Option<PathBuf>,
 }
 
 /// Which findings are asked for.
@@ -86,6 +88,13 @@ pub enum Task {
         kinds: Kinds,
         /// How bad a finding must be to fail.
         fail_on: Severity,
+    },
+    /// Print what a recording's engine found.
+    Replay {
+        /// The recording.
+        file: PathBuf,
+        /// Findings of which kinds.
+        kinds: Kinds,
     },
     /// Say what works here.
     Doctor,
@@ -144,6 +153,7 @@ impl Settings {
             inventory: inventory::Settings { host: options.docker_host, ..inventory::Settings::default() },
             window,
             policy: options.policy_file,
+            record: options.record,
         })
     }
 }
@@ -178,6 +188,7 @@ fn task(command: Command) -> Result<Task, Senseless> {
         Command::Violations(violations) => {
             Task::Violations { watch_for: violations.watch_for, kinds: kinds(&violations.kind) }
         }
+        Command::Replay(replay) => Task::Replay { file: replay.file, kinds: kinds(&replay.kind) },
         Command::Check(check) => Task::Check {
             watch_for: check.watch_for,
             kinds: kinds(&check.kind),

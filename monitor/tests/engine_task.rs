@@ -32,7 +32,7 @@ fn rig() -> Rig {
     let (observations, seen) = mpsc::channel(64);
     let (asked, asks) = mpsc::channel(64);
     let host = HostId { name: SafeText::new("db-07"), boot_id: "boot".into() };
-    let engine = engine::spawn(Settings::new(host), told, seen, asked, now);
+    let engine = engine::spawn(Settings::new(host), told, seen, asked, now, None);
     Rig { changes, observations, asks, engine }
 }
 

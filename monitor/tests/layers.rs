@@ -72,6 +72,12 @@ const RULES: &[Rule] = &[
         pure: false,
     },
     Rule {
+        module: "recording",
+        inside: &["model", "policy", "snapshot", "engine"],
+        outside: Only(&["serde", "serde_json", "thiserror", "tokio"]),
+        pure: false,
+    },
+    Rule {
         module: "export",
         inside: &["model", "snapshot", "wire"],
         outside: AllBut(&["aya", "bollard"]),

@@ -56,6 +56,11 @@ pub enum Command {
     /// kinds make it fail. Exit codes: 0 it held; 1 there are findings of --kind as bad as --fail-on; 4 it cannot be
     /// told, because something was lost or not watched.
     Check(Check),
+    /// Print what was found in a recording that was made by --record. Needs neither root nor Docker.
+    ///
+    /// The findings are those that were told when it was recorded. The policy file of that time is in the recording;
+    /// --policy judges by another one.
+    Replay(Replay),
     /// Say what this kernel, this Docker and these permissions allow, and what to do about the rest.
     Doctor,
     /// Check a policy file, or say what it decides. Needs no root.
@@ -124,6 +129,16 @@ pub struct Check {
     /// How bad a finding must be to fail the check.
     #[arg(long, value_enum, default_value = "warning")]
     pub fail_on: FailOn,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The recording.
+    pub file: PathBuf,
+    /// Only these kinds [default: violation, broken].
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub kind: Vec<FindingKind>,
 }
 
 /// Kinds of findings.
@@ -203,6 +218,10 @@ pub struct Options {
     /// Judge by the rules of this file before the built-in ones; `policy check` checks it.
     #[arg(long = "policy", global = true, value_name = "FILE")]
     pub policy_file: Option<PathBuf>,
+    /// Record everything that is judged into this new file, for `replay` or a bug report. It holds names, labels, addresses
+    /// and the policy file, but no content of packets, unless --sample asks for it; only its owner may read it.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// Do not watch bridges, only containers' interfaces.
     #[arg(long, global = true)]
     pub no_bridges: bool,

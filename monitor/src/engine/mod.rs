@@ -10,11 +10,13 @@ mod held;
 mod naming;
 mod state;
 mod subscribers;
+mod tap;
 mod task;
 
 pub use asks::Ask;
 pub use state::{Publish, State};
 pub use subscribers::Filter;
+pub use tap::{Tap, Tapping};
 
 use crate::attribution;
 use crate::model::{Change, HostId, KernelTime, Observation, WallTime};
@@ -75,18 +77,20 @@ pub struct EngineHandle {
 }
 
 /// Starts the engine on the current tokio runtime. It ends when it is stopped, when its handle is dropped, or when
-/// the sender of observations is.
+/// the sender of observations is. A tap gets a copy of all that it takes in.
 pub fn spawn(
     settings: Settings,
     changes: mpsc::Receiver<Change>,
     observations: mpsc::Receiver<Observation>,
     asks: mpsc::Sender<Ask>,
     now: fn() -> KernelTime,
+    tap: Option<Tap>,
 ) -> EngineHandle {
-    let mut state = State::new(settings, now());
-    let (published, snapshots) = watch::channel(Arc::new(state.snapshot(now())));
+    let started = tap.as_ref().map_or_else(now, Tap::started);
+    let mut state = State::new(settings, started);
+    let (published, snapshots) = watch::channel(Arc::new(state.snapshot(started)));
     let (commands, incoming) = mpsc::channel(COMMANDS);
-    let task = Task { state, changes, observations, asks, commands: incoming, published, now };
+    let task = Task { state, changes, observations, asks, commands: incoming, published, now, tap };
     EngineHandle { snapshots, commands, task: tokio::spawn(task.run()) }
 }
 

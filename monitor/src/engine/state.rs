@@ -9,7 +9,7 @@ use crate::attribution::Attribution;
 use crate::flows::{self, FlowTable};
 use crate::model::{
     AttachMode, Change, Conntrack, DockerState, DropWatch, InterfaceKind, InterfaceNumber, KernelTime,
-    Losses, NetworkMode, NotWatched, Observation, Resources, SafeText, WallTime,
+    Losses, NetworkMode, NotWatched, Observation, Resources, SafeText, Step, WallTime,
 };
 use crate::policy::posture::Standings;
 use crate::policy::{Around, Judge};
@@ -93,6 +93,17 @@ impl State {
             tidied: now,
             looked: now,
             settings,
+        }
+    }
+
+    /// Takes in one step of a recording, as it was taken in when it was recorded.
+    pub fn step(&mut self, step: Step) {
+        match step {
+            Step::Change(change) => drop(self.change(&change)),
+            Step::Observation { at, seen } => drop(self.observe(seen, at)),
+            Step::Housekeeping(at) => self.housekeeping(at),
+            Step::Snapshot(at) => self.attribution.settle(at),
+            Step::Finish(at) => self.finish(at),
         }
     }
 
@@ -302,11 +313,9 @@ impl State {
     /// All losses, by name: the collector's and our own.
     fn losses(&self) -> Losses {
         let mut losses = self.collector_losses.clone();
-        for (name, count) in self.attribution.losses().iter().chain(self.books.losses().iter()) {
-            losses.add(name, count);
-        }
-        for (name, count) in self.judge.not_kept().iter().chain(self.standings.not_kept().iter()) {
-            losses.add(name, count);
+        let own = [self.books.losses(), self.judge.not_kept(), self.standings.not_kept()];
+        for others in own.iter().chain([&self.attribution.losses()]) {
+            losses.add_all(others);
         }
         losses.add("flows_forgotten", self.flows.forgotten());
         losses.add("names_given_up", self.held.given_up);

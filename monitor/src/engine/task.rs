@@ -3,7 +3,8 @@
 use super::asks::Ask;
 use super::state::{Publish, State};
 use super::subscribers::Filter;
-use crate::model::{Change, KernelTime, Observation};
+use super::tap::Tap;
+use crate::model::{Change, KernelTime, Observation, Step};
 use crate::snapshot::{Record, Snapshot};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub(super) struct Task {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) published: watch::Sender<Arc<Snapshot>>,
     pub(super) now: fn() -> KernelTime,
+    pub(super) tap: Option<Tap>,
 }
 
 impl Task {
@@ -60,6 +62,7 @@ impl Task {
             let now = (self.now)();
             if now.since(looked_after) >= HOUSEKEEPING {
                 looked_after = now;
+                self.note(|| Step::Housekeeping(now));
                 self.state.housekeeping(now);
                 self.ask(now);
                 if publish == Publish::Soon {
@@ -78,8 +81,17 @@ impl Task {
                 break;
             }
         }
-        self.state.finish((self.now)());
+        let now = (self.now)();
+        self.note(|| Step::Finish(now));
+        self.state.finish(now);
         self.publish();
+    }
+
+    /// What the tap gets, if there is one.
+    fn note(&mut self, step: impl FnOnce() -> Step) {
+        if let Some(tap) = &mut self.tap {
+            tap.note(step());
+        }
     }
 
     /// Changes first, then observations: what a container's first packets are named by came before them.
@@ -88,24 +100,31 @@ impl Task {
         fill(seen, &mut self.observations);
         let mut publish = Publish::No;
         for change in told.drain(..) {
-            publish = publish.max(self.state.change(&change));
+            publish = publish.max(self.change(&change));
         }
         for observation in seen.drain(..) {
             // Changes that came meanwhile may name what this batch carries.
             if matches!(observation, Observation::Flows(_)) {
                 fill(told, &mut self.changes);
                 for change in told.drain(..) {
-                    publish = publish.max(self.state.change(&change));
+                    publish = publish.max(self.change(&change));
                 }
             }
             let attached = matches!(observation, Observation::Attached { .. });
-            publish = publish.max(self.state.observe(observation, (self.now)()));
+            let now = (self.now)();
+            self.note(|| Step::Observation { at: now, seen: observation.clone() });
+            publish = publish.max(self.state.observe(observation, now));
             if attached {
                 // Its first packet may come 38 ms from now.
                 self.ask((self.now)());
             }
         }
         publish
+    }
+
+    fn change(&mut self, change: &Change) -> Publish {
+        self.note(|| Step::Change(change.clone()));
+        self.state.change(change)
     }
 
     fn ask(&mut self, now: KernelTime) {
@@ -117,7 +136,10 @@ impl Task {
     }
 
     fn publish(&mut self) {
-        let snapshot = self.state.snapshot((self.now)());
+        let now = (self.now)();
+        self.note(|| Step::Snapshot(now));
+        let mut snapshot = self.state.snapshot(now);
+        snapshot.losses.add("steps_not_recorded", self.tap.as_ref().map_or(0, Tap::lost));
         self.published.send_replace(Arc::new(snapshot));
     }
 }

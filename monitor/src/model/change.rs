@@ -1,9 +1,11 @@
 //! What the inventory tells the engine.
 
 use super::{Container, ContainerId, Endpoint, KernelTime, Network, NetworkId, SafeText};
+use serde::{Deserialize, Serialize};
 
 /// Whether Docker answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DockerState {
     /// Not asked yet.
     Connecting,
@@ -29,7 +31,8 @@ pub enum DockerState {
 
 /// A fact of the inventory that changed. `at` is the moment from which it is true (or no longer true), as near as
 /// the inventory can tell: an event's own time, or the time of the answer that told it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Change {
     /// Docker went up or down.
     Docker(DockerState),

@@ -1,11 +1,11 @@
 //! Docker containers.
 
 use super::{ContainerId, Mac, NetworkId, SafeText, WallTime};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// `State.Status` of a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ContainerState {
     /// Known only by a network's list of endpoints; not inspected yet.
@@ -27,7 +27,8 @@ pub enum ContainerState {
 }
 
 /// How a container is connected as a whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NetworkMode {
     /// Endpoints of its own.
     Networks,
@@ -40,7 +41,7 @@ pub enum NetworkMode {
 }
 
 /// A container's membership in a network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The network.
     pub network: NetworkId,
@@ -51,7 +52,7 @@ pub struct Endpoint {
 }
 
 /// What a container may do that bears on isolation.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rights {
     /// `--privileged`.
     pub privileged: bool,
@@ -66,7 +67,7 @@ pub struct Rights {
 }
 
 /// A container, as Docker tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
     /// Its full id.
     pub id: ContainerId,

@@ -1,10 +1,10 @@
 //! Packets and bytes.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::ops::{Add, AddAssign};
 
 /// What went one way: over the wire, and as the device counts it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Wire packets: segments of a GSO skb count one each.
     pub packets: u64,
@@ -84,7 +84,7 @@ impl AddAssign for Traffic {
 }
 
 /// An interface's totals in one direction, by class. The whole is the sum of the first four.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DirectionCounts {
     /// IPv4, in a flow or not.
     pub ipv4: Counts,
@@ -109,7 +109,7 @@ impl DirectionCounts {
 }
 
 /// An interface's totals since it was watched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassCounts {
     /// What the container sent.
     pub sent: DirectionCounts,

@@ -1,10 +1,11 @@
 //! What the collector sees beside flows: drops, translations, and who claims which address.
 
 use super::{FlowKey, FlowPorts, InterfaceNumber, KernelTime, Mac, Protocol, SafeText};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// Packets of one conversation that the kernel dropped in one tick, for one reason, at one place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drop {
     /// The source in the packet when it was dropped, which may be after a translation.
     pub source: IpAddr,
@@ -32,7 +33,7 @@ pub struct Drop {
 }
 
 /// One tick's drops. Told before the last flows of the same generation.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DropBatch {
     /// The generation, as in [`super::FlowBatch`].
     pub epoch: u64,
@@ -41,7 +42,8 @@ pub struct DropBatch {
 }
 
 /// Whether drops are watched.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DropWatch {
     /// They are.
     Watched,
@@ -50,7 +52,7 @@ pub enum DropWatch {
 }
 
 /// Both ends of a packet of one direction, as conntrack has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tuple {
     /// Source address.
     pub source: IpAddr,
@@ -76,7 +78,7 @@ impl FlowKey {
 }
 
 /// A conversation whose addresses or ports the host changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Translation {
     /// What the initiator sends.
     pub original: Tuple,
@@ -86,7 +88,8 @@ pub struct Translation {
 }
 
 /// What became of a translation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TranslationChange {
     /// It is there.
     Known(Translation),
@@ -95,7 +98,8 @@ pub enum TranslationChange {
 }
 
 /// How translations are learned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Conntrack {
     /// By events, after a dump.
     Watched,
@@ -106,7 +110,8 @@ pub enum Conntrack {
 }
 
 /// How an address is claimed on a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ClaimKind {
     /// Sender of an ARP packet.
     Arp,
@@ -117,7 +122,7 @@ pub enum ClaimKind {
 }
 
 /// What one interface's end claimed in one tick.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// Where it was sent.
     pub interface: InterfaceNumber,

@@ -1,11 +1,11 @@
 //! Flows as the kernel hands them over.
 
 use super::{Counts, FlowId, InterfaceNumber, KernelTime, Mac};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// Which way, as the container sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// From the container.
@@ -15,7 +15,7 @@ pub enum Direction {
 }
 
 /// An IP protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Protocol(pub u8);
 
 impl Protocol {
@@ -53,7 +53,8 @@ impl Protocol {
 }
 
 /// What tells flows between the same two addresses apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FlowPorts {
     /// Ports of the local and the remote end.
     Ports {
@@ -78,7 +79,7 @@ pub enum FlowPorts {
 }
 
 /// One conversation at one interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FlowKey {
     /// Where it was seen.
     pub interface: InterfaceNumber,
@@ -91,11 +92,12 @@ pub struct FlowKey {
     /// Ports, or what stands for them.
     pub ports: FlowPorts,
     /// VLAN id of the outermost tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
 }
 
 /// TCP flags, as in the header's low eight bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TcpFlags(pub u8);
 
 impl TcpFlags {
@@ -137,24 +139,27 @@ impl std::fmt::Display for TcpFlags {
 }
 
 /// What one tick saw of a flow's TCP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TcpObserved {
     /// Flags of all sent packets, ORed.
     pub sent_flags: TcpFlags,
     /// Flags of all received packets, ORed.
     pub received_flags: TcpFlags,
     /// First SYN without ACK of this tick.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub syn_at: Option<KernelTime>,
     /// First SYN with ACK of this tick.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub syn_ack_at: Option<KernelTime>,
 }
 
 /// Where received packets came from: the ifindex at which they entered the host's network stack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// `ingress_ifindex`; 0 is the host itself.
     pub ifindex: u32,
     /// Another one, when they came from several.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub other: Option<u32>,
 }
 
@@ -171,7 +176,7 @@ pub enum Initiator {
 }
 
 /// What one tick saw of one flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowDelta {
     /// Which flow.
     pub key: FlowKey,
@@ -190,13 +195,17 @@ pub struct FlowDelta {
     /// What it received.
     pub received: Counts,
     /// TCP only.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tcp: Option<TcpObserved>,
     /// Where received packets came from; absent if none were received.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
     /// Source MAC of what was sent; absent if nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source_mac: Option<Mac>,
     /// Whether sent frames carried several source MACs.
     pub several_source_macs: bool,
     /// cgroup id of the sending socket; absent if the kernel knew none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<u64>,
 }

@@ -1,10 +1,10 @@
 //! Network devices the programs watch, and what the kernel itself counts on them.
 
 use super::{ClassCounts, InterfaceNumber, KernelTime, Mac, SafeText};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What kind of device is watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InterfaceKind {
     /// The host end of a container's veth pair.
@@ -14,7 +14,7 @@ pub enum InterfaceKind {
 }
 
 /// How the programs are attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AttachMode {
     /// A TCX link: gone with the process that holds it.
@@ -46,7 +46,7 @@ impl FromIterator<AttachMode> for AttachedBy {
 }
 
 /// The other end of a veth pair, wherever it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerDevice {
     /// Namespace id of the peer as the host's namespace numbers it; `None` while it is still in the host's own.
     pub namespace: Option<i32>,
@@ -59,7 +59,7 @@ pub struct PeerDevice {
 }
 
 /// A watched device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
     /// The agent's number of it.
     pub number: InterfaceNumber,
@@ -78,7 +78,7 @@ pub struct Interface {
 }
 
 /// What the device itself counts (`IFLA_STATS64`), turned round: `sent` is the host end's rx.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceCounters {
     /// skbs the container sent: `rx_packets` of the host end.
     pub sent_skbs: u64,
@@ -97,7 +97,7 @@ pub struct DeviceCounters {
 }
 
 /// One reading of an interface's totals, between two readings of the device's own counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
     /// Which interface.
     pub number: InterfaceNumber,
@@ -112,7 +112,7 @@ pub struct Reading {
 }
 
 /// A device that should be watched and is not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotWatched {
     /// Its ifindex.
     pub ifindex: u32,

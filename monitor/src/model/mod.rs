@@ -13,6 +13,7 @@ mod interface;
 mod losses;
 mod network;
 mod observation;
+mod step;
 mod text;
 mod time;
 
@@ -32,5 +33,6 @@ pub use interface::{
 pub use losses::Losses;
 pub use network::{GatewayMode, Network, NetworkDriver};
 pub use observation::{FirstPacketSeen, FlowBatch, HostAddresses, Observation, Resources, Sample};
+pub use step::Step;
 pub use text::SafeText;
 pub use time::{KernelTime, Span, WallTime};

@@ -1,11 +1,11 @@
 //! Docker networks.
 
 use super::{NetworkId, SafeText};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// A network's driver.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkDriver {
     /// `bridge`.
@@ -42,7 +42,8 @@ impl NetworkDriver {
 }
 
 /// How a bridge network is connected to others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum GatewayMode {
     /// `nat`, the default: reachable through published ports only.
     #[default]
@@ -56,7 +57,7 @@ pub enum GatewayMode {
 }
 
 /// A Docker network, as `GET /networks/ID` tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// Its id.
     pub id: NetworkId,

@@ -5,10 +5,11 @@ use super::{
     FlowKey, Interface, InterfaceNumber, KernelTime, Losses, NotWatched, Reading, SafeText, TcpFlags,
     TranslationChange,
 };
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// One drained generation of flows. At least once: a reader that saw `epoch` before drops it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowBatch {
     /// Number of the generation, counted from the start; every part of one generation carries the same.
     pub epoch: u64,
@@ -23,7 +24,7 @@ pub struct FlowBatch {
 }
 
 /// The first packet of a flow that was not seen before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirstPacketSeen {
     /// Which flow.
     pub key: FlowKey,
@@ -40,7 +41,7 @@ pub struct FirstPacketSeen {
 }
 
 /// A sampled packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     /// When.
     pub at: KernelTime,
@@ -57,7 +58,7 @@ pub struct Sample {
 }
 
 /// Addresses of the host itself, by interface.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostAddresses {
     /// ifindex, interface name, address.
     pub addresses: Vec<(u32, SafeText, IpAddr)>,
@@ -66,7 +67,7 @@ pub struct HostAddresses {
 }
 
 /// How full the programs' maps are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
     /// Flows drained from the last generation, both families.
     pub flows: u64,
@@ -85,7 +86,8 @@ pub struct Resources {
 }
 
 /// One thing the collector saw.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Observation {
     /// A device is watched from now on.
     Attached {

@@ -1,11 +1,13 @@
 //! Text from outside, made safe once, at the door.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 /// The most characters of a text that are kept.
 const LONGEST: usize = 256;
+/// The most characters of a safe text: each may be an escape, which has ten at most, and `…` ends it.
+const LONGEST_SAFE: usize = LONGEST * 10 + 1;
 
 /// Text that may be printed to a terminal or a log as it is.
 ///
@@ -19,9 +21,13 @@ impl SafeText {
     /// Makes a text safe.
     #[must_use]
     pub fn new(raw: &str) -> Self {
-        let mut safe = String::with_capacity(raw.len().min(LONGEST));
+        Self::cut(raw, LONGEST)
+    }
+
+    fn cut(raw: &str, longest: usize) -> Self {
+        let mut safe = String::with_capacity(raw.len().min(longest));
         for (count, character) in raw.chars().enumerate() {
-            if count == LONGEST {
+            if count == longest {
                 safe.push('…');
                 break;
             }
@@ -72,6 +78,13 @@ impl fmt::Debug for SafeText {
 impl Serialize for SafeText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+/// What was safe stays as it is; what was not is made safe.
+impl<'de> Deserialize<'de> for SafeText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::cut(&String::deserialize(deserializer)?, LONGEST_SAFE))
     }
 }
 

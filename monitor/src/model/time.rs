@@ -1,12 +1,12 @@
 //! Times as values. Nothing here reads a clock.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A moment on the kernel's monotonic clock (`CLOCK_MONOTONIC`), nanoseconds since boot.
 ///
 /// Everything the engine compares is on this clock; [`WallTime`] is for people and records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KernelTime(pub u64);
 
 impl KernelTime {
@@ -30,7 +30,7 @@ impl KernelTime {
 }
 
 /// A moment on the wall clock, nanoseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WallTime(pub i64);
 
 /// The time during which a fact was true. `until` is absent while it still is.

@@ -12,7 +12,7 @@ use super::rules::Expected;
 use super::testimony::Testimony;
 use crate::attribution::EndKind;
 use crate::model::{Claim, DropBatch, DropWatch, FlowId, FlowKey, Losses, Protocol};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Conversations that are followed at once, at most.
@@ -24,8 +24,9 @@ pub struct Judge {
     policy: Arc<Policy>,
     testimony: Testimony,
     findings: Findings,
-    /// Conversations that are not to be, go round the isolation, or are broken.
-    cases: HashMap<FlowId, Box<Case>>,
+    /// Conversations that are not to be, go round the isolation, or are broken; in order, so that what is told does
+    /// not depend on chance.
+    cases: BTreeMap<FlowId, Box<Case>>,
     /// Allowed conversations that have not arrived yet, with the epoch that each began in.
     pending: HashMap<FlowId, u64>,
     refused: u64,

@@ -68,11 +68,11 @@ impl Testimony {
 
     /// What the collector lost so far.
     pub(super) fn losses(&mut self, losses: &Losses) {
-        let sum = |names: &[&str]| names.iter().map(|name| losses.get(name)).sum();
+        let sum = |names: &[&str]| names.iter().map(|name| losses.get(name)).fold(0, u64::saturating_add);
         self.marks = Marks {
             not_recorded: sum(&["flow_map_full", "unknown_interface"]),
-            flows_lost: self.not_paired + sum(&["drain_failed", "grace_period_failed"]),
-            drops_lost: self.drops.forgotten + sum(&["drop_map_full", "drops_missed"]),
+            flows_lost: self.not_paired.saturating_add(sum(&["drain_failed", "grace_period_failed"])),
+            drops_lost: self.drops.forgotten.saturating_add(sum(&["drop_map_full", "drops_missed"])),
         };
     }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! inventory ─Change─▶ relay ─▶ engine ─▶ snapshots, records ─▶ a command's loop ─▶ output
 //! collector ─Observation─────▶ engine ─Ask─▶ inventory's hint, collector's asker
+//!                               └──Step──▶ a recording, if one is made
 //! ```
 //!
 //! The collector starts last and stops first: whatever it counted to the end is still taken in, named and printed.
@@ -20,6 +21,8 @@ mod output;
 mod pairing;
 mod picture;
 mod policy;
+mod record;
+mod replay;
 mod screen;
 mod session;
 mod signals;
@@ -80,6 +83,7 @@ async fn perform(settings: Settings) -> Result<(), Failure> {
         }
         Task::Violations { watch_for, kinds } => violations::run(&settings, watch_for, &kinds).await,
         Task::Check { watch_for, kinds, fail_on } => check::run(&settings, watch_for, &kinds, fail_on).await,
+        Task::Replay { file, kinds } => replay::run(&settings, &file, &kinds).await,
         Task::Doctor => doctor::run(&settings).await,
         Task::PolicyCheck { file } => policy::check(&settings, file).await,
         Task::PolicyExplain { file, from, to } => policy::explain(&settings, file, &from, &to).await,

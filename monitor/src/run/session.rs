@@ -1,15 +1,18 @@
 //! Collector, inventory and engine, connected and running.
 
 use super::failure::Failure;
+use super::record::Record as Recording;
 use super::{host, policy};
 use crate::collector::{self, Asker, Collector, clock};
 use crate::engine::{self, Ask, EngineHandle, Filter};
 use crate::inventory::{Hint, Inventory};
-use crate::model::{Change, DockerState, HostId, KernelTime, WallTime};
+use crate::model::{Change, DockerState, HostId, KernelTime, SafeText, WallTime};
+use crate::recording::{self, Header};
 use crate::settings::Settings;
 use crate::snapshot::{Record, Snapshot};
 use anyhow::{Context as _, anyhow};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -31,19 +34,30 @@ pub(super) struct Session {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     told: watch::Receiver<Option<KernelTime>>,
     records: Option<mpsc::Receiver<Record>>,
+    booted: WallTime,
+    recording: Option<Recording>,
 }
 
 impl Session {
     /// Starts to watch; with a filter, records are kept from the first on.
     ///
     /// # Errors
-    /// When the collector cannot start, or the host does not tell who it is.
+    /// When the collector cannot start, the host does not tell who it is, or a recording cannot be made.
     pub(super) async fn start(settings: &Settings, filter: Option<Filter>) -> Result<Self, Failure> {
         let host = host::id()?;
-        let policy = match settings.policy.clone() {
-            Some(file) => Arc::new(policy::read(settings, file).await?),
-            None => Arc::default(),
+        let booted = booted();
+        let (policy, text) = match settings.policy.clone() {
+            Some(file) => {
+                policy::read_with_text(settings, file).await.map(|(policy, text)| (policy, Some(text)))?
+            }
+            None => Default::default(),
         };
+        let (recording, tap) = settings
+            .record
+            .as_deref()
+            .map(|file| Recording::start(file, header(settings, &host, booted, text)))
+            .transpose()?
+            .unzip();
         let (told_changes, from_inventory) = mpsc::channel(CHANGES);
         let (to_engine, changes) = mpsc::channel(CHANGES);
         let (seen, observations) = mpsc::channel(OBSERVATIONS);
@@ -55,14 +69,15 @@ impl Session {
         let engine = engine::spawn(
             engine::Settings {
                 window: settings.window,
-                policy,
-                booted: booted(),
+                policy: Arc::new(policy),
+                booted,
                 ..engine::Settings::new(host.clone())
             },
             changes,
             observations,
             asked,
             clock::kernel_now,
+            tap,
         );
         let records = filter.map(|filter| engine.subscribe(filter));
         let collector = start_collector(settings.collector.clone(), seen).await?;
@@ -78,12 +93,19 @@ impl Session {
             snapshots,
             told,
             records,
+            booted,
+            recording,
         })
     }
 
     /// The host that is watched.
     pub(super) fn host(&self) -> &HostId {
         &self.host
+    }
+
+    /// The wall clock when the kernel's began, as it was at the start.
+    pub(super) fn booted(&self) -> WallTime {
+        self.booted
     }
 
     /// The latest snapshot.
@@ -123,15 +145,18 @@ impl Session {
     /// Stops everything and gives back the last snapshot.
     ///
     /// # Errors
-    /// When stopping ran into a fault.
+    /// When stopping ran into a fault, or the recording is not complete.
     pub(super) async fn stop(mut self) -> Result<Arc<Snapshot>, Failure> {
         let stopped = self.stop_collecting().await;
-        let Self { engine, inventory, relay, asks, snapshots, .. } = self;
+        let Self { engine, inventory, relay, asks, snapshots, recording, .. } = self;
         engine.stop().await;
         inventory.stop().await;
         relay.abort();
         asks.abort();
         stopped?;
+        if let Some(recording) = recording {
+            recording.finish().await?;
+        }
         Ok(Arc::clone(&snapshots.borrow()))
     }
 }
@@ -139,6 +164,22 @@ impl Session {
 /// The wall clock when the kernel's began.
 fn booted() -> WallTime {
     WallTime(clock::wall_now().0.saturating_sub_unsigned(clock::kernel_now().0))
+}
+
+/// The first line of a recording.
+fn header(settings: &Settings, host: &HostId, booted: WallTime, policy: Option<String>) -> Header {
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    Header {
+        schema: recording::SCHEMA.to_owned(),
+        version: SafeText::new(env!("CARGO_PKG_VERSION")),
+        host: host.name.clone(),
+        boot_id: SafeText::new(&host.boot_id),
+        booted,
+        started: clock::kernel_now(),
+        tick_ns: nanoseconds(settings.collector.tick),
+        window_ns: nanoseconds(settings.window),
+        policy,
+    }
 }
 
 /// Loading takes a while and blocks.

@@ -7,6 +7,7 @@ use super::signals::Signals;
 use super::terminal;
 use crate::collector::clock;
 use crate::engine::Filter;
+use crate::model::KernelTime;
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::view::{Frame, Line};
@@ -57,7 +58,8 @@ impl Watch {
         let (started, signals) = (Instant::now(), Signals::catch()?);
         let session = Session::start(settings, filter).await?;
         let stream = Stream::new(session.host().clone());
-        let clock = Clock::new(clock::kernel_now(), clock::wall_now());
+        // The same offset as that of a recording: what is told must be the same words when it is replayed.
+        let clock = Clock::new(KernelTime::default(), session.booted());
         Ok(Self {
             started,
             session,

@@ -135,7 +135,7 @@ fn drops_without_room_are_counted() {
     settle(&mut watch);
     watch.stop();
     let told: u64 = drops(&watch).iter().map(|drop| drop.packets).sum();
-    let lost = watch.losses().into_iter().find(|(name, _)| *name == "drop_map_full");
+    let lost = watch.losses().into_iter().find(|(name, _)| name == "drop_map_full");
     assert_eq!(told + lost.expect("a full map").1, u64::from(PORTS));
 }
 

@@ -94,6 +94,6 @@ fn a_generation_that_is_full_costs_flows_but_no_totals() {
     assert!(totals.sent.not_recorded.skbs > 1_000, "{totals:?}");
     let ip = totals.sent.ipv4 + totals.sent.ipv6;
     assert_eq!(flows.sent + totals.sent.not_recorded, ip);
-    let (_, full) = *watch.losses().iter().find(|(name, _)| *name == "flow_map_full").unwrap();
+    let (_, full) = watch.losses().into_iter().find(|(name, _)| name == "flow_map_full").unwrap();
     assert!(full >= totals.sent.not_recorded.skbs);
 }

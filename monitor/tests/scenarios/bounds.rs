@@ -187,7 +187,8 @@ fn two_hundred_restarts_leave_nothing_behind() {
     }
     assert_eq!(world.state.sizes(), [1, 1, 2, 1, 0, 0]);
     // 200 peers within two minutes are more than a container's list has room for; that is said.
-    let losses: Vec<_> = world.snapshot().losses.iter().collect();
+    let snapshot = world.snapshot();
+    let losses: Vec<_> = snapshot.losses.iter().collect();
     assert_eq!(losses, [("peers_forgotten", 200 - 64)]);
     assert!(world.row("web").peers.is_empty(), "nothing is kept of peers that are forgotten");
 }

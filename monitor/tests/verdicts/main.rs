@@ -7,8 +7,10 @@ mod forgery;
 mod matrix;
 mod outside;
 mod quiet;
+mod recorded;
 mod shared;
 mod translated;
+mod variants;
 
 use anyhow::{Context, Result, ensure};
 use lab::{Container, Network, Vethwatch, image};

@@ -1,5 +1,6 @@
 //! A row of the matrix: networks and containers, vethwatch telling findings, and what it must tell.
 
+use crate::recorded::Recorded;
 use anyhow::{Context, Result, bail, ensure};
 use lab::{Container, ContainerSpec, Lab, Network, Running, Vethwatch, image, text};
 use serde_json::Value;
@@ -69,6 +70,7 @@ pub(crate) fn serve(spec: ContainerSpec) -> Result<Container> {
 pub(crate) struct Watched {
     running: Running,
     prefix: String,
+    recorded: Recorded,
     row: Row,
     _marker: [Container; 2],
 }
@@ -121,9 +123,12 @@ impl Row {
             .on(&nets[0])
             .run(&["udp-send", &address, "--count", "6000", "--rate", "10"])?;
         let usual = ["violations", "--json", "--tick", "200ms", "--kind", "violation,broken,crossing"];
-        let running = Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch")).start(&[&usual, arguments].concat())?;
         let prefix = self.lab.prefix().to_owned();
-        let mut watched = Watched { running, prefix, row: self, _marker: [from, to] };
+        let recorded = Recorded::new(&prefix)?;
+        let record = ["--record", recorded.file()];
+        let running = Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch"))
+            .start(&[&usual, &record[..], arguments].concat())?;
+        let mut watched = Watched { running, prefix, recorded, row: self, _marker: [from, to] };
         watched.decided()?;
         Ok(watched)
     }
@@ -156,9 +161,12 @@ impl Watched {
     pub(crate) fn tells(mut self, expected: &[Expect<'_>]) -> Result<(Vec<Value>, Value)> {
         self.decided()?;
         self.running.signal(libc::SIGINT)?;
-        let Self { running, prefix, .. } = self;
+        let Self { running, prefix, recorded, row, _marker } = self;
         let (_, lines) = running.end()?;
         let status = lines.iter().find(|line| line["type"] == "status").cloned().context("a status")?;
+        recorded.must_replay(&lines)?;
+        // Only now may networks and containers go: what is replayed must have been recorded, not made by clearing up.
+        drop((_marker, row));
         let mut latest: BTreeMap<String, Value> = BTreeMap::new();
         for line in lines.into_iter().filter(|line| line["type"] == "finding") {
             let ends = [name(&line["source"], &prefix), name(&line["destination"], &prefix)];

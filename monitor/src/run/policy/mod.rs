@@ -40,11 +40,19 @@ pub(super) async fn check(settings: &Settings, file: PathBuf) -> Result<(), Fail
 /// # Errors
 /// When it cannot be read, or has mistakes.
 pub(super) async fn read(settings: &Settings, file: PathBuf) -> Result<Policy, Failure> {
+    Ok(read_with_text(settings, file).await?.0)
+}
+
+/// The same, with the file's text.
+///
+/// # Errors
+/// As [`read`].
+pub(super) async fn read_with_text(settings: &Settings, file: PathBuf) -> Result<(Policy, String), Failure> {
     let name = name_of(&file);
     let content = tokio::task::spawn_blocking(move || content(&file)).await;
     let content = content.context("read the policy file")?.map_err(Failure::wrong)?;
     let mistakes = match Policy::read(&content) {
-        Ok(policy) => return Ok(policy),
+        Ok(policy) => return Ok((policy, String::from_utf8_lossy(&content).into_owned())),
         Err(mistakes) => mistakes,
     };
     if settings.json {

@@ -1,0 +1,51 @@
+//! Writing a recording.
+
+use super::read::LONGEST_LINE;
+use super::{End, EndLine, Header};
+use crate::engine::Tapping;
+use crate::model::Step;
+use serde::Serialize;
+use std::io::{self, BufWriter, Write};
+
+/// What was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Steps.
+    pub steps: u64,
+    /// Whether that is all that the engine took in.
+    pub is_complete: bool,
+}
+
+/// Writes what an engine takes in until it has ended. Blocks; the engine does not wait for it.
+///
+/// # Errors
+/// When `target` takes no more, such as a full disk. What is there by then can be read.
+pub fn write(header: &Header, mut tapping: Tapping, target: impl Write) -> io::Result<Written> {
+    let mut target = BufWriter::new(target);
+    line(&mut target, header)?;
+    target.flush()?;
+    let (mut steps, mut fits) = (0, true);
+    while let Some(step) = tapping.next().filter(|_| fits) {
+        fits = line(&mut target, &step)?;
+        steps += u64::from(fits);
+        // A process that is killed leaves what it took in so far.
+        if matches!(step, Step::Snapshot(_)) {
+            target.flush()?;
+        }
+    }
+    let written = Written { steps, is_complete: fits && tapping.lost() == 0 };
+    line(&mut target, &EndLine { end: End { steps, is_complete: written.is_complete } })?;
+    target.flush()?;
+    Ok(written)
+}
+
+/// Writes a line, unless it would be too long to be read.
+fn line(target: &mut impl Write, what: &impl Serialize) -> io::Result<bool> {
+    let mut text = serde_json::to_vec(what)?;
+    if text.len() >= LONGEST_LINE {
+        return Ok(false);
+    }
+    text.push(b'\n');
+    target.write_all(&text)?;
+    Ok(true)
+}

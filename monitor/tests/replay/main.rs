@@ -1,0 +1,26 @@
+//! Recorded scenarios of real networks, replayed without a kernel and without Docker.
+
+mod keep;
+mod properties;
+mod scenario;
+mod trim;
+mod variations;
+
+use scenario::{FINDINGS, Scenario, folder};
+use std::fs;
+
+/// The least that are kept.
+const FEWEST: usize = 30;
+
+#[test]
+fn every_scenario_gives_the_findings_that_were_told() {
+    let all = Scenario::all();
+    assert!(all.len() >= FEWEST, "only {} scenarios", all.len());
+    for scenario in all {
+        let expected = fs::read_to_string(folder().join(format!("{}{FINDINGS}", scenario.name))).unwrap();
+        for (line, (told, expected)) in scenario.told().lines().zip(expected.lines()).enumerate() {
+            assert_eq!(told, expected, "{}: finding {line}", scenario.name);
+        }
+        assert_eq!(scenario.told(), expected, "{}", scenario.name);
+    }
+}
