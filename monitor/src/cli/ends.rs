@@ -28,6 +28,17 @@ pub struct Target {
     pub protocol: Protocol,
 }
 
+/// Who is asked, and perhaps for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Who.
+    pub who: Who,
+    /// The port; every one, if none is typed.
+    pub port: Option<u16>,
+    /// The protocol; TCP for a port without one, else every one.
+    pub protocol: Option<Protocol>,
+}
+
 /// Why a text is no end of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnEnd {
@@ -42,6 +53,9 @@ pub enum NotAnEnd {
         "say for what: a port and protocol such as db:5432/tcp, or a protocol without ports such as db/icmp"
     )]
     ForWhat,
+    /// A port for a protocol that has none.
+    #[error("that protocol has no ports")]
+    NoPorts,
     /// No such protocol.
     #[error("a protocol is tcp, udp, icmp, icmpv6, sctp or a number from 0 to 255")]
     Protocol,
@@ -69,9 +83,20 @@ impl FromStr for Target {
     type Err = NotAnEnd;
 
     fn from_str(text: &str) -> Result<Self, NotAnEnd> {
-        let (end, protocol) = match text.rsplit_once('/') {
-            Some((end, name)) => (end, protocol(name)?),
-            None => (text, Protocol::TCP),
+        let Wanted { who, port, protocol } = text.parse()?;
+        let protocol = protocol.unwrap_or(Protocol::TCP);
+        let for_what = port.is_some() || !has_ports(protocol);
+        if for_what { Ok(Self { who, port, protocol }) } else { Err(NotAnEnd::ForWhat) }
+    }
+}
+
+impl FromStr for Wanted {
+    type Err = NotAnEnd;
+
+    fn from_str(text: &str) -> Result<Self, NotAnEnd> {
+        let (end, typed) = match text.rsplit_once('/') {
+            Some((end, name)) => (end, Some(protocol(name)?)),
+            None => (text, None),
         };
         let (who, port) = match end.rsplit_once(':') {
             // A bare IPv6 address ends in digits as well.
@@ -80,9 +105,12 @@ impl FromStr for Target {
             }
             _ => (end, None),
         };
-        let for_what = port.is_some() || !has_ports(protocol);
         let who = who.parse().map_err(|_| NotAnEnd::Nobody)?;
-        if for_what { Ok(Self { who, port, protocol }) } else { Err(NotAnEnd::ForWhat) }
+        let protocol = typed.or_else(|| port.map(|_| Protocol::TCP));
+        if port.is_some() && protocol.is_some_and(|protocol| !has_ports(protocol)) {
+            return Err(NotAnEnd::NoPorts);
+        }
+        Ok(Self { who, port, protocol })
     }
 }
 

@@ -4,7 +4,7 @@ mod durations;
 mod ends;
 
 pub use durations::{NotADuration, parse};
-pub use ends::{NotAnEnd, Target, Who};
+pub use ends::{NotAnEnd, Target, Wanted, Who};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -49,6 +49,13 @@ pub enum Command {
     /// Each finding says who, what, and how it is known. It is printed when it is new and when it changes: more packets
     /// of it, another outcome, its end.
     Violations(Violations),
+    /// Say why two ends can or cannot talk: what is expected, what is seen, and where it stops.
+    ///
+    /// Watches for --for, during which the traffic in question has to be made; it sends nothing itself. Ctrl-C ends it
+    /// earlier, with what was seen. Then it says what is expected of every way from A to B and by which rule, what it
+    /// saw at each interface and what became of it, and which commands show the same. Ends are containers by name or id
+    /// (or the beginning of it), Compose services, addresses, `host`, or `outside`; one of them has to be a container.
+    Why(Why),
     /// Watch for a while and say whether isolation held.
     ///
     /// Exit codes: 0 it held; 1 there are findings as bad as --fail-on; 4 it cannot be told, because something was lost
@@ -108,6 +115,20 @@ pub struct Violations {
     /// Only these kinds [default: violation, broken].
     #[arg(long, value_enum, value_delimiter = ',')]
     pub kind: Vec<FindingKind>,
+}
+
+/// Options of `why`.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// Who opens the conversation: web, 172.18.0.2, host or outside.
+    #[arg(value_name = "A")]
+    pub from: Who,
+    /// Who is asked, and for what: db, db:5432, 172.18.0.3:53/udp, host/icmp.
+    #[arg(value_name = "B[:PORT[/PROTOCOL]]")]
+    pub to: Wanted,
+    /// Watch for so long.
+    #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = parse)]
+    pub watch_for: Duration,
 }
 
 /// Options of `check`.

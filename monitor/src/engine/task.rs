@@ -4,6 +4,7 @@ use super::asks::Ask;
 use super::state::{Publish, State};
 use super::subscribers::Filter;
 use crate::model::{Change, KernelTime, Observation};
+use crate::policy::{Answer, Asked};
 use crate::snapshot::{Record, Snapshot};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,8 @@ const HOUSEKEEPING: Duration = Duration::from_millis(50);
 pub(super) enum Command {
     /// Add a reader.
     Subscribe(Filter, mpsc::Sender<Record>),
+    /// Add somebody who asks about two ends.
+    Inquire(Asked, watch::Sender<Option<Arc<Answer>>>),
     /// End.
     Stop,
 }
@@ -50,6 +53,9 @@ impl Task {
                 biased;
                 command = self.commands.recv() => match command {
                     Some(Command::Subscribe(filter, queue)) => self.state.subscribe(filter, queue),
+                    Some(Command::Inquire(asked, answers)) => {
+                        self.state.inquire(asked, answers, (self.now)());
+                    }
                     Some(Command::Stop) | None => break,
                 },
                 count = self.changes.recv_many(&mut told, BATCH), if inventory_lives => inventory_lives = count > 0,

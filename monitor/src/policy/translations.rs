@@ -42,6 +42,11 @@ impl Translations {
     pub(super) fn reply_to(&self, original: &Tuple) -> Option<&Tuple> {
         self.by_original.get(original)
     }
+
+    /// What an initiator sends, by what the other end answers. Looks at all: for somebody who asks, not for each flow.
+    pub(super) fn original_of(&self, reply: &Tuple) -> Option<&Tuple> {
+        self.by_original.iter().find(|(_, other)| *other == reply).map(|(original, _)| original)
+    }
 }
 
 /// What conntrack calls a conversation's ports: the echo identifier twice for ICMP.

@@ -7,7 +7,7 @@ use crate::engine::{self, Ask, EngineHandle, Filter};
 use crate::inventory::{Hint, Inventory};
 use crate::model::{Change, DockerState, HostId, KernelTime, WallTime};
 use crate::settings::Settings;
-use crate::snapshot::{Record, Snapshot};
+use crate::snapshot::{Answer, Asked, Record, Snapshot};
 use anyhow::{Context as _, anyhow};
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -108,6 +108,11 @@ impl Session {
     /// The records that were subscribed to; they can be taken once.
     pub(super) fn take_records(&mut self) -> Option<mpsc::Receiver<Record>> {
         self.records.take()
+    }
+
+    /// Answers about two ends, after each tick from now on.
+    pub(super) fn inquire(&self, asked: Asked) -> watch::Receiver<Option<Arc<Answer>>> {
+        self.engine.inquire(asked)
     }
 
     /// Takes the programs off everything. The engine takes in what was counted to the end, and ends; then the

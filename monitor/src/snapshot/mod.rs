@@ -18,6 +18,10 @@ pub use crate::attribution::{
     ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, reason,
 };
 pub use crate::flows::{Percentiles, Tcp, TcpState};
+pub use crate::policy::{
+    Answer, Asked, Conversation, Decision, Heading, Leg, Look, Place, PlaceInterface, Subject, Translated,
+    Way,
+};
 pub use crate::policy::{Evidence, Expected, Finding, Kind, Outcome, Severity, Verdict};
 pub use books::{Books, Settings};
 pub use bracket::{Difference, difference};

@@ -16,6 +16,7 @@ mod style;
 mod table;
 mod top;
 mod units;
+mod why;
 
 pub use containers::containers;
 pub use doctor::doctor;
@@ -25,6 +26,7 @@ pub use policy::policy_explanation;
 pub use style::{Frame, Line};
 pub use top::top;
 pub use units::duration;
+pub use why::why;
 
 #[cfg(test)]
 mod tests;

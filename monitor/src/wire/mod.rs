@@ -14,6 +14,7 @@ mod policy;
 mod report;
 mod status;
 mod time;
+mod why;
 
 pub use container::ContainerBody;
 pub use finding::FindingBody;
@@ -25,6 +26,7 @@ pub use policy::{
 pub use report::{CheckBody, DetachedBody, DoctorBody};
 pub use status::StatusBody;
 pub use time::Clock;
+pub use why::WhyBody;
 
 use crate::model::HostId;
 use serde::Serialize;

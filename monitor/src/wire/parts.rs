@@ -21,7 +21,7 @@ impl<'a> From<&'a NetworkRef> for NetworkPart<'a> {
 
 /// `container` inside an endpoint.
 #[derive(Serialize)]
-struct ContainerPart<'a> {
+pub(super) struct ContainerPart<'a> {
     id: &'a ContainerId,
     name: &'a SafeText,
     #[serde(skip_serializing_if = "Option::is_none")]

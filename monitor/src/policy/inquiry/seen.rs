@@ -1,0 +1,178 @@
+//! What was seen of one conversation, and where its ends are.
+
+use super::super::case::{Around, Side};
+use super::super::explain::{self, Reason};
+use super::super::outcome::{Evidence, Notes, Outcome};
+use super::super::rules::RuleName;
+use super::super::testimony::{CLOCK_GRAIN, Testimony, device, packets, tuple};
+use super::answer::{Conversation, Decision, Leg, Place, PlaceInterface, Translated};
+use super::course;
+use super::{Asked, Heading, Kept, Subject, published_to};
+use crate::attribution::{Attribution, EndKind, Watched};
+use crate::flows::{Flow, TcpState};
+use crate::model::{KernelTime, SafeText};
+
+/// A conversation as it is weighed now, with its evidence.
+pub(super) fn conversation(
+    testimony: &Testimony,
+    around: &Around<'_>,
+    asked: &Asked,
+    kept: &Kept,
+    flow: &Flow,
+    epoch: u64,
+) -> Conversation {
+    let case = &kept.case;
+    let found = testimony.weigh(around, flow, case, epoch, Notes::wanted());
+    let traffic = match case.side {
+        Side::Source => (flow.traffic.sent, flow.traffic.received),
+        Side::Destination => (flow.traffic.received, flow.traffic.sent),
+    };
+    let asked_of = if kept.heading == Heading::Forward { &asked.to } else { &asked.from };
+    let inner = published_to(around.attribution, flow, &kept.addressed, asked_of);
+    let translated = by_conntrack(testimony, around, case.side, flow).or_else(|| {
+        inner.map(|_| Translated {
+            kind: "proxy",
+            original: tuple(&flow.key),
+            reply: None,
+            evidence: "port-map",
+        })
+    });
+    let is_proxied = translated.as_ref().is_some_and(|translated| translated.reply.is_none());
+    let leg = inner.filter(|_| is_proxied).and_then(|port| leg(testimony, around, asked_of, flow, port));
+    let mut evidence = found.evidence;
+    evidence.extend(leg.iter().flat_map(leg_evidence));
+    let mut conversation = Conversation {
+        heading: kept.heading,
+        source: case.from.clone(),
+        destination: kept.addressed.clone(),
+        protocol: flow.key.protocol,
+        decision: Decision {
+            rule: case.rule.clone(),
+            expected: case.judgement.expected,
+            crossing: case.judgement.crossing,
+            comment: case.comment.clone(),
+            because: explain::because(&reason(around, kept, flow), case.claim),
+        },
+        outcome: found.outcome,
+        reason: found.reason,
+        drop_reason: found.drop_reason,
+        refused: leg.as_ref().is_some_and(|leg| leg.refused)
+            || (found.outcome == Outcome::Answered && flow.tcp_state() == Some(TcpState::Refused)),
+        sent: traffic.0,
+        came_back: traffic.1,
+        evidence,
+        translated,
+        leg,
+        first_seen: flow.first_seen,
+        last_seen: flow.last_seen,
+        course: String::new(),
+    };
+    conversation.course = course::of(&conversation, case.side, &case.to);
+    conversation
+}
+
+fn reason<'a>(around: &Around<'a>, kept: &'a Kept, flow: &Flow) -> Reason<'a> {
+    let case = &kept.case;
+    // Of a published port the rule is about the host; of a redirection about where it leads.
+    let published = case.rule == RuleName::Topology(super::super::Rule::PublishedPort);
+    Reason {
+        facts: around.attribution,
+        name: &case.rule,
+        comment: case.comment.as_ref(),
+        judgement: case.judgement,
+        source: &case.from,
+        destination: if published { kept.addressed.address } else { case.to.address },
+        at: flow.last_seen,
+    }
+}
+
+/// How the host translates a flow, by conntrack.
+fn by_conntrack(testimony: &Testimony, around: &Around<'_>, side: Side, flow: &Flow) -> Option<Translated> {
+    let at_interface = tuple(&flow.key);
+    let (original, reply) = match side {
+        Side::Source => (at_interface, *testimony.translations.reply_to(&at_interface)?),
+        Side::Destination => (*testimony.translations.original_of(&at_interface)?, at_interface),
+    };
+    let kind = if (reply.source, reply.ports.0) == (original.destination, original.ports.1) {
+        "masquerade"
+    } else if around
+        .attribution
+        .publisher(original.destination, original.ports.1, original.protocol)
+        .is_some()
+    {
+        "published-port"
+    } else {
+        "redirect"
+    };
+    Some(Translated { kind, original, reply: Some(reply), evidence: "conntrack" })
+}
+
+/// The connection that the host's proxy made for a flow, by its time: conntrack does not know that they belong together.
+fn leg(testimony: &Testimony, around: &Around<'_>, to: &Subject, flow: &Flow, port: u16) -> Option<Leg> {
+    let known = around.attribution.container(to.container()?)?;
+    let addresses = known.container.endpoints.iter().flat_map(|endpoint| &endpoint.addresses);
+    let since = flow.first_seen.minus(CLOCK_GRAIN);
+    let legs = addresses
+        .flat_map(|address| testimony.pairs.rewritten_at(around.flows, (*address, flow.key.protocol, port)));
+    let from_host = |leg: &&Flow| leg.origin.is_some_and(|(origin, _)| origin.ifindex == 0);
+    let leg =
+        legs.filter(|leg| leg.first_seen >= since).filter(from_host).min_by_key(|leg| leg.first_seen)?;
+    Some(Leg {
+        device: SafeText::new(&device(around, leg)),
+        from: leg.key.remote,
+        port,
+        delivered: leg.traffic.received.packets,
+        answered: leg.traffic.sent.packets,
+        refused: leg.tcp_state() == Some(TcpState::Refused),
+    })
+}
+
+fn leg_evidence(leg: &Leg) -> [Evidence; 2] {
+    let Leg { device, from, port, delivered, answered, .. } = leg;
+    let arrived = format!(
+        "{delivered} {} delivered to port {port} from {from}, in a connection of the host's own that began then",
+        packets(*delivered)
+    );
+    let replied = match answered {
+        0 => "no reply left".to_owned(),
+        _ => format!("{answered} {} of reply left", packets(*answered)),
+    };
+    [Evidence::new(device.as_str(), arrived), Evidence::new(device.as_str(), replied)]
+}
+
+/// Where an end is; of interfaces that went, those that were there since `since` are told if there is no other: the last
+/// answer comes after the programs are gone.
+pub(super) fn place(facts: &Attribution, subject: &Subject, since: KernelTime) -> Place {
+    let Some(known) = subject.container().and_then(|id| facts.container(id)) else { return Place::default() };
+    let (live, ended): (Vec<&Watched>, Vec<&Watched>) =
+        facts.veths_of(&known.container.id).partition(|watched| watched.life.until.is_none());
+    let ended = ended.into_iter().filter(|watched| watched.life.until.is_some_and(|until| until > since));
+    let watched = if live.is_empty() { ended.collect() } else { live };
+    let mut interfaces: Vec<PlaceInterface> = watched
+        .into_iter()
+        .map(|watched| {
+            let endpoints = known.container.endpoints.iter();
+            let here = endpoints.filter(|endpoint| {
+                watched.network.as_ref().is_some_and(|network| network.id == endpoint.network)
+            });
+            PlaceInterface {
+                interface: watched.observed_at.interface.clone(),
+                ifindex: watched.observed_at.ifindex,
+                network: watched.network.clone(),
+                addresses: here.flat_map(|endpoint| endpoint.addresses.iter().copied()).collect(),
+            }
+        })
+        .collect();
+    interfaces
+        .sort_by_key(|place| (place.network.as_ref().map(|network| network.name.clone()), place.ifindex));
+    Place { container: Some(known.reference().clone()), pid: known.container.pid, interfaces }
+}
+
+/// What an end is called in a sentence.
+pub(super) fn called(end: &crate::attribution::End) -> String {
+    match (&end.container, end.kind) {
+        (Some(container), _) => container.name.as_str().to_owned(),
+        (None, EndKind::Host) => "the host".to_owned(),
+        (None, _) => end.address.to_string(),
+    }
+}
