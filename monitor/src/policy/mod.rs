@@ -24,8 +24,8 @@ mod translations;
 pub use case::{Around, Seen, Verdict};
 pub use findings::{Finding, Kind, Severity};
 pub use inquiry::{
-    Answer, Asked, Conversation, Decision, Heading, Leg, Look, Place, PlaceInterface, Subject, Translated,
-    Way,
+    Answer, Asked, Conversation, Decision, Heading, Leg, Look, Place, PlaceInterface, Stopped, Subject,
+    Translated, Way,
 };
 pub use judge::{InquiryId, Judge};
 pub use names::BUILT_IN;

@@ -4,7 +4,9 @@ use super::names;
 use super::style::{Frame, Line, Tone, width, wrap};
 use super::units::{duration, plural};
 use crate::model::{Losses, SafeText};
-use crate::snapshot::{Answer, Conversation, Expected, Heading, Look, Outcome, Place, Subject, Way};
+use crate::snapshot::{
+    Answer, Conversation, Expected, Heading, Look, Outcome, Place, Stopped, Subject, Translated, Way,
+};
 use std::net::IpAddr;
 
 /// Columns before what belongs to a heading.
@@ -48,7 +50,10 @@ fn headline(answer: &Answer) -> Tone {
             (Expected::Allow, Outcome::Answered, false) | (Expected::Deny, Outcome::Blocked, _)
         )
     });
-    if fine { Tone::Strong } else { Tone::Warning }
+    let kept_out = answer.forward().next().is_none()
+        && !answer.stopped.is_empty()
+        && answer.decision.as_ref().is_some_and(|decision| decision.expected == Expected::Deny);
+    if fine || kept_out { Tone::Strong } else { Tone::Warning }
 }
 
 /// `shop-web-1 (172.18.0.2 on shop_front)`.
@@ -139,7 +144,10 @@ fn seen(answer: &Answer, losses: &Losses, frame: &Frame) -> Vec<Line> {
     }
     let mut lines = vec![heading];
     let kinds = kinds(answer);
-    if kinds.is_empty() {
+    for stopped in answer.stopped.iter().take(MOST_KINDS) {
+        lines.extend(indented(Tone::Strong, INDENT, &dropped(stopped, frame), frame));
+    }
+    if kinds.is_empty() && answer.stopped.is_empty() {
         lines.extend(indented(Tone::Plain, INDENT, "nothing between the two", frame));
     }
     for (place, kind) in kinds.iter().take(MOST_KINDS).enumerate() {
@@ -151,6 +159,20 @@ fn seen(answer: &Answer, losses: &Losses, frame: &Frame) -> Vec<Line> {
         lines.push(Line::of(Tone::Faint, format!("  and {}", plural(more, "other conversation"))));
     }
     lines
+}
+
+/// `dropped: 192.0.2.7 → 172.18.0.2:80 over tcp, 3 packets at br-1 (NETFILTER_DROP) at 13:41:43.900`.
+fn dropped(stopped: &Stopped, frame: &Frame) -> String {
+    format!(
+        "dropped: {} → {} over {}, {} at {} ({}), the last at {}",
+        stopped.source,
+        address_and_port(stopped.destination, stopped.port),
+        stopped.protocol.name(),
+        plural(stopped.packets, "packet"),
+        stopped.at,
+        stopped.reason,
+        frame.clock.time_of_day(stopped.last_seen)
+    )
 }
 
 /// Conversations that went alike.
@@ -187,7 +209,7 @@ fn one_kind(kind: &Kind<'_>, explained: bool, frame: &Frame) -> Vec<Line> {
     let mut text = format!(
         "{outcome}: {} → {} over {}{back}, {}",
         names::end(&latest.source),
-        destination(latest),
+        address_and_port(latest.destination.address, latest.destination.port),
         latest.protocol.name(),
         plural(*packets, "packet"),
     );
@@ -198,6 +220,9 @@ fn one_kind(kind: &Kind<'_>, explained: bool, frame: &Frame) -> Vec<Line> {
     let mut lines = indented(Tone::Strong, INDENT, &text, frame);
     if explained {
         lines.extend(indented(Tone::Plain, DEEPER, &latest.course, frame));
+        lines.extend(
+            latest.translated.iter().flat_map(|it| indented(Tone::Faint, DEEPER, &translation(it), frame)),
+        );
         for evidence in &latest.evidence {
             let text = format!("{}: {}", evidence.at, evidence.saw);
             lines.extend(indented(Tone::Faint, DEEPER, &text, frame));
@@ -206,9 +231,26 @@ fn one_kind(kind: &Kind<'_>, explained: bool, frame: &Frame) -> Vec<Line> {
     lines
 }
 
+/// `the host translates it: published-port, 10.1.1.1:8080 is 172.18.0.3:80 (conntrack)`.
+fn translation(translated: &Translated) -> String {
+    let Translated { kind, original, reply, evidence } = translated;
+    let port = |port: u16| (port > 0).then_some(port);
+    let asked = address_and_port(original.destination, port(original.ports.1));
+    match reply {
+        None => format!("{asked} is a published port that the host's proxy serves ({evidence})"),
+        Some(reply) if *kind == "masquerade" => {
+            format!("the host translates it: {} shows as {} ({evidence})", original.source, reply.destination)
+        }
+        Some(reply) => {
+            let real = address_and_port(reply.source, port(reply.ports.0));
+            format!("the host translates it: {kind}, {asked} is {real} ({evidence})")
+        }
+    }
+}
+
 /// `172.18.0.3:80`: the address that was used, whoever has it.
-fn destination(seen: &Conversation) -> String {
-    match (seen.destination.address, seen.destination.port) {
+fn address_and_port(address: IpAddr, port: Option<u16>) -> String {
+    match (address, port) {
         (address, None) => address.to_string(),
         (IpAddr::V4(address), Some(port)) => format!("{address}:{port}"),
         (IpAddr::V6(address), Some(port)) => format!("[{address}]:{port}"),

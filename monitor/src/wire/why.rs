@@ -5,7 +5,7 @@ use super::parts::{ContainerPart, EndpointPart, NetworkPart};
 use super::{Body, Clock};
 use crate::model::{Counts, Losses, SafeText, Tuple};
 use crate::snapshot::{
-    Answer, Conversation, Decision, Look, Place, PlaceInterface, Subject, Translated, Way,
+    Answer, Conversation, Decision, Look, Place, PlaceInterface, Stopped, Subject, Translated, Way,
 };
 use serde::Serialize;
 use std::borrow::Cow;
@@ -30,6 +30,8 @@ pub struct WhyBody<'a> {
     more_ways: usize,
     conversations: Vec<ConversationPart<'a>>,
     conversation_count: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    drops: Vec<StoppedPart<'a>>,
     losses: &'a Losses,
     look: Vec<LookPart<'a>>,
     notes: &'a [SafeText],
@@ -134,6 +136,19 @@ struct TuplePart {
 }
 
 #[derive(Serialize)]
+struct StoppedPart<'a> {
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: Cow<'static, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    reason: &'a SafeText,
+    at: &'a SafeText,
+    packets: u64,
+    last_seen: String,
+}
+
+#[derive(Serialize)]
 struct LookPart<'a> {
     shows: SafeText,
     command: &'a str,
@@ -158,6 +173,7 @@ impl<'a> WhyBody<'a> {
             more_ways: answer.more_ways,
             conversations: answer.conversations.iter().map(|seen| conversation(seen, clock)).collect(),
             conversation_count: answer.conversations.len() as u64 + answer.more,
+            drops: answer.stopped.iter().map(|stopped| drop(stopped, clock)).collect(),
             losses,
             look: answer.look.iter().map(Into::into).collect(),
             notes,
@@ -242,6 +258,19 @@ fn conversation<'a>(seen: &'a Conversation, clock: &Clock) -> ConversationPart<'
         evidence: seen.evidence.iter().map(Into::into).collect(),
         translated: seen.translated.as_ref().map(Into::into),
         explanation: &seen.course,
+    }
+}
+
+fn drop<'a>(stopped: &'a Stopped, clock: &Clock) -> StoppedPart<'a> {
+    StoppedPart {
+        source: stopped.source,
+        destination: stopped.destination,
+        protocol: stopped.protocol.name(),
+        port: stopped.port,
+        reason: &stopped.reason,
+        at: &stopped.at,
+        packets: stopped.packets,
+        last_seen: clock.rfc3339(stopped.last_seen),
     }
 }
 

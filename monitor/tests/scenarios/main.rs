@@ -6,4 +6,5 @@ mod bounds;
 mod life;
 mod naming;
 mod property;
+mod why;
 mod world;

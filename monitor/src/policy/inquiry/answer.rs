@@ -31,6 +31,8 @@ pub struct Answer {
     pub decision: Option<Decision>,
     /// What was seen, both directions, the latest first.
     pub conversations: Vec<Conversation>,
+    /// What was dropped on its way, of an opener whose packets are not seen where they are sent; at most 64 paths.
+    pub stopped: Vec<Stopped>,
     /// Older conversations that are only counted.
     pub more: u64,
     /// All of it in a sentence.
@@ -211,6 +213,27 @@ pub struct Leg {
     pub answered: u64,
     /// Whether the container refused it.
     pub refused: bool,
+}
+
+/// Packets that were dropped before they reached an interface that is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Their source.
+    pub source: IpAddr,
+    /// Where they were to go.
+    pub destination: IpAddr,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The smaller of the two ports.
+    pub port: Option<u16>,
+    /// The kernel's reason.
+    pub reason: SafeText,
+    /// Where: a device's name, or `host`.
+    pub at: SafeText,
+    /// How many.
+    pub packets: u64,
+    /// The last.
+    pub last_seen: KernelTime,
 }
 
 /// A command to look for oneself.

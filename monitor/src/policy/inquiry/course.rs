@@ -5,7 +5,7 @@ use super::super::explain;
 use super::super::outcome::Outcome;
 use super::super::rules::Expected;
 use super::Subject;
-use super::answer::{Answer, Conversation, Leg, Place};
+use super::answer::{Answer, Conversation, Decision, Leg, Place, Stopped};
 use super::seen::called;
 use crate::attribution::{End, EndKind};
 use crate::model::SafeText;
@@ -20,6 +20,7 @@ pub(super) fn of(seen: &Conversation, side: Side, to: &End) -> String {
     if seen.is_proxied() && seen.outcome == Outcome::Answered && !seen.refused_by_host() {
         return format!("{start} and reached the host's proxy, {}.", by_proxy(seen));
     }
+    let reset_by_host = if to.kind == EndKind::Host { ", or a rule of its firewall rejects it" } else { "" };
     let port = match to.port {
         Some(port) => format!("nobody listens on port {port}/{}", seen.protocol.name()),
         None => "nobody listens there".to_owned(),
@@ -40,7 +41,10 @@ pub(super) fn of(seen: &Conversation, side: Side, to: &End) -> String {
             format!("{start}{} and was delivered, but no answer left {destination}.", arrival(seen))
         }
         Outcome::Answered if seen.refused => {
-            format!("{start}{}; {destination} itself refused it with a reset: {port}.", arrival(seen))
+            format!(
+                "{start}{}; {destination} itself refused it with a reset: {port}{reset_by_host}.",
+                arrival(seen)
+            )
         }
         Outcome::Answered if side == Side::Source && seen.came_back.packets == 0 => {
             format!("{start}{}; {destination} answered, but {}.", arrival(seen), lost_answer(seen))
@@ -89,9 +93,24 @@ fn by_proxy(seen: &Conversation) -> String {
     }
 }
 
-/// All of it in one sentence, for whoever reads only that.
+/// All of it in one sentence, for whoever reads only that: the latest conversation, and whether others went otherwise.
 pub(super) fn summary(answer: &Answer) -> String {
-    let Some(latest) = answer.forward().next() else { return nothing(answer) };
+    let went = |seen: &Conversation| (seen.outcome, seen.refused, seen.decision.expected);
+    let mut all = answer.forward().map(went);
+    let first = all.next();
+    let differ = all.any(|other| Some(other) != first);
+    let note = if differ { " That is the latest; others went otherwise." } else { "" };
+    of_latest(answer) + note
+}
+
+fn of_latest(answer: &Answer) -> String {
+    let latest = answer.forward().next();
+    if let Some(stopped) = answer.stopped.iter().max_by_key(|stopped| stopped.last_seen)
+        && latest.is_none_or(|latest| latest.last_seen < stopped.last_seen)
+    {
+        return dropped(answer, stopped);
+    }
+    let Some(latest) = latest else { return nothing(answer) };
     let to = name(&answer.asked.to, &answer.to);
     let expected = latest.decision.expected;
     let rule = latest.decision.rule.as_str();
@@ -128,6 +147,25 @@ pub(super) fn summary(answer: &Answer) -> String {
         (_, Outcome::Attempted) => "It is not decided yet; watch longer (--for).".to_owned(),
         (_, Outcome::Unknown) => "It cannot be told from what was seen.".to_owned(),
     }
+}
+
+/// What was dropped before it reached any interface.
+fn dropped(answer: &Answer, stopped: &Stopped) -> String {
+    let to = name(&answer.asked.to, &answer.to);
+    let by = match stopped.reason.as_str() {
+        reason @ "NETFILTER_DROP" => format!("the host's firewall ({reason})"),
+        reason => format!("the kernel ({reason})"),
+    };
+    let judged = match &answer.decision {
+        Some(Decision { expected: Expected::Deny, rule, .. }) => {
+            format!(", as it should be ({})", rule.as_str())
+        }
+        Some(Decision { expected: Expected::Allow, rule, .. }) => {
+            format!(", but it should work ({})", rule.as_str())
+        }
+        None => String::new(),
+    };
+    format!("It is stopped at {} by {by}, before it reaches {to}{judged}.", stopped.at)
 }
 
 fn nothing(answer: &Answer) -> String {

@@ -4,6 +4,7 @@
 use super::answer::{Answer, Conversation, Heading, Look, Place};
 use super::course::name;
 use super::{Asked, Subject, Translated};
+use crate::attribution::ContainerRef;
 use crate::model::{Protocol, SafeText};
 use std::net::IpAddr;
 
@@ -11,11 +12,13 @@ use std::net::IpAddr;
 pub(super) fn commands(answer: &Answer) -> Vec<Look> {
     let latest = answer.forward().next();
     let mut commands = Vec::new();
-    if latest.is_none() {
+    if let (None, Some(stopped)) = (latest, answer.stopped.first()) {
+        commands.extend(firewall(Some(&stopped.reason), stopped.destination));
+    } else if latest.is_none() {
         commands.extend(attempt(answer));
     }
     if let Some(seen) = latest {
-        commands.extend(firewall(seen));
+        commands.extend(firewall(seen.drop_reason.as_ref(), seen.destination.address));
     }
     let used = Used::of(answer, latest);
     let Asked { from, to, .. } = &answer.asked;
@@ -126,11 +129,11 @@ fn capture(answer: &Answer, place: &Place, subject: &Subject, used: &Used, end: 
 }
 
 /// How to find the rule of the firewall that dropped it.
-fn firewall(seen: &Conversation) -> Vec<Look> {
-    if seen.drop_reason.as_ref().map(SafeText::as_str) != Some("NETFILTER_DROP") {
+fn firewall(reason: Option<&SafeText>, destination: IpAddr) -> Vec<Look> {
+    if reason.map(SafeText::as_str) != Some("NETFILTER_DROP") {
         return Vec::new();
     }
-    let program = if seen.destination.address.is_ipv4() { "iptables" } else { "ip6tables" };
+    let program = if destination.is_ipv4() { "iptables" } else { "ip6tables" };
     let look = |shows: &str, command: String| Look { shows: shows.to_owned(), command };
     vec![
         look("rules of your own: which counts?", format!("{program} -nvL DOCKER-USER")),
@@ -160,8 +163,16 @@ fn attempt(answer: &Answer) -> Option<Look> {
     };
     Some(Look {
         shows: "send something".to_owned(),
-        command: format!("docker exec {} {send}", container.id.short()),
+        command: format!("docker exec {} {send}", exec_name(container)),
     })
+}
+
+/// What to call a container in a command: its name if that is as Docker lets names be, else its id.
+fn exec_name(container: &ContainerRef) -> &str {
+    let name = container.name.as_str();
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    let fits = name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.chars().all(is_plain);
+    if fits { name } else { container.id.short() }
 }
 
 /// A device's name as one word of a shell; `None` where its true name is not known, because it would harm a terminal.

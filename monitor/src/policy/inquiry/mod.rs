@@ -9,10 +9,11 @@ mod asked;
 mod course;
 mod look;
 mod seen;
+mod stopped;
 mod ways;
 
 pub use answer::{
-    Answer, Conversation, Decision, Heading, Leg, Look, Place, PlaceInterface, Translated, Way,
+    Answer, Conversation, Decision, Heading, Leg, Look, Place, PlaceInterface, Stopped, Translated, Way,
 };
 pub use asked::{Asked, Subject};
 
@@ -37,6 +38,7 @@ pub(super) struct Inquiry {
     asked: Asked,
     since: KernelTime,
     kept: Vec<Kept>,
+    stopped: Vec<Stopped>,
     /// All conversations that were met.
     met: HashSet<FlowId>,
 }
@@ -55,7 +57,7 @@ struct Kept {
 
 impl Inquiry {
     pub(super) fn new(asked: Asked, since: KernelTime) -> Self {
-        Self { asked, since, kept: Vec::new(), met: HashSet::new() }
+        Self { asked, since, kept: Vec::new(), stopped: Vec::new(), met: HashSet::new() }
     }
 
     /// Takes in a flow that was judged, if it is between the two ends.
@@ -113,7 +115,8 @@ impl Inquiry {
 
     /// Weighs what is kept by what was seen until now. What is over stays as it was weighed last.
     pub(super) fn look(&mut self, testimony: &Testimony, around: &Around<'_>, epoch: u64) {
-        let Self { asked, kept, .. } = self;
+        let Self { asked, kept, since, stopped, .. } = self;
+        stopped::note(stopped, testimony, around, asked, *since);
         for kept in kept {
             if let Some(flow) = around.flows.get(kept.flow_id) {
                 kept.latest = Some(seen::conversation(testimony, around, asked, kept, flow, epoch));
@@ -144,6 +147,7 @@ impl Inquiry {
             more_ways,
             more: (self.met.len() as u64).saturating_sub(conversations.len() as u64),
             conversations,
+            stopped: self.stopped.clone(),
             summary: String::new(),
             look: Vec::new(),
         };
