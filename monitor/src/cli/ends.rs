@@ -132,7 +132,7 @@ fn has_ports(protocol: Protocol) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{NotAnEnd, Target, Who};
+    use super::{NotAnEnd, Target, Wanted, Who};
     use crate::model::Protocol;
 
     fn named(name: &str) -> Who {
@@ -173,6 +173,24 @@ mod tests {
         check(":80", Err(NotAnEnd::Nobody));
         check("a:b:80", Err(NotAnEnd::Nobody));
         check("", Err(NotAnEnd::Nobody));
+    }
+
+    #[test]
+    fn of_a_destination_that_is_only_asked_about_all_ports_may_be_meant() {
+        let check = |text: &str, expected: Result<(Who, Option<u16>, Option<u8>), NotAnEnd>| {
+            let expected =
+                expected.map(|(who, port, protocol)| Wanted { who, port, protocol: protocol.map(Protocol) });
+            assert_eq!(text.parse(), expected, "{text}");
+        };
+        check("db", Ok((named("db"), None, None)));
+        check("db/udp", Ok((named("db"), None, Some(17))));
+        check("db:53", Ok((named("db"), Some(53), Some(6))));
+        check("[fd00::2]:53/udp", Ok((address("fd00::2"), Some(53), Some(17))));
+        check("fd00::2", Ok((address("fd00::2"), None, None)));
+        check("host/icmp", Ok((Who::Host, None, Some(1))));
+        check("db:53/icmp", Err(NotAnEnd::NoPorts));
+        check("db:http", Err(NotAnEnd::ForWhat));
+        check(":80", Err(NotAnEnd::Nobody));
     }
 
     #[test]

@@ -19,8 +19,8 @@ pub use crate::attribution::{
 };
 pub use crate::flows::{Percentiles, Tcp, TcpState};
 pub use crate::policy::{
-    Answer, Asked, Conversation, Decision, Heading, Leg, Look, Place, PlaceInterface, Stopped, Subject,
-    Translated, Way,
+    Answer, Asked, Conversation, Decision, Heading, Leg, Look, Place, PlaceInterface, Rule, RuleName,
+    Stopped, Subject, Translated, Way,
 };
 pub use crate::policy::{Evidence, Expected, Finding, Kind, Outcome, Severity, Verdict};
 pub use books::{Books, Settings};

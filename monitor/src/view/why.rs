@@ -15,7 +15,7 @@ const INDENT: usize = 2;
 const DEEPER: usize = 4;
 /// Kinds of conversations that are listed.
 const MOST_KINDS: usize = 6;
-/// Kinds of conversations whose evidence is shown.
+/// Kinds of conversations of which is said where they stopped; the evidence is shown of the first.
 const EXPLAINED: usize = 2;
 /// Ways that are listed.
 const MOST_WAYS: usize = 6;
@@ -151,7 +151,13 @@ fn seen(answer: &Answer, losses: &Losses, frame: &Frame) -> Vec<Line> {
         lines.extend(indented(Tone::Plain, INDENT, "nothing between the two", frame));
     }
     for (place, kind) in kinds.iter().take(MOST_KINDS).enumerate() {
-        lines.extend(one_kind(kind, place < EXPLAINED, frame));
+        lines.extend(one_kind(kind, frame));
+        if place < EXPLAINED {
+            lines.extend(indented(Tone::Plain, DEEPER, &kind.latest.course, frame));
+        }
+        if place == 0 {
+            lines.extend(evidence(kind.latest, frame));
+        }
     }
     let listed: u64 = kinds.iter().take(MOST_KINDS).map(|kind| kind.count).sum();
     let more = (answer.conversations.len() as u64 + answer.more).saturating_sub(listed);
@@ -202,7 +208,7 @@ fn kinds(answer: &Answer) -> Vec<Kind<'_>> {
     kinds
 }
 
-fn one_kind(kind: &Kind<'_>, explained: bool, frame: &Frame) -> Vec<Line> {
+fn one_kind(kind: &Kind<'_>, frame: &Frame) -> Vec<Line> {
     let Kind { latest, count, packets } = kind;
     let outcome = if latest.refused { "refused" } else { latest.outcome.name() };
     let back = if latest.heading == Heading::Backward { " (the other way round)" } else { "" };
@@ -217,18 +223,13 @@ fn one_kind(kind: &Kind<'_>, explained: bool, frame: &Frame) -> Vec<Line> {
         text += &format!(" in {}, the last", plural(*count, "conversation"));
     }
     text += &format!(" at {}", frame.clock.time_of_day(latest.last_seen));
-    let mut lines = indented(Tone::Strong, INDENT, &text, frame);
-    if explained {
-        lines.extend(indented(Tone::Plain, DEEPER, &latest.course, frame));
-        lines.extend(
-            latest.translated.iter().flat_map(|it| indented(Tone::Faint, DEEPER, &translation(it), frame)),
-        );
-        for evidence in &latest.evidence {
-            let text = format!("{}: {}", evidence.at, evidence.saw);
-            lines.extend(indented(Tone::Faint, DEEPER, &text, frame));
-        }
-    }
-    lines
+    indented(Tone::Strong, INDENT, &text, frame)
+}
+
+fn evidence(seen: &Conversation, frame: &Frame) -> Vec<Line> {
+    let translated = seen.translated.iter().map(translation);
+    let hooks = seen.evidence.iter().map(|evidence| format!("{}: {}", evidence.at, evidence.saw));
+    translated.chain(hooks).flat_map(|text| indented(Tone::Faint, DEEPER, &text, frame)).collect()
 }
 
 /// `the host translates it: published-port, 10.1.1.1:8080 is 172.18.0.3:80 (conntrack)`.
@@ -257,7 +258,7 @@ fn address_and_port(address: IpAddr, port: Option<u16>) -> String {
     }
 }
 
-/// A command with what it shows; one that is too long is continued as a shell reads it, and never cut.
+/// A command with what it shows; one that is too long is continued as a shell reads it, not cut.
 fn command(look: &Look, frame: &Frame) -> Vec<Line> {
     let shows = format!("  # {}", SafeText::new(&look.shows));
     let columns = frame.width.saturating_sub(INDENT).max(1);
@@ -281,3 +282,7 @@ fn indented(tone: Tone, indent: usize, text: &str, frame: &Frame) -> Vec<Line> {
     let draw = |text: String| Line::of(tone, format!("{}{text}", " ".repeat(indent)));
     lines.into_iter().map(draw).collect()
 }
+
+#[cfg(test)]
+#[path = "why_tests.rs"]
+mod tests;
