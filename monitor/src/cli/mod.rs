@@ -174,8 +174,8 @@ pub enum Policy {
     },
     /// Say which rule of a policy file decides about a conversation between two ends, and why not one before it.
     ///
-    /// Docker is asked who the ends are: containers by name or id (or the beginning of it), addresses, `host`, or
-    /// `outside`. Where no rule of the file matches, the built-in rules decide.
+    /// Docker is asked who the ends are: containers by name or id (or the beginning of it), Compose services, addresses,
+    /// `host`, or `outside`. Where no rule of the file matches, the built-in rules decide.
     Explain {
         /// The file.
         file: PathBuf,

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Losses after which a check cannot say that it saw everything.
-const BLINDING: [&str; 11] = [
+/// Losses after which nobody can say that everything was seen.
+pub(super) const BLINDING: [&str; 11] = [
     "flow_map_full",
     "drain_failed",
     "grace_period_failed",

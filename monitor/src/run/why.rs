@@ -1,12 +1,13 @@
 //! `why`.
 
 use super::ask::docker_that_answers;
+use super::check::BLINDING;
 use super::ends::{Found, find, is_local};
 use super::failure::Failure;
 use super::logger;
 use super::watch::{Ended, Watch};
 use crate::cli::{Wanted, Who};
-use crate::model::SafeText;
+use crate::model::{Losses, SafeText};
 use crate::settings::Settings;
 use crate::snapshot::{Answer, Asked};
 use crate::view;
@@ -100,9 +101,18 @@ async fn show(
         watch.record(body).await
     } else {
         let frame = watch.frame(false);
-        watch.print(&view::why(&answer, &snapshot.losses, notes, &frame), &frame).await
+        watch.print(&view::why(&answer, &blinding(&snapshot.losses), notes, &frame), &frame).await
     };
     Ok(printed.map_or(Ended::Closed, |()| ended))
+}
+
+/// Of the losses those after which something may have been missed between two ends.
+fn blinding(losses: &Losses) -> Losses {
+    let mut blinding = Losses::default();
+    for (name, count) in losses.iter().filter(|(name, _)| BLINDING.contains(name)) {
+        blinding.add(name, count);
+    }
+    blinding
 }
 
 /// Waits until the engine can know who is who: what is expected depends on it.

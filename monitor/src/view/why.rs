@@ -20,7 +20,7 @@ const EXPLAINED: usize = 2;
 /// Ways that are listed.
 const MOST_WAYS: usize = 6;
 
-/// Draws an answer. `losses` are those of the watch; `notes` what else is to be known of the ends.
+/// Draws an answer. `losses` are those by which something may have been missed; `notes` what else is to be known of the ends.
 #[must_use]
 pub fn why(answer: &Answer, losses: &Losses, notes: &[SafeText], frame: &Frame) -> Vec<Line> {
     let mut lines = indented(headline(answer), 0, &answer.summary, frame);
@@ -137,10 +137,10 @@ fn seen(answer: &Answer, losses: &Losses, frame: &Frame) -> Vec<Line> {
     let mut heading =
         Line::of(Tone::Strong, format!("Seen in {}", duration(answer.until.since(answer.since))));
     if losses.is_empty() {
-        heading.push(Tone::Faint, "  (nothing was lost)");
+        heading.push(Tone::Faint, "  (nothing was missed)");
     } else {
         let names: Vec<String> = losses.iter().map(|(name, count)| format!("{name} {count}")).collect();
-        heading.push(Tone::Warning, format!("  (lost meanwhile: {})", names.join(", ")));
+        heading.push(Tone::Warning, format!("  (something may have been missed: {})", names.join(", ")));
     }
     let mut lines = vec![heading];
     let kinds = kinds(answer);
