@@ -2,8 +2,8 @@
 
 use crate::world::{Told, World, bridge_network, container, counts, flow, id, ip, mac, text};
 use monitor::model::{
-    Drop, DropBatch, DropWatch, KernelTime, Losses, Network, Observation, Protocol, Resources, Translation,
-    TranslationChange, Tuple,
+    Drop, DropBatch, DropWatch, FlowPorts, KernelTime, Losses, Network, Observation, Protocol, Resources,
+    Translation, TranslationChange, Tuple,
 };
 use monitor::policy::file::Policy;
 use monitor::policy::{Answer, Asked, Expected, Subject, Way};
@@ -365,6 +365,26 @@ fn other_ports_and_other_ends_are_not_told_and_the_other_way_round_is() {
 }
 
 #[test]
+fn a_ping_that_is_older_than_the_watch_is_one_conversation_as_it_was_asked() {
+    let mut inquiry = ask(world(), "web", "api", None);
+    let echo = |interface: u32, local: &str, remote: &str| {
+        let mut told = flow(interface, local, remote).and_received(0).not_new();
+        told.delta.key.protocol = Protocol::ICMP;
+        told.delta.key.ports = FlowPorts::Icmp { id: 7, kind: 8, code: 0 };
+        told
+    };
+    for ends in [[2, 1], [1, 2]] {
+        let told = ends.map(|end| match end {
+            1 => echo(1, "172.18.0.2:0", "172.18.0.3:0"),
+            _ => echo(2, "172.18.0.3:0", "172.18.0.2:0"),
+        });
+        let answer = inquiry.tick(told.into());
+        let headings: Vec<_> = answer.conversations.iter().map(|seen| seen.heading.name()).collect();
+        assert_eq!((headings, answer.more), (vec!["forward"], 0));
+    }
+}
+
+#[test]
 fn the_latest_conversations_are_kept_and_all_are_counted() {
     let mut inquiry = ask(world(), "web", "api", None);
     let many = |from: u16, to: u16| {
@@ -403,6 +423,23 @@ fn whoever_reads_no_longer_makes_room_for_others() {
     assert!(ask(&mut world).has_changed().is_err(), "one too many is refused");
     drop(readers);
     assert!(ask(&mut world).has_changed().is_ok());
+}
+
+#[test]
+fn a_container_whose_name_no_shell_may_read_is_called_by_its_id() {
+    let command = |name: &str| {
+        let mut world = world();
+        let mut web = container("web", &[("a", "172.18.0.2")]);
+        web.name = text(name);
+        world.container(web);
+        let answer = ask(world, "web", "api", Some(80)).tick(Vec::new());
+        answer.look[0].command.clone()
+    };
+    let by = |name: &str| format!("docker exec {name} nc -vz -w 3 172.18.0.3 80");
+    assert_eq!(command("shop_web-1.a"), by("shop_web-1.a"));
+    for hostile in ["web;reboot", "$(reboot)", "-web", "web\u{1b}", "", "we b"] {
+        assert_eq!(command(hostile), by(id("web").short()), "{hostile}");
+    }
 }
 
 #[test]

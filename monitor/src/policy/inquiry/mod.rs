@@ -22,7 +22,7 @@ use super::file::Policy;
 use super::testimony::Testimony;
 use crate::attribution::{Attribution, End, EndKind};
 use crate::flows::Flow;
-use crate::model::{FlowId, KernelTime};
+use crate::model::{FlowId, FlowKey, FlowPorts, KernelTime};
 use std::collections::HashSet;
 
 /// The latest conversations that are kept.
@@ -51,6 +51,7 @@ struct Kept {
     case: Case,
     /// Whom its opener addressed.
     addressed: End,
+    key: FlowKey,
     first_seen: KernelTime,
     latest: Option<Conversation>,
 }
@@ -67,6 +68,13 @@ impl Inquiry {
             Side::Destination => seen.local,
         };
         let Some(heading) = self.heading(facts, flow, case, addressed) else { return };
+        if let Some(twin) = self.kept.iter().position(|kept| is_twin(&kept.key, &flow.key)) {
+            if heading == Heading::Backward {
+                return;
+            }
+            let twin = self.kept.remove(twin);
+            self.met.remove(&twin.flow_id);
+        }
         if self.met.len() < MOST_COUNTED {
             self.met.insert(seen.flow_id);
         }
@@ -87,6 +95,7 @@ impl Inquiry {
             heading,
             case: case.clone(),
             addressed: addressed.clone(),
+            key: flow.key,
             first_seen: flow.first_seen,
             latest: None,
         });
@@ -156,6 +165,16 @@ impl Inquiry {
         answer.look = look::commands(&answer);
         answer
     }
+}
+
+/// Whether two flows are one conversation without ports, seen at both its ends. Where it is older than the watch each end
+/// takes itself for the opener, and it is told as it was asked.
+fn is_twin(one: &FlowKey, other: &FlowKey) -> bool {
+    let has_ports = matches!(one.ports, FlowPorts::Ports { .. });
+    !has_ports
+        && one.interface != other.interface
+        && (one.local, one.remote, one.protocol, one.ports)
+            == (other.remote, other.local, other.protocol, other.ports)
 }
 
 /// The port of a container that a published port of the host leads to, if that is what was addressed.

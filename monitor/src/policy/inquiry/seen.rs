@@ -3,7 +3,7 @@
 use super::super::case::{Around, Side};
 use super::super::explain::{self, Reason};
 use super::super::outcome::{Evidence, Notes, Outcome};
-use super::super::rules::RuleName;
+use super::super::rules::{Rule, RuleName};
 use super::super::testimony::{CLOCK_GRAIN, Testimony, device, packets, tuple};
 use super::answer::{Conversation, Decision, Leg, Place, PlaceInterface, Translated};
 use super::course;
@@ -27,18 +27,7 @@ pub(super) fn conversation(
         Side::Source => (flow.traffic.sent, flow.traffic.received),
         Side::Destination => (flow.traffic.received, flow.traffic.sent),
     };
-    let asked_of = if kept.heading == Heading::Forward { &asked.to } else { &asked.from };
-    let inner = published_to(around.attribution, flow, &kept.addressed, asked_of);
-    let translated = by_conntrack(testimony, around, case.side, flow).or_else(|| {
-        inner.map(|_| Translated {
-            kind: "proxy",
-            original: tuple(&flow.key),
-            reply: None,
-            evidence: "port-map",
-        })
-    });
-    let is_proxied = translated.as_ref().is_some_and(|translated| translated.reply.is_none());
-    let leg = inner.filter(|_| is_proxied).and_then(|port| leg(testimony, around, asked_of, flow, port));
+    let (translated, leg) = led_on(testimony, around, asked, kept, flow);
     let mut evidence = found.evidence;
     evidence.extend(leg.iter().flat_map(leg_evidence));
     let mut conversation = Conversation {
@@ -46,13 +35,7 @@ pub(super) fn conversation(
         source: case.from.clone(),
         destination: kept.addressed.clone(),
         protocol: flow.key.protocol,
-        decision: Decision {
-            rule: case.rule.clone(),
-            expected: case.judgement.expected,
-            crossing: case.judgement.crossing,
-            comment: case.comment.clone(),
-            because: explain::because(&reason(around, kept, flow), case.claim),
-        },
+        decision: decision(around, kept, flow),
         outcome: found.outcome,
         reason: found.reason,
         drop_reason: found.drop_reason,
@@ -71,11 +54,11 @@ pub(super) fn conversation(
     conversation
 }
 
-fn reason<'a>(around: &Around<'a>, kept: &'a Kept, flow: &Flow) -> Reason<'a> {
+fn decision(around: &Around<'_>, kept: &Kept, flow: &Flow) -> Decision {
     let case = &kept.case;
     // Of a published port the rule is about the host; of a redirection about where it leads.
-    let published = case.rule == RuleName::Topology(super::super::Rule::PublishedPort);
-    Reason {
+    let published = case.rule == RuleName::Topology(Rule::PublishedPort);
+    let reason = Reason {
         facts: around.attribution,
         name: &case.rule,
         comment: case.comment.as_ref(),
@@ -83,6 +66,33 @@ fn reason<'a>(around: &Around<'a>, kept: &'a Kept, flow: &Flow) -> Reason<'a> {
         source: &case.from,
         destination: if published { kept.addressed.address } else { case.to.address },
         at: flow.last_seen,
+    };
+    Decision {
+        rule: case.rule.clone(),
+        expected: case.judgement.expected,
+        crossing: case.judgement.crossing,
+        comment: case.comment.clone(),
+        because: explain::because(&reason, case.claim),
+    }
+}
+
+/// How the host changes a conversation or passes it on, and the connection of its proxy.
+fn led_on(
+    testimony: &Testimony,
+    around: &Around<'_>,
+    asked: &Asked,
+    kept: &Kept,
+    flow: &Flow,
+) -> (Option<Translated>, Option<Leg>) {
+    let translated = by_conntrack(testimony, around, kept.case.side, flow);
+    let to = if kept.heading == Heading::Forward { &asked.to } else { &asked.from };
+    match (translated, published_to(around.attribution, flow, &kept.addressed, to)) {
+        (None, Some(port)) => {
+            let original = tuple(&flow.key);
+            let proxied = Translated { kind: "proxy", original, reply: None, evidence: "port-map" };
+            (Some(proxied), leg(testimony, around, to, flow, port))
+        }
+        (translated, _) => (translated, None),
     }
 }
 
