@@ -1,6 +1,6 @@
 //! What is meant by what was typed: one set of settings for each layer, checked once.
 
-use crate::cli::{self, Attach, Command, FailOn, FindingKind, Options, Target, Typed, Who};
+use crate::cli::{self, Attach, Command, FailOn, FindingKind, Options, Target, Typed, Wanted, Who};
 use crate::model::AttachMode;
 use crate::snapshot::{Kind, Severity};
 use crate::{collector, inventory};
@@ -79,6 +79,15 @@ pub enum Task {
         watch_for: Option<Duration>,
         /// Of which kinds.
         kinds: Kinds,
+    },
+    /// Say why two ends can or cannot talk.
+    Why {
+        /// How long to watch.
+        watch_for: Duration,
+        /// Who opens the conversation.
+        from: Who,
+        /// Who is asked, and for what.
+        to: Wanted,
     },
     /// Watch, and say whether isolation held.
     Check {
@@ -189,6 +198,7 @@ fn task(command: Command) -> Result<Task, Senseless> {
             Task::Violations { watch_for: violations.watch_for, kinds: kinds(&violations.kind) }
         }
         Command::Replay(replay) => Task::Replay { file: replay.file, kinds: kinds(&replay.kind) },
+        Command::Why(why) => Task::Why { watch_for: why.watch_for, from: why.from, to: why.to },
         Command::Check(check) => Task::Check {
             watch_for: check.watch_for,
             kinds: kinds(&check.kind),

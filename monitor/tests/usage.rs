@@ -20,7 +20,7 @@ fn check(arguments: &[&str], code: i32) {
 
 #[test]
 fn every_command_explains_itself() {
-    for command in ["top", "containers", "flows", "doctor", "detach", "policy"] {
+    for command in ["top", "containers", "flows", "why", "doctor", "detach", "policy"] {
         check(&[command, "--help"], 0);
     }
     check(&["--version"], 0);
@@ -35,6 +35,9 @@ fn wrong_usage_and_settings_without_sense_end_with_2() {
     check(&["top", "--tick", "1ms"], 2);
     check(&["top", "--tick", "5s", "--window", "1s"], 2);
     check(&["doctor", "--docker-host", "ssh://host"], 2);
+    check(&["why", "web"], 2);
+    check(&["why", "web:80", "db"], 2);
+    check(&["why", "web", "db:http"], 2);
     check(&["policy"], 2);
     check(&["policy", "explain", EXAMPLE, "--from", "web", "--to", "db"], 2);
 }
@@ -68,6 +71,7 @@ fn the_mistakes_of_a_policy_file_are_told_with_their_places() {
 
 #[test]
 fn without_docker_nobody_can_say_who_the_ends_are() {
+    check(&["why", "web", "db:5432", "--docker-host", "unix:///nowhere"], 3);
     let explain = ["policy", "explain", EXAMPLE, "--from", "web", "--to", "db:5432/tcp"];
     check(&[&explain[..], &["--docker-host", "unix:///nowhere"]].concat(), 3);
     check(&["policy", "explain", NO_POLICY, "--from", "web", "--to", "db:5432/tcp"], 2);

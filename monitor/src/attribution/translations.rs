@@ -93,11 +93,8 @@ impl Attribution {
     #[must_use]
     pub fn translated(&self, packets: &Packets, remote: &End, initiator: Initiator) -> Option<Translated> {
         let here = packets.key.tuple();
-        if let Some(reply) = self.reply_to(&here) {
-            return Some(self.by_conntrack(here, *reply));
-        }
-        if let Some(original) = self.original_of(&here) {
-            return Some(self.by_conntrack(*original, here));
+        if let Some(translated) = self.by_conntrack(&here) {
+            return Some(translated);
         }
         if remote.reason == Some(reason::MASQUERADED) {
             let reply = Some(here);
@@ -109,7 +106,13 @@ impl Attribution {
         is_published.then_some(Translated { kind: "proxy", original, reply: None, evidence: "port-map" })
     }
 
-    fn by_conntrack(&self, original: Tuple, reply: Tuple) -> Translated {
+    /// How the host changes what crosses an interface in this direction, or in the other, as far as conntrack knows.
+    #[must_use]
+    pub fn by_conntrack(&self, here: &Tuple) -> Option<Translated> {
+        let (original, reply) = match self.reply_to(here) {
+            Some(reply) => (here, reply),
+            None => (self.original_of(here)?, here),
+        };
         let kind = if (reply.source, reply.ports.0) == (original.destination, original.ports.1) {
             "masquerade"
         } else if self.publisher(original.destination, original.ports.1, original.protocol).is_some() {
@@ -117,7 +120,8 @@ impl Attribution {
         } else {
             "redirect"
         };
-        Translated { kind, original: Some(original), reply: Some(reply), evidence: "conntrack" }
+        let (original, reply) = (Some(*original), Some(*reply));
+        Some(Translated { kind, original, reply, evidence: "conntrack" })
     }
 }
 

@@ -28,6 +28,17 @@ pub struct Target {
     pub protocol: Protocol,
 }
 
+/// Who is asked, and perhaps for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Who.
+    pub who: Who,
+    /// The port; every one, if none is typed.
+    pub port: Option<u16>,
+    /// The protocol; TCP for a port without one, else every one.
+    pub protocol: Option<Protocol>,
+}
+
 /// Why a text is no end of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnEnd {
@@ -42,6 +53,9 @@ pub enum NotAnEnd {
         "say for what: a port and protocol such as db:5432/tcp, or a protocol without ports such as db/icmp"
     )]
     ForWhat,
+    /// A port for a protocol that has none.
+    #[error("that protocol has no ports")]
+    NoPorts,
     /// No such protocol.
     #[error("a protocol is tcp, udp, icmp, icmpv6, sctp or a number from 0 to 255")]
     Protocol,
@@ -69,9 +83,20 @@ impl FromStr for Target {
     type Err = NotAnEnd;
 
     fn from_str(text: &str) -> Result<Self, NotAnEnd> {
-        let (end, protocol) = match text.rsplit_once('/') {
-            Some((end, name)) => (end, protocol(name)?),
-            None => (text, Protocol::TCP),
+        let Wanted { who, port, protocol } = text.parse()?;
+        let protocol = protocol.unwrap_or(Protocol::TCP);
+        let for_what = port.is_some() || !has_ports(protocol);
+        if for_what { Ok(Self { who, port, protocol }) } else { Err(NotAnEnd::ForWhat) }
+    }
+}
+
+impl FromStr for Wanted {
+    type Err = NotAnEnd;
+
+    fn from_str(text: &str) -> Result<Self, NotAnEnd> {
+        let (end, typed) = match text.rsplit_once('/') {
+            Some((end, name)) => (end, Some(protocol(name)?)),
+            None => (text, None),
         };
         let (who, port) = match end.rsplit_once(':') {
             // A bare IPv6 address ends in digits as well.
@@ -80,9 +105,12 @@ impl FromStr for Target {
             }
             _ => (end, None),
         };
-        let for_what = port.is_some() || !has_ports(protocol);
         let who = who.parse().map_err(|_| NotAnEnd::Nobody)?;
-        if for_what { Ok(Self { who, port, protocol }) } else { Err(NotAnEnd::ForWhat) }
+        let protocol = typed.or_else(|| port.map(|_| Protocol::TCP));
+        if port.is_some() && protocol.is_some_and(|protocol| !has_ports(protocol)) {
+            return Err(NotAnEnd::NoPorts);
+        }
+        Ok(Self { who, port, protocol })
     }
 }
 
@@ -104,7 +132,7 @@ fn has_ports(protocol: Protocol) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{NotAnEnd, Target, Who};
+    use super::{NotAnEnd, Target, Wanted, Who};
     use crate::model::Protocol;
 
     fn named(name: &str) -> Who {
@@ -145,6 +173,24 @@ mod tests {
         check(":80", Err(NotAnEnd::Nobody));
         check("a:b:80", Err(NotAnEnd::Nobody));
         check("", Err(NotAnEnd::Nobody));
+    }
+
+    #[test]
+    fn of_a_destination_that_is_only_asked_about_all_ports_may_be_meant() {
+        let check = |text: &str, expected: Result<(Who, Option<u16>, Option<u8>), NotAnEnd>| {
+            let expected =
+                expected.map(|(who, port, protocol)| Wanted { who, port, protocol: protocol.map(Protocol) });
+            assert_eq!(text.parse(), expected, "{text}");
+        };
+        check("db", Ok((named("db"), None, None)));
+        check("db/udp", Ok((named("db"), None, Some(17))));
+        check("db:53", Ok((named("db"), Some(53), Some(6))));
+        check("[fd00::2]:53/udp", Ok((address("fd00::2"), Some(53), Some(17))));
+        check("fd00::2", Ok((address("fd00::2"), None, None)));
+        check("host/icmp", Ok((Who::Host, None, Some(1))));
+        check("db:53/icmp", Err(NotAnEnd::NoPorts));
+        check("db:http", Err(NotAnEnd::ForWhat));
+        check(":80", Err(NotAnEnd::Nobody));
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod durations;
 mod ends;
 
 pub use durations::{NotADuration, parse};
-pub use ends::{NotAnEnd, Target, Who};
+pub use ends::{NotAnEnd, Target, Wanted, Who};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -50,6 +50,13 @@ pub enum Command {
     /// of it, another outcome, its end. Findings of kind posture need no traffic: they tell what the configuration of
     /// Docker itself means for isolation.
     Violations(Violations),
+    /// Say why two ends can or cannot talk: what is expected, what is seen, and where it stops.
+    ///
+    /// Watches for --for, during which the traffic in question has to be made; it sends nothing itself. Ctrl-C ends it
+    /// earlier, with what was seen. Then it says what is expected of every way from A to B and by which rule, what it
+    /// saw at each interface and what became of it, and which commands show the same. Ends are containers by name or id
+    /// (or the beginning of it), Compose services, addresses, `host`, or `outside`; one of them has to be a container.
+    Why(Why),
     /// Watch for a while and say whether isolation held.
     ///
     /// The summary has the findings of the kinds that were asked for, and always the posture; only findings of those
@@ -117,6 +124,20 @@ pub struct Violations {
     pub kind: Vec<FindingKind>,
 }
 
+/// Options of `why`.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// Who opens the conversation: web, 172.18.0.2, host or outside.
+    #[arg(value_name = "A")]
+    pub from: Who,
+    /// Who is asked, and for what: db, db:5432, 172.18.0.3:53/udp, host/icmp.
+    #[arg(value_name = "B[:PORT[/PROTOCOL]]")]
+    pub to: Wanted,
+    /// Watch for so long.
+    #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = parse)]
+    pub watch_for: Duration,
+}
+
 /// Options of `check`.
 #[derive(Debug, Args)]
 pub struct Check {
@@ -177,8 +198,8 @@ pub enum Policy {
     },
     /// Say which rule of a policy file decides about a conversation between two ends, and why not one before it.
     ///
-    /// Docker is asked who the ends are: containers by name or id (or the beginning of it), addresses, `host`, or
-    /// `outside`. Where no rule of the file matches, the built-in rules decide.
+    /// Docker is asked who the ends are: containers by name or id (or the beginning of it), Compose services, addresses,
+    /// `host`, or `outside`. Where no rule of the file matches, the built-in rules decide.
     Explain {
         /// The file.
         file: PathBuf,

@@ -7,6 +7,7 @@
 mod asks;
 mod findings;
 mod held;
+mod inquirers;
 mod naming;
 mod state;
 mod subscribers;
@@ -21,6 +22,7 @@ pub use tap::{Tap, Tapping};
 use crate::attribution;
 use crate::model::{Change, HostId, KernelTime, Observation, WallTime};
 use crate::policy::file::Policy;
+use crate::policy::{Answer, Asked};
 use crate::snapshot::{Record, Snapshot};
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,6 +112,16 @@ impl EngineHandle {
         // A refused command drops the queue's sender, which the reader sees as its end.
         drop(self.commands.try_send(Command::Subscribe(filter, queue)));
         records
+    }
+
+    /// Answers about two ends from now on: after each tick, by what was seen until then. Nothing is answered before the
+    /// first tick; the channel closes when the engine has ended (or when 16 others ask).
+    #[must_use]
+    pub fn inquire(&self, asked: Asked) -> watch::Receiver<Option<Arc<Answer>>> {
+        let (answers, told) = watch::channel(None);
+        // A refused command drops the sender, which the reader sees as its end.
+        drop(self.commands.try_send(Command::Inquire(asked, answers)));
+        told
     }
 
     /// Ends the engine and waits until it has; the last snapshot stays readable.

@@ -4,6 +4,7 @@
 use super::Settings;
 use super::asks::{Ask, Asks};
 use super::held::Held;
+use super::inquirers::Inquirers;
 use super::subscribers::{Filter, Subscribers};
 use crate::attribution::Attribution;
 use crate::flows::{self, FlowTable};
@@ -50,6 +51,7 @@ pub struct State {
     pub(super) books: Books,
     pub(super) held: Held,
     pub(super) subscribers: Subscribers,
+    pub(super) inquirers: Inquirers,
     pub(super) asks: Asks,
     /// Epoch, start and end of the latest generation.
     pub(super) latest: (u64, KernelTime, KernelTime),
@@ -81,6 +83,7 @@ impl State {
             books: Books::new(snapshot::Settings { window: settings.window }),
             held: Held::default(),
             subscribers: Subscribers::default(),
+            inquirers: Inquirers::default(),
             asks: Asks::default(),
             latest: (0, now, now),
             gone: Vec::new(),
@@ -193,6 +196,7 @@ impl State {
             Observation::Resources(resources) => {
                 self.resources = resources;
                 self.tell_findings(now);
+                self.tell_answers(now);
                 return Publish::Soon;
             }
         }
@@ -220,6 +224,7 @@ impl State {
         if now.since(self.tidied) >= TIDY {
             self.tidied = now;
             self.attribution.prune(now);
+            self.forget_inquirers();
             self.books.tidy(&self.attribution);
         }
     }
@@ -228,6 +233,7 @@ impl State {
     pub fn finish(&mut self, now: KernelTime) {
         self.attribution.settle(now);
         self.release_held(now.plus(self.settings.attribution.announcement));
+        self.tell_answers(now);
     }
 
     fn end_flows(&mut self, now: KernelTime) {

@@ -5,6 +5,7 @@ use super::state::{Publish, State};
 use super::subscribers::Filter;
 use super::tap::Tap;
 use crate::model::{Change, KernelTime, Observation, Step};
+use crate::policy::{Answer, Asked};
 use crate::snapshot::{Record, Snapshot};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,8 @@ const HOUSEKEEPING: Duration = Duration::from_millis(50);
 pub(super) enum Command {
     /// Add a reader.
     Subscribe(Filter, mpsc::Sender<Record>),
+    /// Add somebody who asks about two ends.
+    Inquire(Asked, watch::Sender<Option<Arc<Answer>>>),
     /// End.
     Stop,
 }
@@ -52,6 +55,9 @@ impl Task {
                 biased;
                 command = self.commands.recv() => match command {
                     Some(Command::Subscribe(filter, queue)) => self.state.subscribe(filter, queue),
+                    Some(Command::Inquire(asked, answers)) => {
+                        self.state.inquire(asked, answers, (self.now)());
+                    }
                     Some(Command::Stop) | None => break,
                 },
                 count = self.changes.recv_many(&mut told, BATCH), if inventory_lives => inventory_lives = count > 0,

@@ -77,6 +77,11 @@ impl Drops {
         self.by_path.get(path).filter(|dropped| dropped.last_seen >= since)
     }
 
+    /// All that is remembered.
+    pub(super) fn paths(&self) -> impl Iterator<Item = (&Path, &Dropped)> {
+        self.by_path.iter()
+    }
+
     /// Forgets what is old.
     pub(super) fn prune(&mut self, now: KernelTime) {
         while self.order.front().is_some_and(|(_, noted)| now.since(*noted) > KEEP) {

@@ -2,8 +2,10 @@
 
 use super::findings::Finding;
 use super::outcome::{Outcome, why};
-use super::rules::{Judgement, Rule, RuleName};
+use super::rules::{Expected, Judgement, Rule, RuleName};
 use crate::attribution::{Attribution, End, EndKind};
+use crate::model::{KernelTime, SafeText};
+use std::net::IpAddr;
 
 /// What the sentence is about, beside the finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,19 +107,48 @@ fn ports(finding: &Finding) -> String {
 }
 
 fn rule(context: &Context<'_>, finding: &Finding) -> String {
-    let source = finding.source.container.as_deref();
+    because(
+        &Reason {
+            facts: context.facts,
+            name: &finding.rule,
+            comment: finding.policy_comment.as_ref(),
+            judgement: context.about.judgement,
+            source: &finding.source,
+            destination: finding.destination.address,
+            at: finding.last_seen,
+        },
+        context.about.claim,
+    )
+}
+
+/// What a rule's words are about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reason<'a> {
+    pub(super) facts: &'a Attribution,
+    pub(super) name: &'a RuleName,
+    /// What the policy file says about it.
+    pub(super) comment: Option<&'a SafeText>,
+    pub(super) judgement: Judgement,
+    pub(super) source: &'a End,
+    pub(super) destination: IpAddr,
+    pub(super) at: KernelTime,
+}
+
+/// Why a rule decides, in a few words; `claim` is what is forged, where the source address does not show it.
+pub(super) fn because(reason: &Reason<'_>, claim: Option<&'static str>) -> String {
+    let source = reason.source.container.as_deref();
     let shared =
         |name: &str| source.is_some_and(|source| source.networks.iter().any(|it| it.name.as_str() == name));
-    let network = context.facts.network_of_address(finding.destination.address, finding.last_seen);
+    let network = reason.facts.network_of_address(reason.destination, reason.at);
     let name = network.map_or("", |known| known.network.name.as_str());
-    if let RuleName::File(name) = &finding.rule {
-        let comment = finding.policy_comment.as_ref().map(|text| format!(": {}", text.as_str()));
+    if let RuleName::File(name) = reason.name {
+        let comment = reason.comment.map(|text| format!(": {}", text.as_str()));
         return format!("rule {} of the policy file decides{}", name.as_str(), comment.unwrap_or_default());
     }
-    match context.about.judgement.rule {
-        Rule::SpoofedSource => match context.about.claim {
+    match reason.judgement.rule {
+        Rule::SpoofedSource => match claim {
             Some(claim) => claim.to_owned(),
-            None => format!("{} is not an address of its own", finding.source.address),
+            None => format!("{} is not an address of its own", reason.source.address),
         },
         Rule::MetadataService => "that is the metadata service of a cloud".to_owned(),
         Rule::Linked => "they are linked".to_owned(),
@@ -129,7 +160,11 @@ fn rule(context: &Context<'_>, finding: &Finding) -> String {
         }
         Rule::CrossNetwork => format!("it is not on network {name}"),
         Rule::InternalEgress => "its network is internal, nothing may leave it".to_owned(),
+        Rule::HostAccess if source.is_none() => "the host reaches its containers".to_owned(),
         Rule::HostAccess => "that is the host itself".to_owned(),
+        Rule::ExposedPort if reason.judgement.expected == Expected::Allow => {
+            "that port is published".to_owned()
+        }
         Rule::ExposedPort => "that port is not published".to_owned(),
         Rule::Egress => "it may reach the outside".to_owned(),
         Rule::Policy => "the policy file decides".to_owned(),
@@ -159,7 +194,7 @@ fn outcome(finding: &Finding) -> String {
 }
 
 fn blocked(finding: &Finding) -> String {
-    match finding.drop_reason.as_ref().map(crate::model::SafeText::as_str) {
+    match finding.drop_reason.as_ref().map(SafeText::as_str) {
         Some(reason @ "NETFILTER_DROP") => format!("the host's firewall dropped them ({reason})"),
         Some(reason) => format!("the kernel dropped them ({reason})"),
         None if finding.protocol == "tcp" => "the host refused them with a reset".to_owned(),
@@ -168,7 +203,7 @@ fn blocked(finding: &Finding) -> String {
 }
 
 /// A fixed word for a reason, as a person says it.
-fn words(reason: Option<&'static str>) -> &'static str {
+pub(super) fn words(reason: Option<&'static str>) -> &'static str {
     match reason {
         Some(why::DESTINATION_NOT_WATCHED) => "the destination's interface is not watched",
         Some(why::FLOWS_NOT_RECORDED) => {

@@ -6,17 +6,22 @@ use super::claims;
 use super::explain::About;
 use super::file::Policy;
 use super::findings::{Finding, Findings, Kind, Sighting};
+use super::inquiry::{Answer, Asked, Inquiry};
 use super::opening::{Opening, is_conversation, party};
 use super::outcome::{Notes, Outcome};
 use super::rules::Expected;
 use super::testimony::Testimony;
 use crate::attribution::EndKind;
-use crate::model::{Claim, DropBatch, DropWatch, FlowId, FlowKey, Losses, Protocol};
+use crate::model::{Claim, DropBatch, DropWatch, FlowId, FlowKey, KernelTime, Losses, Protocol};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Conversations that are followed at once, at most.
 const MOST_CASES: usize = 65_536;
+
+/// One of the inquiries that are open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InquiryId(u64);
 
 /// All judgement's state.
 #[derive(Debug, Default)]
@@ -30,6 +35,8 @@ pub struct Judge {
     /// Allowed conversations that have not arrived yet, with the epoch that each began in.
     pending: HashMap<FlowId, u64>,
     refused: u64,
+    inquiries: BTreeMap<InquiryId, Inquiry>,
+    next_inquiry: u64,
 }
 
 impl Judge {
@@ -89,6 +96,9 @@ impl Judge {
         let found = self.testimony.weigh(around, flow, &case, seen.epoch, Notes::none());
         let verdict =
             Verdict { rule: case.rule.clone(), expected: case.judgement.expected, outcome: found.outcome };
+        for inquiry in self.inquiries.values_mut() {
+            inquiry.meet(around.attribution, flow, seen, &case);
+        }
         if case.is_told_here() {
             self.follow(seen, case, found.outcome);
         }
@@ -208,6 +218,26 @@ impl Judge {
         });
         self.pending = pending;
         self.cases.extend(broken);
+    }
+
+    /// Keeps all about two ends from now on.
+    pub fn inquire(&mut self, asked: Asked, now: KernelTime) -> InquiryId {
+        let id = InquiryId(self.next_inquiry);
+        self.next_inquiry += 1;
+        self.inquiries.insert(id, Inquiry::new(asked, now));
+        id
+    }
+
+    /// What is known of an inquiry's ends by what was seen until now; `None` if it is not open.
+    pub fn answer(&mut self, around: &Around<'_>, epoch: u64, id: InquiryId) -> Option<Answer> {
+        let inquiry = self.inquiries.get_mut(&id)?;
+        inquiry.look(&self.testimony, around, epoch);
+        Some(inquiry.answer(&self.policy, around, epoch))
+    }
+
+    /// Nobody wants to know any more.
+    pub fn end_inquiry(&mut self, id: InquiryId) {
+        self.inquiries.remove(&id);
     }
 
     /// All open findings.

@@ -9,6 +9,7 @@ mod drops;
 mod explain;
 pub mod file;
 mod findings;
+mod inquiry;
 mod judge;
 mod names;
 mod opening;
@@ -22,7 +23,10 @@ mod testimony;
 
 pub use case::{Around, Seen, Verdict};
 pub use findings::{Finding, Kind, Severity};
-pub use judge::Judge;
+pub use inquiry::{
+    Answer, Asked, AskedEnd, Conversation, Decision, Heading, Leg, Look, Place, PlaceInterface, Stopped, Way,
+};
+pub use judge::{InquiryId, Judge};
 pub use names::BUILT_IN;
 pub use outcome::{Evidence, Outcome, why};
 pub use party::Party;

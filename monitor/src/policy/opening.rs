@@ -219,7 +219,7 @@ fn came_from_inside(facts: &Attribution, flow: &Flow) -> bool {
 }
 
 /// What a rule of the policy file makes one expect.
-const fn of_action(action: file::Action) -> Judgement {
+pub(super) const fn of_action(action: file::Action) -> Judgement {
     let (expected, crossing) = match action {
         file::Action::Allow => (Expected::Allow, false),
         file::Action::Report => (Expected::Allow, true),

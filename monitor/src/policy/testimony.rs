@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// A drop may be noted by a clock that is one kernel tick behind the flow's.
-const CLOCK_GRAIN: Duration = Duration::from_millis(10);
+pub(super) const CLOCK_GRAIN: Duration = Duration::from_millis(10);
 /// Epochs whose losses are remembered.
 const EPOCHS: usize = 8;
 /// How the other end of a flow is recognised as a rule.

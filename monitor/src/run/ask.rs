@@ -1,9 +1,12 @@
 //! What Docker tells once, for commands that do not watch.
 
+use super::failure::Failure;
 use crate::collector::clock;
 use crate::doctor::Docker;
 use crate::inventory::Inventory;
+use crate::model::DockerState;
 use crate::settings::Settings;
+use anyhow::anyhow;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -11,6 +14,21 @@ use tokio::sync::mpsc;
 const DOCKER_PATIENCE: Duration = Duration::from_secs(5);
 /// Changes that may wait.
 const CHANGES: usize = 1_024;
+
+/// Everything Docker tells, of one that has to say who the ends of a conversation are.
+///
+/// # Errors
+/// When it does not answer.
+pub(super) async fn docker_that_answers(settings: &Settings) -> Result<Docker, Failure> {
+    let docker = ask_docker(settings, Docker::has_told_all).await;
+    match docker.state() {
+        DockerState::Up { .. } => Ok(docker),
+        DockerState::Down { reason, .. } => {
+            Err(anyhow!("Docker cannot say who the ends are: {reason}").into())
+        }
+        DockerState::Connecting => Err(anyhow!("Docker does not answer in time").into()),
+    }
+}
 
 /// What Docker tells, until that is `enough`.
 pub(super) async fn ask_docker(settings: &Settings, enough: fn(&Docker) -> bool) -> Docker {

@@ -13,6 +13,7 @@ mod check;
 mod containers;
 mod detach;
 mod doctor;
+mod ends;
 mod failure;
 mod flows;
 mod host;
@@ -30,6 +31,7 @@ mod terminal;
 mod top;
 mod violations;
 mod watch;
+mod why;
 
 pub use failure::Failure;
 
@@ -84,6 +86,7 @@ async fn perform(settings: Settings) -> Result<(), Failure> {
         Task::Violations { watch_for, kinds } => violations::run(&settings, watch_for, &kinds).await,
         Task::Check { watch_for, kinds, fail_on } => check::run(&settings, watch_for, &kinds, fail_on).await,
         Task::Replay { file, kinds } => replay::run(&settings, &file, &kinds).await,
+        Task::Why { watch_for, from, to } => why::run(&settings, watch_for, &from, &to).await,
         Task::Doctor => doctor::run(&settings).await,
         Task::PolicyCheck { file } => policy::check(&settings, file).await,
         Task::PolicyExplain { file, from, to } => policy::explain(&settings, file, &from, &to).await,

@@ -9,7 +9,7 @@ use crate::inventory::{Hint, Inventory};
 use crate::model::{Change, DockerState, HostId, KernelTime, SafeText, WallTime};
 use crate::recording::{self, Header};
 use crate::settings::Settings;
-use crate::snapshot::{Record, Snapshot};
+use crate::snapshot::{Answer, Asked, Record, Snapshot};
 use anyhow::{Context as _, anyhow};
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,6 +130,11 @@ impl Session {
     /// The records that were subscribed to; they can be taken once.
     pub(super) fn take_records(&mut self) -> Option<mpsc::Receiver<Record>> {
         self.records.take()
+    }
+
+    /// Answers about two ends, after each tick from now on.
+    pub(super) fn inquire(&self, asked: Asked) -> watch::Receiver<Option<Arc<Answer>>> {
+        self.engine.inquire(asked)
     }
 
     /// Takes the programs off everything. The engine takes in what was counted to the end, and ends; then the

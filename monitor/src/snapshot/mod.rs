@@ -19,6 +19,10 @@ pub use crate::attribution::{
 };
 pub use crate::flows::{Percentiles, Tcp, TcpState};
 pub use crate::policy::posture::{PostureRule, Standing, Subject};
+pub use crate::policy::{
+    Answer, Asked, AskedEnd, Conversation, Decision, Heading, Leg, Look, Place, PlaceInterface, Rule,
+    RuleName, Stopped, Way,
+};
 pub use crate::policy::{Evidence, Expected, Finding, Kind, Outcome, Severity, Verdict};
 pub use books::{Books, Settings};
 pub use bracket::{Difference, difference};

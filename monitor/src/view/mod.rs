@@ -17,6 +17,7 @@ mod style;
 mod table;
 mod top;
 mod units;
+mod why;
 
 pub use containers::containers;
 pub use doctor::doctor;
@@ -27,6 +28,7 @@ pub use standing::standing;
 pub use style::{Frame, Line};
 pub use top::top;
 pub use units::duration;
+pub use why::why;
 
 #[cfg(test)]
 mod tests;

@@ -36,7 +36,7 @@ pub struct FindingBody<'a> {
 }
 
 #[derive(Serialize)]
-struct EvidencePart<'a> {
+pub(super) struct EvidencePart<'a> {
     at: &'a SafeText,
     saw: &'a str,
 }
@@ -99,7 +99,7 @@ impl<'a> From<&'a Verdict> for VerdictPart<'a> {
     }
 }
 
-const fn expected(expected: Expected) -> &'static str {
+pub(super) const fn expected(expected: Expected) -> &'static str {
     match expected {
         Expected::Allow => "allow",
         Expected::Deny => "deny",

@@ -1,5 +1,7 @@
 //! Snapshots and records for the tests of `wire` and `view`: the nginx → Flask example on a quiet host.
 
+pub(crate) mod why;
+
 use super::Clock;
 use crate::model::{
     AttachedBy, ContainerId, ContainerState, Counts, Direction, DockerState, FlowId, FlowPorts, HostId,

@@ -15,6 +15,7 @@ mod report;
 mod standing;
 mod status;
 mod time;
+mod why;
 
 pub use container::ContainerBody;
 pub use finding::FindingBody;
@@ -27,6 +28,7 @@ pub use report::{CheckBody, DetachedBody, DoctorBody};
 pub use standing::StandingBody;
 pub use status::StatusBody;
 pub use time::Clock;
+pub use why::WhyBody;
 
 use crate::model::HostId;
 use serde::Serialize;

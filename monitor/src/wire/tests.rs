@@ -2,9 +2,9 @@
 
 use super::{
     Body, ContainerBody, DetachedBody, DoctorBody, FlowBody, SampleBody, StandingBody, StatusBody, Stream,
-    fixtures,
+    WhyBody, fixtures,
 };
-use crate::model::{FlowPorts, Initiator, Protocol, SafeText, Tuple};
+use crate::model::{FlowPorts, Initiator, Losses, Protocol, SafeText, Tuple};
 use crate::snapshot::{FlowRecord, Severity, Standing, Subject, Translated};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -261,6 +261,87 @@ fn a_status_has_the_promised_fields() {
     ];
     let snapshot = fixtures::troubled_snapshot();
     check_fields(&value(StatusBody::new(&snapshot, &fixtures::clock())), &promised, &[]);
+}
+
+fn why_fields() -> Vec<String> {
+    let decision = "expected rule because crossing policy_comment";
+    let place = |end: &str| {
+        [
+            within(end, "kind address pid"),
+            within(&format!("{end}.container"), "id name image project service"),
+            within(&format!("{end}.container.networks"), NETWORK),
+            within(&format!("{end}.interfaces"), "interface ifindex addresses"),
+            within(&format!("{end}.interfaces.network"), NETWORK),
+        ]
+        .join(" ")
+    };
+    let tuple = "source source_port destination destination_port";
+    vec![
+        format!("protocol port since until summary more_ways conversation_count notes {decision}"),
+        place("from"),
+        place("to"),
+        within("ways", "source_address address port published_port_of expected rule because crossing"),
+        within("ways.source_network", NETWORK),
+        within("ways.network", NETWORK),
+        within(
+            "conversations",
+            "direction protocol port outcome reason drop_reason refused first_seen last_seen",
+        ),
+        within("conversations", "explanation expected rule because crossing"),
+        within("conversations.sent", COUNTS),
+        within("conversations.received", COUNTS),
+        within("conversations.evidence", "at saw"),
+        within("conversations.translated", "kind evidence"),
+        within("conversations.translated.original", tuple),
+        within("conversations.translated.reply", tuple),
+        endpoint("conversations.source"),
+        endpoint("conversations.destination"),
+        within("drops", "source destination protocol port reason at packets last_seen"),
+        within("losses", "flow_map_full"),
+        within("look", "shows command"),
+    ]
+}
+
+#[test]
+fn an_answer_to_why_has_the_promised_fields() {
+    let mut losses = Losses::default();
+    losses.add("flow_map_full", 12);
+    let (answer, notes) = (fixtures::why::everything(), [fixtures::text("a note")]);
+    let record = value(WhyBody::new(&answer, &losses, &notes, &fixtures::clock()));
+    // Those of the one end that is outside here, and of containers without Compose; the other end has them.
+    let absent = [
+        "from.container",
+        "from.container.id",
+        "from.container.name",
+        "from.container.image",
+        "from.container.project",
+        "from.container.service",
+        "from.container.networks",
+        "from.container.networks.id",
+        "from.container.networks.name",
+        "from.container.networks.driver",
+        "from.interfaces",
+        "from.interfaces.interface",
+        "from.interfaces.ifindex",
+        "from.interfaces.addresses",
+        "from.interfaces.network",
+        "from.interfaces.network.id",
+        "from.interfaces.network.name",
+        "from.interfaces.network.driver",
+        "from.pid",
+        "to.address",
+        "to.container.project",
+        "to.container.service",
+        "conversations.source.reason",
+        "conversations.source.shares_namespace_with",
+        "conversations.destination.reason",
+        "conversations.destination.shares_namespace_with",
+    ];
+    check_fields(&record, &why_fields(), &absent);
+    assert_eq!(
+        (&record["expected"], &record["conversation_count"]),
+        (&Value::from("deny"), &Value::from(103))
+    );
 }
 
 #[test]

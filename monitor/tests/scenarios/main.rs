@@ -9,4 +9,5 @@ mod naming;
 mod posture;
 mod property;
 mod translated;
+mod why;
 mod world;

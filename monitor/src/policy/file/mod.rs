@@ -20,6 +20,7 @@ pub use accept::Accept;
 pub use mistakes::Mistake;
 pub use pattern::PassedOver;
 pub use rule::{Action, Rule};
+pub use suggest::nearest;
 
 use super::Party;
 use crate::model::{Protocol, WallTime};

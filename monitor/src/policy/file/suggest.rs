@@ -4,7 +4,8 @@
 const LONGEST: usize = 40;
 
 /// The known word that is nearest to what was written, if one is near.
-pub(super) fn nearest<'w>(written: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+#[must_use]
+pub fn nearest<'w>(written: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     let written: Vec<char> = written.chars().take(LONGEST + 1).map(|c| c.to_ascii_lowercase()).collect();
     if written.len() > LONGEST {
         return None;

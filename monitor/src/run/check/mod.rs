@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Losses after which a check cannot say that it saw everything.
-const BLINDING: [&str; 12] = [
+pub(super) const BLINDING: [&str; 12] = [
     "flow_map_full",
     "drain_failed",
     "grace_period_failed",

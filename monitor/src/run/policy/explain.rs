@@ -1,14 +1,14 @@
 //! `policy explain`.
 
-use super::super::ask::ask_docker;
+use super::super::ask::docker_that_answers;
+use super::super::ends::{Found, addresses, find, is_local};
 use super::super::failure::Failure;
 use super::super::{host, terminal};
-use super::ends::{Found, addresses, find};
 use super::{Output, print, read};
 use crate::cli::{Target, Who};
 use crate::collector::clock;
 use crate::doctor::Docker;
-use crate::model::{DockerState, SafeText, WallTime};
+use crate::model::{SafeText, WallTime};
 use crate::policy::Party;
 use crate::policy::file::{Accept, Policy, Rule};
 use crate::settings::Settings;
@@ -16,8 +16,7 @@ use crate::view;
 use crate::wire::{
     Clock, ExplainedAccept, ExplainedEnd, ExplainedPass, ExplainedRule, PolicyExplanationBody, Stream,
 };
-use anyhow::anyhow;
-use std::net::{IpAddr, UdpSocket};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Says which rule of a file decides about a conversation.
@@ -28,14 +27,7 @@ pub(in super::super) async fn explain(
     to: &Target,
 ) -> Result<(), Failure> {
     let policy = read(settings, file).await?;
-    let docker = ask_docker(settings, Docker::has_told_all).await;
-    match docker.state() {
-        DockerState::Up { .. } => {}
-        DockerState::Down { reason, .. } => {
-            return Err(anyhow!("Docker cannot say who the ends are: {reason}").into());
-        }
-        DockerState::Connecting => return Err(anyhow!("Docker does not answer in time").into()),
-    }
+    let docker = docker_that_answers(settings).await?;
     let found = [from, &to.who].map(|who| find(who, &docker, is_local).map_err(Failure::wrong));
     let [from, asked] = found;
     let explanation = explanation(&policy, [&from?, &asked?], to, &docker, clock::wall_now());
@@ -46,11 +38,6 @@ pub(in super::super) async fn explain(
         view::policy_explanation(&explanation, &frame).iter().map(|line| line.draw(&frame)).collect()
     };
     print(Output::to(std::io::stdout()), lines).await
-}
-
-/// Whether an address is one of this host's: a socket can be bound to no other. Nothing is sent.
-fn is_local(address: IpAddr) -> bool {
-    UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// What the file decides. Where none of its rules does, the built-in rules do, which see more than two ends.
@@ -118,7 +105,7 @@ mod tests {
     use crate::doctor::Docker;
     use crate::model::WallTime;
     use crate::policy::file::Policy;
-    use crate::run::policy::ends::find;
+    use crate::run::ends::find;
 
     const FILE: &str = "[[rule]]\nname = 'dns'\naction = 'allow'\nports = 53\n
         [[rule]]\nname = 'inside'\naction = 'deny'\nseverity = 'info'\nto = { external = true }\n

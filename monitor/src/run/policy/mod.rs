@@ -1,6 +1,5 @@
 //! `policy check` and `policy explain`.
 
-mod ends;
 mod explain;
 
 pub(super) use explain::explain;

@@ -4,9 +4,13 @@ use crate::attribution::{EndKind, NetworkRef, in_subnet};
 use crate::cli::Who;
 use crate::doctor::Docker;
 use crate::model::{Container, ContainerState, Network, NetworkDriver, NetworkId, NetworkMode, SafeText};
-use crate::policy::Party;
-use anyhow::{anyhow, bail};
-use std::net::{IpAddr, Ipv4Addr};
+use crate::policy::file::nearest;
+use crate::policy::{AskedEnd, Party};
+use anyhow::bail;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+
+/// The most names an error lists.
+const MOST_LISTED: usize = 8;
 
 /// An end, found.
 #[derive(Debug)]
@@ -23,6 +27,17 @@ pub(super) struct Found<'d> {
 }
 
 impl Found<'_> {
+    /// The end as an inquiry asks about it.
+    pub(super) fn subject(&self) -> AskedEnd {
+        let address = self.typed;
+        match (self.container, self.kind, address) {
+            (Some(container), ..) => AskedEnd::Container { id: container.id.clone(), address },
+            (None, EndKind::Host, _) => AskedEnd::Host { address },
+            (None, EndKind::Multicast | EndKind::Unknown, Some(address)) => AskedEnd::Address(address),
+            (None, _, _) => AskedEnd::Outside { address },
+        }
+    }
+
     /// The end as rules see it.
     pub(super) fn party(&self, address: Option<IpAddr>, port: Option<u16>) -> Party<'_> {
         Party {
@@ -56,20 +71,57 @@ fn plain<'d>(kind: EndKind, typed: Option<IpAddr>) -> Found<'d> {
     Found { kind, container: None, typed, addresses: Vec::new(), networks: Vec::new(), notes: Vec::new() }
 }
 
-/// The container with that name or id, or the only one whose id begins so.
+/// The container with that name or id, the only one of a Compose service, or the only one whose id begins so.
 fn named<'d>(name: &str, docker: &'d Docker) -> anyhow::Result<&'d Container> {
     let whole = |container: &&Container| container.name.as_str() == name || container.id.as_str() == name;
     if let Some(container) = docker.containers().find(whole) {
         return Ok(container);
     }
-    let mut beginning = docker.containers().filter(|container| container.id.as_str().starts_with(name));
-    match (beginning.next(), beginning.next()) {
-        (Some(only), None) => Ok(only),
-        (Some(_), Some(_)) => {
-            Err(anyhow!("more than one container has an id that begins with {}", shown(name)))
-        }
-        (None, _) => Err(anyhow!("Docker knows no container with the name or id {}", shown(name))),
+    let of_service =
+        |container: &&Container| container.service.as_ref().is_some_and(|it| it.as_str() == name);
+    let by_id = |container: &&Container| container.id.as_str().starts_with(name);
+    // Of a service those that run; if none does, whichever there is.
+    let (running, stopped): (Vec<_>, Vec<_>) =
+        docker.containers().filter(of_service).partition(|container| runs(container));
+    let of_service = if running.is_empty() { stopped } else { running };
+    match of_service.as_slice() {
+        [only] => return Ok(only),
+        [] => {}
+        several => bail!("service {} has more than one container: {}", shown(name), listed(several)),
     }
+    let beginning: Vec<&Container> = docker.containers().filter(by_id).collect();
+    match beginning.as_slice() {
+        [only] => Ok(only),
+        [] => bail!(
+            "Docker knows no container or Compose service with the name or id {}{}",
+            shown(name),
+            suggestion(name, docker)
+        ),
+        several => {
+            bail!("more than one container has an id that begins with {}: {}", shown(name), listed(several))
+        }
+    }
+}
+
+/// `shop-web-1, shop-web-2`.
+fn listed(containers: &[&Container]) -> String {
+    let mut names: Vec<&str> = containers.iter().map(|container| container.name.as_str()).collect();
+    names.sort_unstable();
+    let more = names.len().saturating_sub(MOST_LISTED);
+    names.truncate(MOST_LISTED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    names.join(", ") + &more
+}
+
+/// What may have been meant: the nearest name, or those that run.
+fn suggestion(name: &str, docker: &Docker) -> String {
+    let services = docker.containers().filter_map(|container| container.service.as_ref());
+    let names = docker.containers().map(|container| &container.name).chain(services);
+    if let Some(nearest) = nearest(name, names.map(SafeText::as_str)) {
+        return format!("; did you mean {nearest}?");
+    }
+    let running: Vec<&Container> = docker.containers().filter(|container| runs(container)).collect();
+    if running.is_empty() { String::new() } else { format!("; running are {}", listed(&running)) }
 }
 
 fn shown(text: &str) -> SafeText {
@@ -164,6 +216,11 @@ fn of_address<'d>(
     found.networks.push(reference(network));
     found.notes.push(format!("no container has the address {address} of network {}", network.name));
     Ok(found)
+}
+
+/// Whether an address is one of this host's: a socket can be bound to no other. Nothing is sent.
+pub(super) fn is_local(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// The addresses that two ends would use: what was typed, else those of a network that both are on, else the first.

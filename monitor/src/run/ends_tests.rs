@@ -104,9 +104,23 @@ fn what_is_not_as_it_seems_is_noted() {
 
 #[test]
 fn who_is_not_there_or_not_the_only_one_is_refused() {
-    check("nobody", Err("Docker knows no container with the name or id nobody"));
-    check("aa", Err("more than one container has an id that begins with aa"));
-    check("\u{1b}[2J", Err("Docker knows no container with the name or id \\u{1b}[2J"));
+    check(
+        "nobody",
+        Err(
+            "Docker knows no container or Compose service with the name or id nobody; running are api, db, web",
+        ),
+    );
+    check(
+        "wep",
+        Err("Docker knows no container or Compose service with the name or id wep; did you mean web?"),
+    );
+    check("aa", Err("more than one container has an id that begins with aa: db, web"));
+    check(
+        "\u{1b}[2J",
+        Err(
+            "Docker knows no container or Compose service with the name or id \\u{1b}[2J; running are api, db, web",
+        ),
+    );
 }
 
 #[test]
