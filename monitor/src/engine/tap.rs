@@ -69,7 +69,7 @@ impl Tap {
 
 impl Tapping {
     /// The next step; waits for it on this thread. `None` when the engine has ended, or a step was lost.
-    pub fn next(&mut self) -> Option<Step> {
+    pub fn wait(&mut self) -> Option<Step> {
         self.steps.blocking_recv().map(|tapped| tapped.step)
     }
 

@@ -25,7 +25,7 @@ pub fn write(header: &Header, mut tapping: Tapping, target: impl Write) -> io::R
     line(&mut target, header)?;
     target.flush()?;
     let (mut steps, mut fits) = (0, true);
-    while let Some(step) = tapping.next().filter(|_| fits) {
+    while let Some(step) = tapping.wait().filter(|_| fits) {
         fits = line(&mut target, &step)?;
         steps += u64::from(fits);
         // A process that is killed leaves what it took in so far.
