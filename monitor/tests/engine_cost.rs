@@ -61,6 +61,7 @@ fn host() -> State {
         api: text("1.48"),
         host: text("unix:///var/run/docker.sock"),
         rootless: false,
+        experimental: Some(false),
     }));
     let id = NetworkId::new("a").expect("a good id");
     let network = Network {

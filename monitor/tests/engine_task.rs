@@ -82,6 +82,7 @@ fn docker_up() -> Change {
         api: SafeText::new("1.48"),
         host: SafeText::new("unix:///var/run/docker.sock"),
         rootless: false,
+        experimental: Some(false),
     })
 }
 

@@ -29,6 +29,7 @@ fn up(rootless: bool) -> Change {
         api: text("1.51"),
         host: text("unix:///var/run/docker.sock"),
         rootless,
+        experimental: Some(false),
     })
 }
 

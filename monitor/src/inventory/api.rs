@@ -39,6 +39,8 @@ pub(super) struct About {
     pub(super) api: SafeText,
     /// Whether it is rootless.
     pub(super) rootless: bool,
+    /// Whether its experimental features are on, if it tells.
+    pub(super) experimental: Option<bool>,
 }
 
 /// A network with what it lists.
@@ -85,22 +87,27 @@ impl Api {
     /// Asks what Docker is, and agrees on an API version: the older of its newest and ours.
     ///
     /// # Errors
-    /// When `GET /version` has no usable answer. A refused `GET /info` only leaves `rootless` unknown, taken as no.
+    /// When `GET /version` has no usable answer. A refused `GET /info` only leaves what it tells unknown; an
+    /// engine that does not say so is not rootless.
     pub(super) async fn agree(&self) -> Result<Answer<About>, Failure> {
         let version: SystemVersion = self.within(self.docker.version()).await?;
         let api = agreed(version.api_version.as_deref().unwrap_or(""))?;
         self.transport.use_version(api);
         let mut refusals = Refusals::default();
-        let rootless = match self.within(self.docker.info()).await {
-            Ok(info) => is_rootless(&info),
+        let info = match self.within(self.docker.info()).await {
+            Ok(info) => info,
             Err(Failure::Refused(reason)) => {
                 refusals.refuse(reason);
-                false
+                SystemInfo::default()
             }
             Err(failure) => return Err(failure),
         };
-        let version = SafeText::new(version.version.as_deref().unwrap_or("unknown"));
-        let about = About { version, api: SafeText::new(&api.to_string()), rootless };
+        let about = About {
+            version: SafeText::new(version.version.as_deref().unwrap_or("unknown")),
+            api: SafeText::new(&api.to_string()),
+            rootless: is_rootless(&info),
+            experimental: info.experimental_build,
+        };
         Ok(Answer { value: about, refusals })
     }
 

@@ -93,6 +93,7 @@ impl<'a> Session<'a> {
             api: about.api,
             host: SafeText::new(host),
             rootless: about.rootless,
+            experimental: about.experimental,
         };
         self.list(Some(up)).await?;
         let mut refusals = tokio::time::interval(REFUSALS_TOLD);

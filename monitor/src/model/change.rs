@@ -19,6 +19,8 @@ pub enum DockerState {
         host: SafeText,
         /// Whether the engine is rootless (`SecurityOptions` of `GET /info`).
         rootless: bool,
+        /// Whether its experimental features are on (`ExperimentalBuild` of `GET /info`), if it tells.
+        experimental: Option<bool>,
     },
     /// It does not; names may be old.
     Down {

@@ -28,7 +28,7 @@ pub(super) fn window(snapshot: &Snapshot) -> String {
 fn docker(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
     let watching = watching(snapshot);
     match &snapshot.docker {
-        DockerState::Up { version, api, host, rootless } => {
+        DockerState::Up { version, api, host, rootless, .. } => {
             let kind = if *rootless { " rootless" } else { "" };
             let short = format!("{watching}  Docker {version}{kind} (API {api})");
             let long = format!("{short} at {host}");

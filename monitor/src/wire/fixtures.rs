@@ -120,6 +120,7 @@ pub(crate) fn snapshot() -> Snapshot {
             api: text("1.51"),
             host: text("unix:///var/run/docker.sock"),
             rootless: false,
+            experimental: Some(false),
         },
         containers: vec![
             row("shop-nginx-1", Some("nginx"), "shop_front", nginx_peers),

@@ -134,7 +134,7 @@ impl<'a> DockerPart<'a> {
     fn new(docker: &'a DockerState, clock: &Clock) -> Self {
         match docker {
             DockerState::Connecting => Self::Connecting,
-            DockerState::Up { version, api, host, rootless } => {
+            DockerState::Up { version, api, host, rootless, .. } => {
                 Self::Up { version, api_version: api, address: host, rootless: *rootless }
             }
             DockerState::Down { since, reason } => {

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 #[tokio::test]
 async fn events_are_subscribed_before_anything_is_listed_and_only_get_is_sent() {
     let fake = Fake::start();
-    fake.answer("/info", r#"{"SecurityOptions":["name=rootless"]}"#);
+    fake.answer("/info", r#"{"SecurityOptions":["name=rootless"],"ExperimentalBuild":true}"#);
     fake.answer("/networks", format!("[{}]", network("a", &[])));
     fake.answer("/containers/json", format!("[{}]", listed("c", "web", "a")));
     let mut listener = listen(&fake);
@@ -19,7 +19,7 @@ async fn events_are_subscribed_before_anything_is_listed_and_only_get_is_sent() 
     assert_eq!((containers[0].as_str(), networks[0].as_str()), (id("c").as_str(), id("a").as_str()));
     let kind = |change: &Change| match change {
         Change::Docker(DockerState::Connecting) => "connecting",
-        Change::Docker(DockerState::Up { rootless: true, .. }) => "up",
+        Change::Docker(DockerState::Up { rootless: true, experimental: Some(true), .. }) => "up",
         Change::Network { .. } => "network",
         Change::Container { .. } => "container",
         Change::Complete { .. } => "complete",

@@ -236,6 +236,7 @@ impl World {
             api: text("1.48"),
             host: text("unix:///var/run/docker.sock"),
             rootless: false,
+            experimental: Some(false),
         }));
     }
 

@@ -114,11 +114,10 @@ fn without_host_end<'a>(facts: &'a Attribution, known: &'a Known) -> impl Iterat
     networks.filter(|known| matches!(known.network.driver, NetworkDriver::Macvlan | NetworkDriver::Ipvlan))
 }
 
-/// The IPv6 networks with containers, by name, if there are several and this engine may not keep them apart.
+/// The IPv6 networks with containers, by name, if there are several and this engine does not, or may not, keep them apart.
 fn not_isolated<'a>(facts: &'a Attribution, neighbours: &Neighbours<'_>) -> Vec<&'a KnownNetwork> {
     let DockerState::Up { version, .. } = facts.docker() else { return Vec::new() };
-    let major = version.as_str().split('.').next().and_then(|major| major.parse::<u32>().ok());
-    if major.is_some_and(|major| major >= ISOLATES_IPV6) {
+    if major(version).is_some_and(|major| major >= ISOLATES_IPV6) {
         return Vec::new();
     }
     let concerned = |known: &&KnownNetwork| {
@@ -128,6 +127,11 @@ fn not_isolated<'a>(facts: &'a Attribution, neighbours: &Neighbours<'_>) -> Vec<
     let mut networks: Vec<&KnownNetwork> = facts.networks().filter(concerned).collect();
     networks.sort_by(|a, b| (&a.network.name, &a.network.id).cmp(&(&b.network.name, &b.network.id)));
     if networks.len() < 2 { Vec::new() } else { networks }
+}
+
+/// The first number of an engine's version.
+pub(super) fn major(version: &SafeText) -> Option<u32> {
+    version.as_str().split('.').next()?.parse().ok()
 }
 
 /// The rights that count, by the names Docker has for them.

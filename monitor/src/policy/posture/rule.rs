@@ -57,7 +57,7 @@ impl PostureRule {
                 "no network of Docker isolates it, and it reaches every service of the host and of all containers"
             }
             Self::Ipv6NotIsolated => {
-                "Docker keeps IPv6 networks apart only where ip6tables is on, which it does not tell; it is from 27 on"
+                "before 27, Docker keeps IPv6 networks apart only with ip6tables, which is off unless switched on"
             }
             Self::NoHostEnd => {
                 "Docker installs no firewall there, and the host has no end at which its traffic could be watched"
@@ -78,7 +78,9 @@ impl PostureRule {
             }
             Self::StrongRights => "take the rights away, or give it a network of its own",
             Self::HostMode => "give it a network of its own, and publish the ports it needs",
-            Self::Ipv6NotIsolated => "switch ip6tables on in daemon.json, or update Docker",
+            Self::Ipv6NotIsolated => {
+                "switch on ip6tables and experimental in daemon.json, or update Docker to 27 or newer"
+            }
             Self::NoHostEnd => "use a bridge network for what is to be kept apart",
             Self::PublishedEverywhere => {
                 "publish them at 127.0.0.1 or one other address, or filter in the chain DOCKER-USER"

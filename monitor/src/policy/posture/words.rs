@@ -1,9 +1,10 @@
 //! A standing finding in a sentence or two that a tired person understands.
 
+use super::look::major;
 use super::neighbours::{MANY, Neighbours};
 use super::{PostureRule, Standing, Subject};
 use crate::attribution::Attribution;
-use crate::model::{NetworkMode, SafeText};
+use crate::model::{DockerState, NetworkMode, SafeText};
 use crate::policy::Severity;
 
 /// How many names a sentence lists.
@@ -34,7 +35,8 @@ fn fact(around: &Around<'_>, standing: &Standing) -> String {
         PostureRule::HostMode => format!("{name} is in the host's own network"),
         PostureRule::Ipv6NotIsolated => {
             let word = if standing.what_count == 1 { "network" } else { "networks" };
-            format!("Network {name} may not be kept apart from IPv6 {word} {what}")
+            let verb = if cannot_isolate(around.facts) { "does not" } else { "may fail to" };
+            format!("Docker {verb} keep network {name} apart from IPv6 {word} {what}")
         }
         PostureRule::NoHostEnd => {
             let driver = driver(standing);
@@ -45,6 +47,11 @@ fn fact(around: &Around<'_>, standing: &Standing) -> String {
         }
         PostureRule::SharedNamespace => format!("{name} is in the network of {what}"),
     }
+}
+
+/// Whether ip6tables is off for certain: before 27 it needs the experimental features.
+fn cannot_isolate(facts: &Attribution) -> bool {
+    matches!(facts.docker(), DockerState::Up { experimental: Some(false), version, .. } if major(version).is_some())
 }
 
 /// `macvlan`, or `ipvlan` where all such networks of the subject are.

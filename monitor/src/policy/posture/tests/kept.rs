@@ -66,7 +66,7 @@ fn it_is_told_when_it_is_new_when_it_changes_and_when_it_is_over() {
     host.gone("vpn");
     host.0.change(&Change::Docker(DockerState::Down { since: KernelTime(14), reason: "gone".into() }));
     assert_eq!(look(&mut host, 14, true).0, []);
-    host.docker("28");
+    host.docker("28", Some(false));
     let (news, found) = look(&mut host, 15, true);
     assert_eq!(news, [("strong-rights", 3, false)]);
     assert_eq!(found[0].last_seen, KernelTime(15));

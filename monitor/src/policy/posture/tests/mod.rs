@@ -19,11 +19,11 @@ const NOW: KernelTime = KernelTime(1_000);
 struct Host(Attribution);
 
 impl Host {
-    /// Docker of a version, with the bridge networks `a` and `b`, the macvlan network `lan`, and the IPv6 networks
-    /// `six` and `seven`.
+    /// Docker of a version, without experimental features; the bridge networks `a` and `b`, the macvlan network `lan`,
+    /// and the IPv6 networks `six` and `seven`.
     fn with(version: &str) -> Self {
         let mut host = Self(Attribution::new(Settings::default()));
-        host.docker(version);
+        host.docker(version, Some(false));
         for (name, driver, ipv6) in [
             ("a", NetworkDriver::Bridge, false),
             ("b", NetworkDriver::Bridge, false),
@@ -40,13 +40,14 @@ impl Host {
         Self::with("28.5.2")
     }
 
-    fn docker(&mut self, version: &str) {
+    fn docker(&mut self, version: &str, experimental: Option<bool>) {
         let text = SafeText::new;
         let state = DockerState::Up {
             version: text(version),
             api: text("1.41"),
             host: text("unix:///x"),
             rootless: false,
+            experimental,
         };
         self.0.change(&Change::Docker(state));
     }
