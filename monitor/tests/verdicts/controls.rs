@@ -2,7 +2,7 @@
 //! seen goes on proving what it proves; where nothing was seen, nothing may be said. The table in docs/verdicts.md has
 //! the same rows.
 
-use super::matrix::{Row, Watched, attempt};
+use super::matrix::{Row, Rules, Watched, attempt};
 use super::{UDP, broken, violation};
 use anyhow::{Context, Result, ensure};
 use lab::{Container, Lab, Network, text};
@@ -71,6 +71,8 @@ enum Fate {
     Stopped,
     /// They are led away: nobody drops them, and they arrive nowhere.
     Vanished,
+    /// An operator's rule lets them through.
+    Arrived,
 }
 
 /// The container `a`, watched, and the address of `b`.
@@ -80,6 +82,7 @@ struct Scene {
     to: String,
     flood: Option<Flood>,
     _aside: Option<Aside>,
+    _rules: Rules,
 }
 
 #[test]
@@ -113,6 +116,14 @@ fn what_vanishes_is_unknown_where_not_everything_was_seen() -> Result<()> {
         check(Fate::Vanished, blind, "unknown", Some(reason)).with_context(|| format!("{blind:?}"))?;
     }
     Ok(())
+}
+
+#[test]
+fn what_arrives_is_delivered_where_it_arrives_and_unknown_where_that_is_not_watched() -> Result<()> {
+    for blind in [Blind::Nothing, Blind::Flows, Blind::Drops, Blind::Ring] {
+        check(Fate::Arrived, blind, "delivered", None).with_context(|| format!("{blind:?}"))?;
+    }
+    check(Fate::Arrived, Blind::Destination, "unknown", Some("destination_not_watched"))
 }
 
 #[test]
@@ -171,16 +182,22 @@ impl Scene {
     fn new(row: Row, from: &Network, to: &Network, fate: Fate, blind: Blind) -> Result<Self> {
         let a = row.container("a", from, &[])?;
         let early = (blind != Blind::Destination).then(|| idle(&row.lab, "b", to)).transpose()?;
+        let mut rules = Rules::new();
         let aside = match fate {
             Fate::Stopped => None,
             Fate::Vanished => Some(Aside::new(&a.host_device(from)?.name)?),
+            Fate::Arrived => {
+                let rule = format!("DOCKER-USER -i {} -o {} -j ACCEPT", from.bridge, to.bridge);
+                rules.insert("iptables", &rule)?;
+                None
+            }
         };
         let flood = Flood::new(&row, blind)?;
         // The marker's two are still to come.
         let arguments = blind.arguments(ports()? + 2);
         let watched = row.watch_with(&arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
         let b = early.map_or_else(|| idle(watched.lab(), "b", to), Ok)?;
-        Ok(Self { watched, a, to: b.address(to)?, flood, _aside: aside })
+        Ok(Self { watched, a, to: b.address(to)?, flood, _aside: aside, _rules: rules })
     }
 
     /// Sends one packet; many, where few of its flows can be recorded.
