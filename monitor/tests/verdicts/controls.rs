@@ -41,10 +41,13 @@ for port in range(1, 24001):
     except OSError: pass
 ";
 
-/// Sends so many packets of one conversation, 50 ms apart.
+/// Sends so many packets of one conversation, 50 ms apart; the first right behind many that take the room for drops.
 const SEND: &str = "
 import socket, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for aside in sys.argv[3:]:
+    for port in range(1, 501):
+        s.sendto(b'x', (aside, port))
 for _ in range(int(sys.argv[2])):
     s.sendto(b'x', (sys.argv[1], 7))
     time.sleep(0.05)
@@ -207,7 +210,10 @@ impl Scene {
             let burst = self.flood.as_ref().filter(|_| blind == Blind::Ring);
             let burst =
                 burst.map(|flood| scope.spawn(|| flood.from.exec(&["python3", "-c", RING, &flood.to])));
-            attempt(&self.a, &["python3", "-c", SEND, &self.to, count]);
+            let first = self.flood.as_ref().filter(|_| blind == Blind::Drops).map(|flood| flood.to.as_str());
+            let words: Vec<&str> =
+                ["python3", "-c", SEND, &self.to, count].into_iter().chain(first).collect();
+            attempt(&self.a, &words);
             burst.map_or(Ok(()), |burst| burst.join().expect("the burst does not panic").map(drop))
         })
     }
