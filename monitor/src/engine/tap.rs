@@ -106,11 +106,11 @@ mod tests {
         for number in 0..u64::from(ROOM) {
             tap.note(Step::Housekeeping(KernelTime(number)));
         }
-        assert_eq!((tap.lost(), tapping.next()), (0, Some(Step::Housekeeping(KernelTime(0)))));
+        assert_eq!((tap.lost(), tapping.wait()), (0, Some(Step::Housekeeping(KernelTime(0)))));
         let more = u64::from(ROOM);
         (more..more + 3).for_each(|number| tap.note(Step::Housekeeping(KernelTime(number))));
         assert_eq!(tapping.lost(), 2);
-        let copied = std::iter::from_fn(|| tapping.next()).last();
+        let copied = std::iter::from_fn(|| tapping.wait()).last();
         assert_eq!(copied, Some(Step::Housekeeping(KernelTime(more))));
     }
 }
