@@ -1,7 +1,8 @@
 use super::{Header, Recording, SCHEMA, Unreadable, Written, write};
 use crate::engine::Tap;
 use crate::model::{
-    Change, ContainerId, FlowId, KernelTime, Losses, Mac, NetworkDriver, Observation, SafeText, Step, WallTime,
+    Change, ContainerId, FlowId, KernelTime, Losses, Mac, NetworkDriver, Observation, SafeText, Step,
+    WallTime,
 };
 use std::io::{self, ErrorKind, Write};
 
@@ -116,7 +117,10 @@ fn a_mistake_is_told_with_its_line() {
     check_refused(&bad("{\"later\":1}"), "line 3: unknown variant `later`");
     check_refused(&bad(""), "line 3: EOF");
     check_refused(&bad(&"[".repeat(100_000)), "line 3: ");
-    check_refused(&bad("{\"end\":{\"steps\":2,\"is_complete\":true}}"), "line 3: 2 steps were recorded, and 1");
+    check_refused(
+        &bad("{\"end\":{\"steps\":2,\"is_complete\":true}}"),
+        "line 3: 2 steps were recorded, and 1",
+    );
     check_refused(&bad("{\"end\":{\"steps\":1,\"is_complete\":true}}\n "), "line 4: behind the end");
     check_refused(&bad("{\"change\":{\"network_gone\":{\"id\":\"../x\",\"at\":1}}}"), "line 3: not an id");
     let names = "{\"observation\":{\"at\":1,\"seen\":{\"losses\":{\"\\u001b[2J\":1}}}}";

@@ -47,7 +47,9 @@ impl Session {
         let host = host::id()?;
         let booted = booted();
         let (policy, text) = match settings.policy.clone() {
-            Some(file) => policy::read_with_text(settings, file).await.map(|(policy, text)| (policy, Some(text)))?,
+            Some(file) => {
+                policy::read_with_text(settings, file).await.map(|(policy, text)| (policy, Some(text)))?
+            }
             None => Default::default(),
         };
         let (recording, tap) = settings

@@ -294,7 +294,9 @@ impl Watch {
     /// The losses told last.
     pub(crate) fn losses(&self) -> Vec<(String, u64)> {
         let losses = self.seen.iter().rev().find_map(|observation| match observation {
-            Observation::Losses(losses) => Some(losses.iter().map(|(name, count)| (name.to_owned(), count)).collect()),
+            Observation::Losses(losses) => {
+                Some(losses.iter().map(|(name, count)| (name.to_owned(), count)).collect())
+            }
             _ => None,
         });
         losses.unwrap_or_default()

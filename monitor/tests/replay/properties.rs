@@ -1,6 +1,6 @@
 //! What holds of every scenario, wherever it is cut and whatever is in it.
 
-use crate::scenario::{STEPS, Scenario, folder};
+use crate::scenario::{STEPS, Scenario, text};
 use monitor::model::{Observation, Step};
 use monitor::policy::file::Policy;
 use monitor::recording::{Recording, Replay};
@@ -8,17 +8,14 @@ use monitor::snapshot::{Finding, Outcome};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use std::collections::HashMap;
-use std::fs;
 use std::sync::{Arc, LazyLock};
 
 static ALL: LazyLock<Vec<Scenario>> = LazyLock::new(Scenario::all);
 /// The latest outcome of each finding of each scenario.
 static TRUTH: LazyLock<Vec<HashMap<u64, Outcome>>> =
     LazyLock::new(|| ALL.iter().map(|scenario| outcomes(&scenario.findings())).collect());
-static TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let text = |scenario: &Scenario| fs::read_to_string(folder().join(format!("{}{STEPS}", scenario.name)));
-    ALL.iter().map(|scenario| text(scenario).unwrap()).collect()
-});
+static TEXTS: LazyLock<Vec<String>> =
+    LazyLock::new(|| ALL.iter().map(|scenario| text(&scenario.name, STEPS)).collect());
 
 fn outcomes(findings: &[Arc<Finding>]) -> HashMap<u64, Outcome> {
     findings.iter().map(|finding| (finding.id, finding.outcome)).collect()
@@ -38,13 +35,15 @@ fn contradiction(findings: &[Arc<Finding>], truth: &HashMap<u64, Outcome>) -> Op
 /// Whether a step is of a tick, and not of what is known beside it.
 fn is_traffic(step: &Step) -> bool {
     let Step::Observation { seen, .. } = step else { return false };
-    matches!(seen, Observation::Flows(_) | Observation::Drops(_) | Observation::Claims(_) | Observation::Resources(_))
+    matches!(
+        seen,
+        Observation::Flows(_) | Observation::Drops(_) | Observation::Claims(_) | Observation::Resources(_)
+    )
 }
 
 /// Where the ticks end.
 fn ticks(scenario: &Scenario) -> Vec<usize> {
-    let is_end =
-        |step: &Step| matches!(step, Step::Observation { seen: Observation::Resources(_), .. });
+    let is_end = |step: &Step| matches!(step, Step::Observation { seen: Observation::Resources(_), .. });
     (0..scenario.steps.len()).filter(|at| is_end(&scenario.steps[*at])).map(|at| at + 1).collect()
 }
 

@@ -3,8 +3,8 @@
 
 use crate::scenario::Scenario;
 use monitor::model::{
-    Change, Container, ContainerId, FlowBatch, HostAddresses, Interface, InterfaceNumber, KernelTime, Network,
-    NetworkId, Observation, Reading, Resources, Step, TranslationChange,
+    Change, Container, ContainerId, FlowBatch, HostAddresses, Interface, InterfaceNumber, KernelTime,
+    Network, NetworkId, Observation, Reading, Resources, Step, TranslationChange,
 };
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -146,11 +146,15 @@ impl Own {
 
     fn observation(&self, seen: &Observation) -> Option<Observation> {
         Some(match seen {
-            Observation::Attached { interface, at, mode, .. } if self.interfaces.contains(&interface.number) => {
+            Observation::Attached { interface, at, mode, .. }
+                if self.interfaces.contains(&interface.number) =>
+            {
                 let (interface, at, mode) = (interface.clone(), *at, *mode);
                 Observation::Attached { interface, at, mode, before: None, after: None }
             }
-            Observation::Changed { interface, .. } if self.interfaces.contains(&interface.number) => seen.clone(),
+            Observation::Changed { interface, .. } if self.interfaces.contains(&interface.number) => {
+                seen.clone()
+            }
             Observation::Detached { number, at, .. } if self.interfaces.contains(number) => {
                 let last = Box::new(Reading {
                     number: *number,
@@ -176,11 +180,17 @@ impl Own {
                 return (!claims.is_empty()).then_some(Observation::Claims(claims));
             }
             Observation::Translations(changes) => {
-                let changes: Vec<_> = changes.iter().filter(|change| self.translates(change)).copied().collect();
+                let changes: Vec<_> =
+                    changes.iter().filter(|change| self.translates(change)).copied().collect();
                 return (!changes.is_empty()).then_some(Observation::Translations(changes));
             }
             Observation::Host(host) => Observation::Host(HostAddresses {
-                addresses: host.addresses.iter().filter(|it| self.has_device(it.1.as_str())).cloned().collect(),
+                addresses: host
+                    .addresses
+                    .iter()
+                    .filter(|it| self.has_device(it.1.as_str()))
+                    .cloned()
+                    .collect(),
                 devices: host.devices.iter().filter(|it| self.has_device(it.1.as_str())).cloned().collect(),
             }),
             Observation::Resources(_) => Observation::Resources(Resources::default()),
@@ -213,7 +223,8 @@ pub(crate) fn trim(scenario: &Scenario, own: &Own, moments: Moments) -> Scenario
                     Some(Observation::Host(_)) => Some(&mut host),
                     _ => None,
                 };
-                let is_new = said_before.is_none_or(|before| before.replace(seen.clone()) != Some(seen.clone()));
+                let is_new =
+                    said_before.is_none_or(|before| before.replace(seen.clone()) != Some(seen.clone()));
                 seen.filter(|_| is_new).map(|seen| Step::Observation { at: *at, seen })
             }
             Step::Housekeeping(at) if moments == Moments::Few => {

@@ -24,7 +24,10 @@ fn observed(at: KernelTime, seen: Observation) -> Step {
 #[test]
 fn parts_of_a_generation_are_as_good_as_the_whole() {
     check_same("each flow in a part of its own", |step| match step {
-        Step::Observation { at, seen: Observation::Flows(FlowBatch { epoch, tick_start, tick_end, flows, last }) } => {
+        Step::Observation {
+            at,
+            seen: Observation::Flows(FlowBatch { epoch, tick_start, tick_end, flows, last }),
+        } => {
             let part = |flows, last| FlowBatch { epoch, tick_start, tick_end, flows, last };
             let parts = flows.iter().map(|flow| part(vec![*flow], false));
             parts.chain([part(Vec::new(), last)]).map(|part| observed(at, Observation::Flows(part))).collect()
@@ -62,10 +65,11 @@ fn looking_after_time_more_often_changes_nothing() {
 fn check_blind(how: &str, reason: &str, vary: impl Fn(&Scenario) -> Vec<Step>) {
     let mut seen = 0;
     for scenario in Scenario::all() {
-        let stopped: HashSet<u64> = last(&scenario).into_iter().filter(|it| is_stopped(it)).map(|it| it.id).collect();
+        let stopped: HashSet<u64> = last(&scenario).into_iter().filter(is_stopped).map(|it| it.id).collect();
         let varied = scenario.with(vary(&scenario));
         for finding in varied.findings() {
-            let told = format!("{} with {how}: {:?} {}", scenario.name, finding.evidence, finding.explanation);
+            let told =
+                format!("{} with {how}: {:?} {}", scenario.name, finding.evidence, finding.explanation);
             assert_ne!(finding.outcome, Outcome::Undelivered, "{told}");
             // The host's own reset proves it without any drop.
             assert!(finding.outcome != Outcome::Blocked || is_reset(&finding), "{told}");
@@ -167,7 +171,8 @@ fn at_destinations(scenario: &Scenario) -> HashSet<InterfaceNumber> {
     let mut interfaces = HashSet::new();
     for step in &scenario.steps {
         if let Step::Change(Change::Container { container, .. }) = step {
-            let holders = container.endpoints.iter().filter(|it| it.addresses.iter().any(|it| addresses.contains(it)));
+            let holders =
+                container.endpoints.iter().filter(|it| it.addresses.iter().any(|it| addresses.contains(it)));
             macs.extend(holders.filter_map(|it| it.mac));
         }
     }

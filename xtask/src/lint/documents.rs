@@ -10,8 +10,14 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The documents whose commands are checked.
-const DOCUMENTS: [&str; 5] =
-    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/policy.md", "examples/nginx-flask/README.md"];
+const DOCUMENTS: [&str; 6] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "docs/policy.md",
+    "docs/recording.md",
+    "examples/nginx-flask/README.md",
+];
 
 /// Commands whose first word is another command.
 const COMMANDS_OF_COMMANDS: [&str; 1] = ["policy"];

@@ -47,10 +47,7 @@ pub(super) async fn read(settings: &Settings, file: PathBuf) -> Result<Policy, F
 ///
 /// # Errors
 /// As [`read`].
-pub(super) async fn read_with_text(
-    settings: &Settings,
-    file: PathBuf,
-) -> Result<(Policy, String), Failure> {
+pub(super) async fn read_with_text(settings: &Settings, file: PathBuf) -> Result<(Policy, String), Failure> {
     let name = name_of(&file);
     let content = tokio::task::spawn_blocking(move || content(&file)).await;
     let content = content.context("read the policy file")?.map_err(Failure::wrong)?;
