@@ -20,7 +20,7 @@ fn check(arguments: &[&str], code: i32) {
 
 #[test]
 fn every_command_explains_itself() {
-    for command in ["top", "containers", "flows", "why", "doctor", "detach", "policy"] {
+    for command in ["top", "containers", "flows", "why", "doctor", "detach", "policy", "replay"] {
         check(&[command, "--help"], 0);
     }
     check(&["--version"], 0);
@@ -75,4 +75,36 @@ fn without_docker_nobody_can_say_who_the_ends_are() {
     let explain = ["policy", "explain", EXAMPLE, "--from", "web", "--to", "db:5432/tcp"];
     check(&[&explain[..], &["--docker-host", "unix:///nowhere"]].concat(), 3);
     check(&["policy", "explain", NO_POLICY, "--from", "web", "--to", "db:5432/tcp"], 2);
+}
+
+/// A recording that is kept as a test.
+const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/replay/scenarios/apart.jsonl");
+
+#[test]
+fn a_recording_is_replayed_without_root_and_without_docker() {
+    let lines = String::from_utf8(run(&["replay", RECORDING, "--json"]).stdout).unwrap();
+    let told: Vec<&str> = lines.lines().collect();
+    assert_eq!(told.len(), 4, "{lines}");
+    assert!(told.iter().all(|line| line.contains("\"rule\":\"cross-network\"")), "{lines}");
+    let text = run(&["replay", RECORDING]);
+    assert!(String::from_utf8(text.stdout).unwrap().contains("violation  cross-network: blocked"));
+    assert_eq!(text.stderr, b"");
+    // The rules of another policy come first.
+    check(&["replay", RECORDING, "--policy", EXAMPLE], 0);
+    let none = run(&["replay", RECORDING, "--kind", "broken"]);
+    assert_eq!((none.status.code(), none.stdout.len()), (Some(0), 0));
+    assert_eq!(none.stderr, b"vethwatch: nothing was found\n");
+}
+
+#[test]
+fn what_is_no_recording_ends_with_2_and_says_what_is_wrong() {
+    check(&["replay"], 2);
+    // A file that is there is not written over, whoever asks.
+    check(&["top", "--once", "--record", NO_POLICY], 2);
+    assert!(std::fs::metadata(NO_POLICY).unwrap().len() > 0);
+    check(&["replay", "/nowhere"], 2);
+    check(&["replay", NO_POLICY], 2);
+    let told = String::from_utf8(run(&["replay", EXAMPLE]).stderr).unwrap();
+    assert!(told.contains("not a recording: the first line is no header of vethwatch-recording/1"), "{told}");
+    check(&["replay", RECORDING, "--policy", NO_POLICY], 2);
 }

@@ -11,6 +11,7 @@ mod fuzz;
 mod image;
 mod lint;
 mod run;
+mod scenarios;
 mod test;
 
 use anyhow::Result;
@@ -32,6 +33,8 @@ enum Task {
     Demo(demo::Arguments),
     /// Install what the tests need, and run all of them, as root where they need it.
     Test(test::Arguments),
+    /// Record the matrix of real networks anew, as scenarios that are replayed without a kernel.
+    Scenarios,
     /// Check formatting, clippy, documentation, and the commands that the documents name.
     Lint,
     /// Compile the programs for the kernel; needs tools that nothing else here needs.
@@ -62,6 +65,7 @@ fn carry_out(task: Task) -> Result<ExitCode> {
         Task::Run(arguments) => run::run(&arguments),
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
+        Task::Scenarios => scenarios::run().map(|()| ExitCode::SUCCESS),
         Task::Lint => lint::run().map(|()| ExitCode::SUCCESS),
         Task::Ebpf { check } => ebpf::run(check).map(|()| ExitCode::SUCCESS),
         Task::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),

@@ -68,15 +68,19 @@ impl Tap {
 }
 
 impl Tapping {
-    /// The next step; waits for it on this thread. `None` when the engine has ended, or a step was lost.
-    pub fn wait(&mut self) -> Option<Step> {
-        self.steps.blocking_recv().map(|tapped| tapped.step)
-    }
-
     /// Steps that were lost so far.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Iterator for Tapping {
+    type Item = Step;
+
+    /// The next step; waits for it on this thread. `None` when the engine has ended, or a step was lost.
+    fn next(&mut self) -> Option<Step> {
+        self.steps.blocking_recv().map(|tapped| tapped.step)
     }
 }
 
@@ -106,11 +110,11 @@ mod tests {
         for number in 0..u64::from(ROOM) {
             tap.note(Step::Housekeeping(KernelTime(number)));
         }
-        assert_eq!((tap.lost(), tapping.wait()), (0, Some(Step::Housekeeping(KernelTime(0)))));
+        assert_eq!((tap.lost(), tapping.next()), (0, Some(Step::Housekeeping(KernelTime(0)))));
         let more = u64::from(ROOM);
         (more..more + 3).for_each(|number| tap.note(Step::Housekeeping(KernelTime(number))));
         assert_eq!(tapping.lost(), 2);
-        let copied = std::iter::from_fn(|| tapping.wait()).last();
+        let copied = tapping.last();
         assert_eq!(copied, Some(Step::Housekeeping(KernelTime(more))));
     }
 }

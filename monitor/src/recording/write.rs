@@ -24,16 +24,19 @@ pub fn write(header: &Header, mut tapping: Tapping, target: impl Write) -> io::R
     let mut target = BufWriter::new(target);
     line(&mut target, header)?;
     target.flush()?;
-    let (mut steps, mut fits) = (0, true);
-    while let Some(step) = tapping.wait().filter(|_| fits) {
-        fits = line(&mut target, &step)?;
-        steps += u64::from(fits);
+    let (mut steps, mut all_fit) = (0, true);
+    for step in tapping.by_ref() {
+        if !line(&mut target, &step)? {
+            all_fit = false;
+            break;
+        }
+        steps += 1;
         // A process that is killed leaves what it took in so far.
         if matches!(step, Step::Snapshot(_)) {
             target.flush()?;
         }
     }
-    let written = Written { steps, is_complete: fits && tapping.lost() == 0 };
+    let written = Written { steps, is_complete: all_fit && tapping.lost() == 0 };
     line(&mut target, &EndLine { end: End { steps, is_complete: written.is_complete } })?;
     target.flush()?;
     Ok(written)

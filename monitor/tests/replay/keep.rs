@@ -17,20 +17,28 @@ const LARGEST: usize = 60_000;
 #[ignore = "writes scenarios; run by cargo xtask scenarios"]
 fn keep_what_was_recorded() {
     let recorded = std::env::var_os("VW_RECORD").expect("VW_RECORD names the folder of the recordings");
-    let mut kept = 0;
+    let mut kept = Vec::new();
     for entry in fs::read_dir(recorded).unwrap() {
         let path = entry.unwrap().path();
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap();
         let Some((prefix, _)) = stem.rsplit_once('-') else { continue };
-        kept += usize::from(keep(&path, stem, prefix));
+        kept.extend(keep(&path, stem, prefix));
     }
-    assert!(kept > 0, "nothing was recorded");
+    assert!(!kept.is_empty(), "nothing was recorded");
+    // Those of rows that are no more go.
+    for entry in fs::read_dir(folder()).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    for (name, text) in kept.into_iter().flatten() {
+        fs::write(folder().join(name), text).unwrap();
+    }
 }
 
-/// Keeps one recording of a row whose names start with `vw-<row>-<pid>`; later they start with `vw-<row>`.
-fn keep(path: &Path, stem: &str, prefix: &str) -> bool {
+/// Names and contents of the two files of one recording of a row whose names start with `vw-<row>-<pid>`; now they start
+/// with `vw-<row>`. Nothing, if it is too large.
+fn keep(path: &Path, stem: &str, prefix: &str) -> Option<[(String, String); 2]> {
     let name = prefix.strip_prefix("vw-").unwrap_or(prefix);
-    let text = fs::read_to_string(path).unwrap().replace(stem, prefix);
+    let text = fs::read_to_string(path).expect("a recording can be read").replace(stem, prefix);
     let mut scenario = Scenario::read(name, &text);
     scenario.header.host = SafeText::new("host");
     scenario.header.boot_id = SafeText::new("boot");
@@ -43,12 +51,10 @@ fn keep(path: &Path, stem: &str, prefix: &str) -> bool {
     let steps = text_of(&trimmed);
     if steps.len() > LARGEST {
         println!("{name}: {} bytes are too many to keep", steps.len());
-        return false;
+        return None;
     }
     println!("{name}: {} bytes, {} findings", steps.len(), expected.lines().count());
-    fs::write(folder().join(format!("{name}{STEPS}")), steps).unwrap();
-    fs::write(folder().join(format!("{name}{FINDINGS}")), expected).unwrap();
-    true
+    Some([(format!("{name}{STEPS}"), steps), (format!("{name}{FINDINGS}"), expected)])
 }
 
 /// Whether a finding is about the row, and not about its marker or others on the host.
@@ -64,6 +70,6 @@ fn text_of(scenario: &Scenario) -> String {
     scenario.steps.iter().cloned().for_each(|step| tap.note(step));
     drop(tap);
     let mut text = Vec::new();
-    recording::write(&scenario.header, tapping, &mut text).unwrap();
-    String::from_utf8(text).unwrap()
+    recording::write(&scenario.header, tapping, &mut text).expect("memory takes all");
+    String::from_utf8(text).expect("JSON is UTF-8")
 }

@@ -6,8 +6,7 @@ mod scenario;
 mod trim;
 mod variations;
 
-use scenario::{FINDINGS, Scenario, folder};
-use std::fs;
+use scenario::{FINDINGS, Scenario, text};
 
 /// The least that are kept.
 const FEWEST: usize = 30;
@@ -17,7 +16,7 @@ fn every_scenario_gives_the_findings_that_were_told() {
     let all = Scenario::all();
     assert!(all.len() >= FEWEST, "only {} scenarios", all.len());
     for scenario in all {
-        let expected = fs::read_to_string(folder().join(format!("{}{FINDINGS}", scenario.name))).unwrap();
+        let expected = text(&scenario.name, FINDINGS);
         for (line, (told, expected)) in scenario.told().lines().zip(expected.lines()).enumerate() {
             assert_eq!(told, expected, "{}: finding {line}", scenario.name);
         }

@@ -1,6 +1,6 @@
 //! What holds of every scenario, wherever it is cut and whatever is in it.
 
-use crate::scenario::{STEPS, Scenario, folder};
+use crate::scenario::{STEPS, Scenario, text};
 use monitor::model::{Observation, Step};
 use monitor::policy::file::Policy;
 use monitor::recording::{Recording, Replay};
@@ -8,17 +8,14 @@ use monitor::snapshot::{Finding, Outcome};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use std::collections::HashMap;
-use std::fs;
 use std::sync::{Arc, LazyLock};
 
 static ALL: LazyLock<Vec<Scenario>> = LazyLock::new(Scenario::all);
 /// The latest outcome of each finding of each scenario.
 static TRUTH: LazyLock<Vec<HashMap<u64, Outcome>>> =
     LazyLock::new(|| ALL.iter().map(|scenario| outcomes(&scenario.findings())).collect());
-static TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let text = |scenario: &Scenario| fs::read_to_string(folder().join(format!("{}{STEPS}", scenario.name)));
-    ALL.iter().map(|scenario| text(scenario).unwrap()).collect()
-});
+static TEXTS: LazyLock<Vec<String>> =
+    LazyLock::new(|| ALL.iter().map(|scenario| text(&scenario.name, STEPS)).collect());
 
 fn outcomes(findings: &[Arc<Finding>]) -> HashMap<u64, Outcome> {
     findings.iter().map(|finding| (finding.id, finding.outcome)).collect()

@@ -26,6 +26,12 @@ pub(crate) fn folder() -> PathBuf {
 pub(crate) const STEPS: &str = ".jsonl";
 pub(crate) const FINDINGS: &str = ".findings.jsonl";
 
+/// One of a scenario's two files.
+pub(crate) fn text(name: &str, end: &str) -> String {
+    let file = folder().join(format!("{name}{end}"));
+    fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
 impl Scenario {
     pub(crate) fn read(name: &str, text: &str) -> Self {
         let mut recording =
@@ -40,17 +46,13 @@ impl Scenario {
     /// All that are kept, by name.
     pub(crate) fn all() -> Vec<Self> {
         let entries = fs::read_dir(folder()).expect("the scenarios' folder");
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
         let mut names: Vec<String> = names
             .filter(|name| !name.ends_with(FINDINGS))
             .filter_map(|name| name.strip_suffix(STEPS).map(str::to_owned))
             .collect();
         names.sort();
-        let read = |name: &String| {
-            let text = fs::read_to_string(folder().join(format!("{name}{STEPS}"))).unwrap();
-            Self::read(name, &text)
-        };
-        names.iter().map(read).collect()
+        names.iter().map(|name| Self::read(name, &text(name, STEPS))).collect()
     }
 
     /// The same with other steps.

@@ -167,7 +167,9 @@ impl Own {
             }
             Observation::Flows(batch) => {
                 let flows = batch.flows.iter().filter(|flow| self.veths.contains(&flow.key.interface));
-                Observation::Flows(FlowBatch { flows: flows.copied().collect(), ..*batch })
+                let batch = FlowBatch { flows: flows.copied().collect(), ..*batch };
+                let says_something = batch.last || !batch.flows.is_empty();
+                return says_something.then_some(Observation::Flows(batch));
             }
             Observation::Drops(batch) => {
                 let mut batch = batch.clone();

@@ -10,11 +10,13 @@ use std::net::IpAddr;
 
 #[track_caller]
 fn check_same(how: &str, vary: impl Fn(Step) -> Vec<Step>) {
+    let mut varied = 0;
     for scenario in Scenario::all() {
-        let varied = scenario.with(scenario.steps.iter().cloned().flat_map(&vary).collect());
-        assert_ne!(varied.steps, scenario.steps, "{} is the same with {how}", scenario.name);
-        assert_eq!(varied.told(), scenario.told(), "{} with {how}", scenario.name);
+        let other = scenario.with(scenario.steps.iter().cloned().flat_map(&vary).collect());
+        varied += usize::from(other.steps != scenario.steps);
+        assert_eq!(other.told(), scenario.told(), "{} with {how}", scenario.name);
     }
+    assert!(varied >= 20, "with {how} only {varied} scenarios are others");
 }
 
 fn observed(at: KernelTime, seen: Observation) -> Step {
@@ -65,8 +67,7 @@ fn looking_after_time_more_often_changes_nothing() {
 fn check_blind(how: &str, reason: &str, vary: impl Fn(&Scenario) -> Vec<Step>) {
     let mut seen = 0;
     for scenario in Scenario::all() {
-        let stopped: HashSet<u64> =
-            last(&scenario).into_iter().filter(|it| is_stopped(it)).map(|it| it.id).collect();
+        let stopped: HashSet<u64> = last(&scenario).into_iter().filter(is_stopped).map(|it| it.id).collect();
         let varied = scenario.with(vary(&scenario));
         for finding in varied.findings() {
             let told =

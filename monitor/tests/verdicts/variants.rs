@@ -2,7 +2,7 @@
 
 use crate::matrix::{Expect, Row, Rules, attempt};
 use crate::{ICMP, TCP, UDP, broken, crossing, violation};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 const ICMP_6: &str = "ipv6-icmp";
 /// The networks of IPv6 rows; other than those of `six`, which may not be gone yet.
@@ -167,4 +167,17 @@ fn the_host_over_tcp_and_a_ping() -> Result<()> {
     // Nobody listens there: the host answers with a reset.
     attempt(&a, &["nc", "-z", "-w1", &gateway, "9"]);
     watched.must_tell(&[found(ICMP), found(TCP)]).map(drop)
+}
+
+#[test]
+fn a_scan_that_is_small_enough_to_keep() -> Result<()> {
+    let row = Row::new("scanfew")?;
+    let nets = [row.network("a", &[])?, row.network("b", &[])?];
+    let (a, b) = (row.container("a", &nets[0], &[])?, row.container("b", &nets[1], &[])?);
+    let watched = row.watch()?;
+    let scan = format!("for port in $(seq 1 40); do echo x | nc -u -w0 {} $port; done", b.address(&nets[1])?);
+    attempt(&a, &["sh", "-c", &scan]);
+    let found = watched.must_tell(&[violation("cross-network", "blocked", ENDS, UDP)])?;
+    ensure!(found[0]["port_count"] == 40, "{}", found[0]);
+    Ok(())
 }

@@ -10,11 +10,12 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The documents whose commands are checked.
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "docs/policy.md",
+    "docs/recording.md",
     "docs/why.md",
     "examples/nginx-flask/README.md",
 ];
