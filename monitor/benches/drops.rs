@@ -3,9 +3,9 @@
 //!
 //! `cargo xtask bench drops`; `cargo bench -p monitor --bench drops -- ROUNDS` for more rounds; needs root.
 //!
-//! The price of a drop is measured twice: by sending packets that are dropped with and without vethwatch, in turn; and by
-//! the kernel's own statistics of the program. A drop that is ours is also counted at the device it came in by, so its
-//! first figure holds both.
+//! The price of a drop is measured twice: by sending packets that are dropped with and without vethwatch, in turn; and
+//! by the kernel's own statistics of the program. A drop that is ours is also counted at the device it came in by, so
+//! its first figure holds both.
 
 mod measure;
 
@@ -90,7 +90,8 @@ impl Kind {
         Ok(())
     }
 
-    /// Nanoseconds a packet. It is dropped before its sending is over: a veth's other end receives on the same processor.
+    /// Nanoseconds a packet. It is dropped before its sending is over: a veth's other end receives on the same
+    /// processor.
     fn time(&self) -> Result<f64> {
         let start = kernel_now();
         self.generator.send_same(PACKETS)?;

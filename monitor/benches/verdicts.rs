@@ -1,12 +1,12 @@
-//! How soon a finding is told: from the sending of its first packet to its line on the stream of `violations --json`, at
-//! the usual tick of a second.
+//! How soon a finding is told: from the sending of its first packet to its line on the stream of `violations --json`,
+//! at the usual tick of a second.
 //!
 //! `cargo xtask bench verdicts`; `cargo bench -p monitor --bench verdicts -- SAMPLES` for more; needs root, Docker,
 //! iptables, and the image `vw-testbox`.
 //!
 //! A container sends to another of a network that an operator's rule lets it reach, and to one of a network that it
-//! cannot reach, in turn. Each packet goes to a port that a rule of a policy file has for itself, so each is a new finding.
-//! Packets are spread over the tick.
+//! cannot reach, in turn. Each packet goes to a port that a rule of a policy file has for itself, so each is a new
+//! finding. Packets are spread over the tick.
 
 mod measure;
 
@@ -58,8 +58,8 @@ fn main() -> Result<()> {
     );
     for outcome in OUTCOMES {
         let took = stream.took(&sent, outcome)?;
-        // Docker takes the operator's chain out for a moment whenever somebody makes a network: a packet that comes then
-        // is one of the other kind.
+        // Docker takes the operator's chain out for a moment whenever somebody makes a network: a packet that comes
+        // then is one of the other kind.
         let fewest = usize::from(samples) * 19 / 20;
         ensure!(took.len() >= fewest, "{} are {outcome}, not {samples}", took.len());
         print_row(outcome, &took);

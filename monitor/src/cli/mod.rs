@@ -228,7 +228,7 @@ pub struct Options {
     #[arg(long, global = true, value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(64..=16_777_216))]
     pub max_flows: u32,
     /// Conversations whose drops can be counted in one tick.
-    #[arg(long, global = true, value_name = "N", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(64..=1_048_576))]
+    #[arg(long, global = true, value_name = "N", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub max_drops: u32,
     /// Interfaces that can be watched at once.
     #[arg(long, global = true, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=65_536))]

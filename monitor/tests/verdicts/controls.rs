@@ -10,8 +10,10 @@ use serde_json::Value;
 use std::process::Command;
 use std::time::Duration;
 
-/// Fewer flows, and fewer dropped conversations, than a flood makes in a tick.
-const FEW: &str = "64";
+/// Fewer flows than a flood makes in a tick.
+const FEW_FLOWS: &str = "64";
+/// So few dropped conversations that the room for them is taken as soon as there is any.
+const FEW_DROPS: &str = "4";
 
 /// Sends to 1,000 ports of an address four times a second: not all of a tick is without room for flows, so that those
 /// that are followed are seen at times, but none is without losses for long.
@@ -160,8 +162,8 @@ impl Blind {
     fn arguments(self, ports: usize) -> Vec<String> {
         let words: &[&str] = match self {
             Self::Nothing | Self::Ring => &[],
-            Self::Flows => &["--max-flows", FEW],
-            Self::Drops => &["--max-drops", FEW],
+            Self::Flows => &["--max-flows", FEW_FLOWS],
+            Self::Drops => &["--max-drops", FEW_DROPS],
             // Room for what is there before the destination, and no bridges.
             Self::Destination => {
                 return ["--no-bridges", "--max-interfaces", &ports.to_string()].map(str::to_owned).to_vec();
