@@ -1,8 +1,10 @@
 //! What addresses mean, for those who judge conversations.
 
-use super::networks::{in_subnet, is_gateway};
+use super::networks::{in_subnet, is_gateway, is_to_many};
 use super::{Attribution, Known, KnownNetwork, Watched};
-use crate::model::{ContainerId, InterfaceKind, InterfaceNumber, KernelTime, Mac, Protocol, SafeText};
+use crate::model::{
+    ContainerId, FlowKey, InterfaceKind, InterfaceNumber, KernelTime, Mac, Protocol, SafeText,
+};
 use std::net::IpAddr;
 
 impl Attribution {
@@ -25,6 +27,16 @@ impl Attribution {
         self.host_addresses.contains(&address)
             || address.is_loopback()
             || is_gateway(&self.networks, address, when)
+    }
+
+    /// Whether a flow is between one and many: multicast, broadcast, or somebody who has no address yet. The same two
+    /// addresses are at many interfaces then.
+    #[must_use]
+    pub fn is_to_many(&self, key: &FlowKey) -> bool {
+        let watched = self.interfaces.get(&key.interface);
+        let network = watched.and_then(|watched| watched.network.as_ref());
+        let network = network.and_then(|network| self.networks.get(&network.id));
+        [key.local, key.remote].iter().any(|end| end.is_unspecified() || is_to_many(*end, network))
     }
 
     /// The running container that published a port of the host at an address, and its own port.

@@ -64,6 +64,10 @@ impl Judge {
     /// Takes in a flow at a container's interface before any of its tick is judged: it may be the other end of one.
     pub fn note(&mut self, around: &Around<'_>, id: FlowId) {
         let Some(flow) = around.flows.get(id) else { return };
+        if around.attribution.is_to_many(&flow.key) {
+            // Nobody asks for its other end, and there are as many as interfaces.
+            return;
+        }
         let rewritten = around.attribution.is_of_host(flow.key.remote, around.now);
         if !self.testimony.pairs.note(id, &flow.key, rewritten) {
             self.testimony.lose_a_flow();

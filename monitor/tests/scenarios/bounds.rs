@@ -261,3 +261,27 @@ fn a_flow_key_of_an_unknown_interface_is_counted_nowhere_and_harms_nothing() {
     world.flows(vec![told]);
     assert!(world.records().is_empty());
 }
+
+#[test]
+fn what_goes_to_many_is_no_loss_of_pairs() {
+    let mut world = World::new();
+    world.two_networks();
+    for number in 1..=40 {
+        world.running(&format!("c{number}"), number, "a", &format!("172.18.0.{}", number + 1));
+    }
+    world.pass_until(5_000);
+    // What every container hears: multicast, the subnet's broadcast, and who asks for an address.
+    for (to, from) in [
+        ("224.0.0.251:5353", "172.18.0.9:5353"),
+        ("172.18.255.255:9", "172.18.0.9:4000"),
+        ("255.255.255.255:67", "0.0.0.0:68"),
+    ] {
+        world.flows((1..=40).map(|number| flow(number, to, from).received(8)).collect());
+    }
+    world.pass_until(9_000);
+    assert_eq!(world.snapshot().losses.get("flows_not_paired"), 0);
+    // The same of a conversation between two is one.
+    world.flows((1..=40).map(|number| flow(number, "172.18.0.3:9", "172.18.0.9:4000").received(8)).collect());
+    world.pass_until(12_000);
+    assert_ne!(world.snapshot().losses.get("flows_not_paired"), 0);
+}
