@@ -5,6 +5,7 @@
 use anyhow::{Context, Result, ensure};
 use lab::Vethwatch;
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 /// A row's recording; removed when dropped, unless it is kept.
@@ -29,6 +30,8 @@ impl Recorded {
     /// Replays it: word for word the findings that were told, but for the number of the line. Where so much goes on that
     /// the engine is behind when it is stopped, what it tells more than two seconds later is recorded, but not printed.
     pub(crate) fn must_replay(&self, told: &[Value]) -> Result<()> {
+        let mode = std::fs::metadata(&self.file)?.permissions().mode();
+        ensure!(mode & 0o777 == 0o600, "others may read the recording: {mode:o}");
         let words = ["replay", &self.file, "--json", "--kind", "violation,broken,crossing"];
         let replayed = Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch")).json(&words)?;
         let (told, replayed) = (findings(told), findings(&replayed));
