@@ -33,10 +33,15 @@ impl Attribution {
     /// addresses are at many interfaces then.
     #[must_use]
     pub fn is_to_many(&self, key: &FlowKey) -> bool {
-        let watched = self.interfaces.get(&key.interface);
+        [key.local, key.remote].iter().any(|end| end.is_unspecified() || self.is_many(key.interface, *end))
+    }
+
+    /// Whether an address at an interface stands for many: multicast, or broadcast.
+    #[must_use]
+    pub fn is_many(&self, interface: InterfaceNumber, address: IpAddr) -> bool {
+        let watched = self.interfaces.get(&interface);
         let network = watched.and_then(|watched| watched.network.as_ref());
-        let network = network.and_then(|network| self.networks.get(&network.id));
-        [key.local, key.remote].iter().any(|end| end.is_unspecified() || is_to_many(*end, network))
+        is_to_many(address, network.and_then(|network| self.networks.get(&network.id)))
     }
 
     /// The running container that published a port of the host at an address, and its own port.

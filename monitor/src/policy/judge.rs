@@ -90,7 +90,9 @@ impl Judge {
     /// Judges a flow; `None` where no rule says anything.
     pub fn flow(&mut self, around: &Around<'_>, seen: &Seen<'_>) -> Option<Verdict> {
         let flow = around.flows.get(seen.flow_id)?;
-        if seen.local.kind != EndKind::Container || !is_conversation(&flow.key) {
+        // What a container hears among many is no conversation of its own.
+        let is_heard = around.attribution.is_many(flow.key.interface, flow.key.local);
+        if seen.local.kind != EndKind::Container || is_heard || !is_conversation(&flow.key) {
             return None;
         }
         let case = match self.cases.get(&seen.flow_id) {

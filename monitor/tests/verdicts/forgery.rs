@@ -104,7 +104,7 @@ fn a_router_advertisement_of_a_container_is_found_with_one_packet() -> Result<()
         let own = mac(&a.mac(net)?)?;
         Ok(ipv6([ALL_NODES_MAC, own], [link_local(own), ALL_NODES], NEXT_HEADER_ICMPV6, advertisement))
     };
-    check("router", frame, spoofed("attempted", "multicast", "ipv6-icmp")).map(drop)
+    check("advert", frame, spoofed("attempted", "multicast", "ipv6-icmp")).map(drop)
 }
 
 #[test]
