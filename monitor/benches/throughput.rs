@@ -67,7 +67,7 @@ const LOADS: [Load; 3] = [
 ];
 
 fn main() -> Result<()> {
-    let rounds = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(40);
+    let rounds = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(20);
     let scene = Scene::new()?;
     println!(
         "{rounds} rounds beside a load between two containers; each round has a window of {} ms without vethwatch, one \

@@ -2,7 +2,7 @@
 
 use super::findings::Severity;
 use super::outcome::Outcome;
-use super::rules::{Expected, Judgement, RuleName};
+use super::rules::{Expected, Judgement, Rule, RuleName};
 use super::testimony::Marks;
 use crate::attribution::{Attribution, End, EndKind};
 use crate::flows::{Flow, FlowTable};
@@ -89,6 +89,11 @@ impl Case {
     /// Whether it is told whatever becomes of it.
     pub(super) fn is_to_be_told(&self) -> bool {
         self.judgement.expected == Expected::Deny || self.judgement.crossing
+    }
+
+    /// Whether it is judged by its source address alone, which a router's packets bear without forgery.
+    pub(super) fn is_of_forged_address(&self) -> bool {
+        self.judgement.rule == Rule::SpoofedSource && self.claim.is_none()
     }
 
     /// Whether weighing it again would tell nothing new: what became of it is decided, and its flow has been the same

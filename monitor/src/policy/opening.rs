@@ -159,7 +159,7 @@ impl Opening<'_> {
     }
 
     /// Whether the same packets are seen at another interface of the same container: it forwards them.
-    fn is_forwarded(&self, flow: &Flow) -> bool {
+    pub(super) fn is_forwarded(&self, flow: &Flow) -> bool {
         let facts = self.around.attribution;
         let Some(owner) = facts.owner(flow.key.interface) else { return false };
         if facts.is_given(owner, flow.key.local) {
