@@ -18,13 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Vethwatch {
     program: PathBuf,
     environment: Vec<(String, String)>,
+    namespace: Option<String>,
 }
 
 impl Vethwatch {
     /// The program at this path; a test of its package says `env!("CARGO_BIN_EXE_vethwatch")`.
     #[must_use]
     pub fn at(program: impl AsRef<Path>) -> Self {
-        Self { program: program.as_ref().to_owned(), environment: Vec::new() }
+        Self { program: program.as_ref().to_owned(), environment: Vec::new(), namespace: None }
     }
 
     /// The same with an environment variable.
@@ -34,10 +35,24 @@ impl Vethwatch {
         self
     }
 
+    /// The same in a network namespace, below `/run/netns`.
+    #[must_use]
+    pub fn within(mut self, namespace: &str) -> Self {
+        self.namespace = Some(namespace.to_owned());
+        self
+    }
+
     /// A command that would run it, for a test that wants something else around it.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = match &self.namespace {
+            None => Command::new(&self.program),
+            Some(namespace) => {
+                let mut command = Command::new("nsenter");
+                command.arg(format!("--net=/run/netns/{namespace}")).arg(&self.program);
+                command
+            }
+        };
         command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }

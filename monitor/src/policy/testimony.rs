@@ -266,7 +266,9 @@ impl Testimony {
         if let Some(dropped) = self.drops.on(&forward, since) {
             return Some((dropped, forward.destination));
         }
-        let reply = facts.reply_to(&flow.key.tuple())?;
+        let Some(reply) = facts.reply_to(&flow.key.tuple()) else {
+            return self.dropped_behind_port(facts, flow, since);
+        };
         forward.destination = reply.source;
         forward.port = forward.port.map(|_| reply.ports.0.min(reply.ports.1));
         let translated = self
@@ -274,6 +276,26 @@ impl Testimony {
             .on(&forward, since)
             .or_else(|| self.drops.on(&Path { source: reply.destination, ..forward }, since));
         translated.map(|dropped| (dropped, reply.source))
+    }
+
+    /// The same for a published port, where conntrack knows nothing: it forgets a connection whose first packet was
+    /// dropped, but Docker says where the port leads.
+    fn dropped_behind_port(
+        &self,
+        facts: &Attribution,
+        flow: &Flow,
+        since: KernelTime,
+    ) -> Option<(&Dropped, IpAddr)> {
+        let FlowPorts::Ports { local, remote } = flow.key.ports else { return None };
+        let FlowKey { local: source, remote: addressed, protocol, .. } = flow.key;
+        if !facts.is_of_host(addressed, flow.last_seen) {
+            return None;
+        }
+        let (known, inner) = facts.publisher(addressed, remote, protocol)?;
+        known.container.endpoints.iter().flat_map(|endpoint| &endpoint.addresses).find_map(|address| {
+            let path = Path { source, destination: *address, protocol, port: Some(local.min(inner)) };
+            Some((self.drops.on(&path, since)?, *address))
+        })
     }
 }
 

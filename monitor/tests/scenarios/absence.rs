@@ -1,7 +1,7 @@
 //! What is said of packets that were seen nowhere: that they were not delivered, if nothing was lost; else nothing.
 
-use crate::world::{World, flow, ip, ms, text};
-use monitor::model::{Drop, DropBatch, DropWatch, Losses, Observation, Protocol, Resources};
+use crate::world::{World, container, flow, ip, ms, text};
+use monitor::model::{Container, Drop, DropBatch, DropWatch, Losses, Observation, Protocol, Resources};
 use monitor::snapshot::Finding;
 
 /// What crosses from `a` to `b` and arrives nowhere, with these drops and losses in its tick.
@@ -88,4 +88,30 @@ fn a_drop_that_found_no_room_to_be_remembered_is_a_loss() {
     // Its own comes first, and all others push it out.
     let many = [80].into_iter().chain(1_000..18_000).map(dropped).collect();
     check(many, &[], "unknown", Some("drops_lost"));
+}
+
+/// What asks a published port of the host, where the host's firewall drops what it makes of it.
+#[test]
+fn what_is_dropped_behind_a_published_port_is_blocked_though_conntrack_forgot_it() {
+    for (drops, outcome) in [(vec![dropped(80)], "blocked"), (vec![dropped(81)], "unknown")] {
+        let mut world = World::new();
+        world.two_networks();
+        world.running("web", 1, "a", "172.18.0.2");
+        world.running("db", 2, "b", "172.19.0.2");
+        let published = vec![(ip("0.0.0.0"), 8_080, 80, "udp".to_owned())];
+        world.container(Container { published, ..container("db", &[("b", "172.19.0.2")]) });
+        world.observe(Observation::DropWatch(DropWatch::Watched));
+        world.pass_until(5_000);
+        tick(&mut world, &[]);
+        let epoch = world.epoch + 1;
+        world.at(6_000).observe(Observation::Drops(DropBatch { epoch, drops }));
+        world.flows(vec![flow(1, "172.18.0.2:40000", "172.18.0.1:8080")]);
+        for second in 7..10 {
+            tick(&mut world, &[]);
+            world.at(second * 1_000).flows(Vec::new());
+        }
+        let findings = world.snapshot().findings;
+        let told: Vec<_> = findings.iter().map(|it| (it.rule.as_str(), it.outcome.name())).collect();
+        assert_eq!(told, [("published-port", outcome)]);
+    }
 }

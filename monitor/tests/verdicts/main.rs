@@ -3,6 +3,7 @@
 //! Needs root, Docker, iptables and the images.
 
 mod controls;
+mod engine;
 mod forgery;
 mod matrix;
 mod outside;
