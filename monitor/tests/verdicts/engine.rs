@@ -31,8 +31,8 @@ fn without_the_userland_proxy_a_published_port_is_blocked_from_another_network()
     let far = format!("http://{}:28080/", gateway("vw-a")?);
     run("vw-far", "vw-a", &[], &["get", &far, "--count", "1000", "--every", "100ms"])?;
     let found = running.wait_for("what is decided", Duration::from_secs(40), |lines| {
-        let findings = lines.iter().filter(|line| line["type"] == "finding");
-        findings.filter(|line| line["outcome"] != "attempted").next_back().cloned()
+        let decided = |line: &&Value| line["type"] == "finding" && line["outcome"] != "attempted";
+        lines.iter().rfind(decided).cloned()
     })?;
     ensure!(found["kind"] == "broken" && found["rule"] == "published-port", "{found}");
     ensure!(found["outcome"] == "blocked" && found["drop_reason"] == "NETFILTER_DROP", "{found}");
