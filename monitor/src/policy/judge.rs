@@ -9,6 +9,7 @@ use super::findings::{Finding, Findings, Kind, Sighting};
 use super::inquiry::{Answer, Asked, Inquiry};
 use super::opening::{Opening, is_conversation, party};
 use super::outcome::{Notes, Outcome};
+use super::pairs::Sender;
 use super::rules::Expected;
 use super::testimony::Testimony;
 use crate::attribution::EndKind;
@@ -68,8 +69,13 @@ impl Judge {
             // Nobody asks for its other end, and there are as many as interfaces.
             return;
         }
-        let rewritten = around.attribution.is_of_host(flow.key.remote, around.now);
-        if !self.testimony.pairs.note(id, &flow.key, rewritten) {
+        let is_of_host = around.attribution.is_of_host(flow.key.remote, around.now);
+        let sender = match flow.origin {
+            _ if !is_of_host => Sender::Holder,
+            Some((origin, _)) if origin.ifindex == 0 && origin.other.is_none() => Sender::Host,
+            _ => Sender::Rewritten,
+        };
+        if !self.testimony.pairs.note(id, &flow.key, sender) {
             self.testimony.lose_a_flow();
         }
     }

@@ -13,6 +13,20 @@ const MOST_ALIKE: usize = 16;
 /// What two interfaces can have in common: local and remote end, as seen at one of them.
 type Tuple = (IpAddr, IpAddr, Protocol, FlowPorts);
 
+/// Address, protocol and port of a container, with who sent there.
+type Place = (IpAddr, Protocol, u16, Sender);
+
+/// Who is behind the remote end of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Sender {
+    /// Whoever has that address.
+    Holder,
+    /// The host itself, such as its proxy for published ports.
+    Host,
+    /// Somebody whose address the host replaced with one of its own.
+    Rewritten,
+}
+
 /// Flows at containers' interfaces by their tuple.
 ///
 /// The index holds hashes: with 65,536 flows whole tuples would be a few megabytes more. A flow that is found is
@@ -22,23 +36,27 @@ pub(super) struct Pairs {
     by_tuple: HashMap<u64, FlowId>,
     /// Further flows with a tuple that is taken: forwarded by a container, or by bridges in a row.
     more: HashMap<u64, Vec<FlowId>>,
-    /// Flows by the container's address and port, where the source is an address of the host.
-    rewritten: HashMap<(IpAddr, Protocol, u16), Vec<FlowId>>,
+    /// Flows by the container's address and port, where the source is an address of the host. Of the host's own only the
+    /// latest: no other end of theirs is looked for.
+    from_host: HashMap<Place, Vec<FlowId>>,
     hasher: RandomState,
 }
 
 impl Pairs {
-    /// A flow was seen at a container's interface. `is_rewritten`: its remote end is an address of the host. `false`:
-    /// there are too many like it, and it will not be found.
-    pub(super) fn note(&mut self, id: FlowId, key: &FlowKey, is_rewritten: bool) -> bool {
+    /// A flow was seen at a container's interface. `false`: there are too many like it, and it will not be found.
+    pub(super) fn note(&mut self, id: FlowId, key: &FlowKey, sender: Sender) -> bool {
         let mut is_kept = true;
         let hash = self.hash(&tuple(key));
         let first = self.by_tuple.entry(hash).or_insert(id);
         if *first != id {
             is_kept &= push(self.more.entry(hash).or_default(), id);
         }
-        if let (true, FlowPorts::Ports { local, .. }) = (is_rewritten, key.ports) {
-            is_kept &= push(self.rewritten.entry((key.local, key.protocol, local)).or_default(), id);
+        if let (Sender::Host | Sender::Rewritten, FlowPorts::Ports { local, .. }) = (sender, key.ports) {
+            let alike = self.from_host.entry((key.local, key.protocol, local, sender)).or_default();
+            if sender == Sender::Host && alike.len() >= MOST_ALIKE && !alike.contains(&id) {
+                alike.remove(0);
+            }
+            is_kept &= push(alike, id);
         }
         is_kept
     }
@@ -64,11 +82,13 @@ impl Pairs {
             }
         }
         if let FlowPorts::Ports { local, .. } = key.ports {
-            let place = (key.local, key.protocol, local);
-            if let Some(others) = self.rewritten.get_mut(&place) {
-                others.retain(|other| *other != id);
-                if others.is_empty() {
-                    self.rewritten.remove(&place);
+            for sender in [Sender::Host, Sender::Rewritten] {
+                let place = (key.local, key.protocol, local, sender);
+                if let Some(others) = self.from_host.get_mut(&place) {
+                    others.retain(|other| *other != id);
+                    if others.is_empty() {
+                        self.from_host.remove(&place);
+                    }
                 }
             }
         }
@@ -98,18 +118,18 @@ impl Pairs {
     }
 
     /// The flows that reached an address and port with a source that is the host's.
-    pub(super) fn rewritten_at<'a>(
+    pub(super) fn sent_by_host_at<'a>(
         &'a self,
         flows: &'a FlowTable,
-        (address, protocol, port): (IpAddr, Protocol, u16),
+        place: Place,
     ) -> impl Iterator<Item = &'a Flow> {
-        let ids = self.rewritten.get(&(address, protocol, port)).into_iter().flatten();
+        let ids = self.from_host.get(&place).into_iter().flatten();
         ids.filter_map(|id| flows.get(*id))
     }
 
     /// How many flows are remembered.
     pub(super) fn len(&self) -> usize {
-        self.by_tuple.len() + self.more.len() + self.rewritten.len()
+        self.by_tuple.len() + self.more.len() + self.from_host.len()
     }
 
     fn hash(&self, tuple: &Tuple) -> u64 {
@@ -144,7 +164,7 @@ fn mirrored(key: &FlowKey) -> Tuple {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_ALIKE, Pairs};
+    use super::{MOST_ALIKE, Pairs, Sender};
     use crate::model::{FlowId, FlowKey, FlowPorts, InterfaceNumber, Protocol};
 
     #[test]
@@ -159,10 +179,27 @@ mod tests {
         };
         let mut pairs = Pairs::default();
         let most = MOST_ALIKE as u64;
-        assert!((0..most).all(|id| pairs.note(FlowId(id), &key, true)));
-        assert!(!pairs.note(FlowId(most), &key, true));
-        assert!(pairs.note(FlowId(0), &key, true), "one that is known");
+        assert!((0..most).all(|id| pairs.note(FlowId(id), &key, Sender::Rewritten)));
+        assert!(!pairs.note(FlowId(most), &key, Sender::Rewritten));
+        assert!(pairs.note(FlowId(0), &key, Sender::Rewritten), "one that is known");
         (0..=most).for_each(|id| pairs.forget(FlowId(id), &key));
         assert_eq!(pairs.len(), 0);
+    }
+
+    #[test]
+    fn of_the_hosts_own_the_latest_are_kept_and_none_is_a_loss() {
+        let mut pairs = Pairs::default();
+        let key = |remote| FlowKey {
+            interface: InterfaceNumber(1),
+            local: "172.18.0.2".parse().unwrap(),
+            remote: "172.18.0.1".parse().unwrap(),
+            protocol: Protocol::TCP,
+            ports: FlowPorts::Ports { local: 80, remote },
+            vlan: None,
+        };
+        assert!((0..1_000).all(|port| pairs.note(FlowId(u64::from(port)), &key(port), Sender::Host)));
+        let place = ("172.18.0.2".parse().unwrap(), Protocol::TCP, 80, Sender::Host);
+        let kept = &pairs.from_host[&place];
+        assert_eq!((kept.len(), kept.last()), (MOST_ALIKE, Some(&FlowId(999))));
     }
 }

@@ -3,7 +3,7 @@
 use super::case::{Around, Case, Side};
 use super::drops::{Dropped, Drops, Path};
 use super::outcome::{Evidence, Found, Notes, Outcome, why};
-use super::pairs::Pairs;
+use super::pairs::{Pairs, Sender};
 use crate::attribution::{Attribution, EndKind};
 use crate::flows::{Flow, TcpState};
 use crate::model::{Counts, Direction, FlowKey, FlowPorts, InterfaceKind, KernelTime, Losses, Tuple};
@@ -214,7 +214,8 @@ impl Testimony {
         if case.to.kind != EndKind::Container {
             return None;
         }
-        let mut there = self.pairs.rewritten_at(around.flows, (flow.key.remote, flow.key.protocol, remote));
+        let place = (flow.key.remote, flow.key.protocol, remote, Sender::Rewritten);
+        let mut there = self.pairs.sent_by_host_at(around.flows, place);
         there
             .find(|other| is_there(other) && from_bridge(other))
             .map(|other| (other, "the origin of its packets"))

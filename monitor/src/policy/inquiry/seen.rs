@@ -3,6 +3,7 @@
 use super::super::case::{Around, Side};
 use super::super::explain::{self, Reason};
 use super::super::outcome::{Evidence, Notes, Outcome};
+use super::super::pairs::Sender;
 use super::super::rules::{Rule, RuleName};
 use super::super::testimony::{CLOCK_GRAIN, Testimony, device, packets};
 use super::answer::{Conversation, Decision, Leg, Place, PlaceInterface};
@@ -102,7 +103,8 @@ fn leg(testimony: &Testimony, around: &Around<'_>, to: &AskedEnd, flow: &Flow, p
     let addresses = known.container.endpoints.iter().flat_map(|endpoint| &endpoint.addresses);
     let since = flow.first_seen.minus(CLOCK_GRAIN);
     let legs = addresses
-        .flat_map(|address| testimony.pairs.rewritten_at(around.flows, (*address, flow.key.protocol, port)));
+        .map(|address| (*address, flow.key.protocol, port, Sender::Host))
+        .flat_map(|place| testimony.pairs.sent_by_host_at(around.flows, place));
     let from_host = |leg: &&Flow| leg.origin.is_some_and(|(origin, _)| origin.ifindex == 0);
     let leg =
         legs.filter(|leg| leg.first_seen >= since).filter(from_host).min_by_key(|leg| leg.first_seen)?;
