@@ -36,16 +36,23 @@ impl Translations {
         for change in changes {
             let TranslationChange::Known(Translation { original, reply }) = change else { continue };
             match self.by_original.insert(*original, *reply) {
-                Some(before) => drop(self.by_reply.remove(&before)),
+                Some(before) => self.forget_reply(&before, original),
                 None => self.order.push_back(*original),
             }
             self.by_reply.insert(*reply, *original);
             while self.by_original.len() > MOST {
                 let Some(oldest) = self.order.pop_front() else { break };
                 let Some(reply) = self.by_original.remove(&oldest) else { continue };
-                self.by_reply.remove(&reply);
+                self.forget_reply(&reply, &oldest);
                 self.forgotten += 1;
             }
+        }
+    }
+
+    /// Forgets a reply, unless it is another translation's by now: ports are used again.
+    fn forget_reply(&mut self, reply: &Tuple, original: &Tuple) {
+        if self.by_reply.get(reply) == Some(original) {
+            self.by_reply.remove(reply);
         }
     }
 
@@ -147,6 +154,13 @@ mod tests {
         assert_eq!(translations.by_original.get(&tuple(1)), Some(&tuple(3)));
         assert_eq!(translations.by_reply.get(&tuple(3)), Some(&tuple(1)));
         assert_eq!(translations.by_reply.len(), 1);
+    }
+
+    #[test]
+    fn a_reply_that_another_has_by_now_stays_when_the_first_is_forgotten() {
+        let mut translations = Translations::default();
+        translations.take(&[known(1, 9), known(2, 9), known(1, 8)]);
+        assert_eq!(translations.by_reply.get(&tuple(9)), Some(&tuple(2)));
     }
 
     #[test]
