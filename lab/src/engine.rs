@@ -3,7 +3,7 @@
 
 use crate::{command, wait_for};
 use anyhow::{Context, Result, ensure};
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -31,12 +31,13 @@ impl Engine {
         let namespace = format!("{NAME}{}", std::process::id());
         let folder = std::env::temp_dir().join(&namespace);
         fs::create_dir_all(&folder).context("making the engine's folder")?;
+        fs::write(folder.join("daemon.json"), settings).context("writing its settings")?;
         run(Command::new("ip").args(["netns", "add", &namespace]))?;
-        let started = launch(&namespace, &folder, settings);
+        let started = launch(&namespace, &folder);
         let daemon = started.or_else(|error| remove(&namespace, &folder).and(Err(error)))?;
         let engine = Self { namespace, folder, daemon };
         run(Command::new("ip").args(["-n", &engine.namespace, "link", "set", "lo", "up"]))?;
-        wait_for("the engine to answer", PATIENCE, || Ok(engine.docker(&["version"]).ok()))?;
+        engine.answers()?;
         let archive = engine.folder.join("image.tar");
         run(Command::new("docker").args(["save", image, "--output"]).arg(&archive))?;
         engine.docker(&["load", "--input", &archive.to_string_lossy()])?;
@@ -58,10 +59,10 @@ impl Engine {
     }
 }
 
-/// Starts the daemon. With `nsenter`, not `ip netns exec`: that mounts another /sys, without the cgroups.
-fn launch(namespace: &str, folder: &Path, settings: &str) -> Result<Child> {
-    fs::write(folder.join("daemon.json"), settings).context("writing its settings")?;
-    let log = File::create(folder.join("log")).context("making its log")?;
+/// Starts the daemon, in a namespace and a folder that are there. With `nsenter`, not `ip netns exec`: that mounts another /sys, without the cgroups.
+fn launch(namespace: &str, folder: &Path) -> Result<Child> {
+    let log = OpenOptions::new().create(true).append(true).open(folder.join("log"));
+    let log = log.context("making its log")?;
     let at = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let mut daemon = Command::new("nsenter");
     daemon.arg(format!("--net=/run/netns/{namespace}")).arg("dockerd");
@@ -87,15 +88,41 @@ impl Drop for Engine {
 }
 
 impl Engine {
+    /// Ends the daemon. With `live-restore` among its settings its containers go on.
+    ///
+    /// # Errors
+    /// It has ended already, or does not within a minute.
+    pub fn stop_daemon(&mut self) -> Result<()> {
+        let pid = i32::try_from(self.daemon.id())?;
+        ensure!(self.daemon.try_wait()?.is_none(), "the daemon has ended already");
+        // SAFETY: plain system call; the child still ran just now, and nobody else waits for it.
+        ensure!(unsafe { libc::kill(pid, libc::SIGTERM) } == 0, "the daemon has ended already");
+        wait_for("the daemon to end", PATIENCE, || Ok(self.daemon.try_wait()?)).map(drop)
+    }
+
+    /// Starts the daemon again, after it was ended.
+    ///
+    /// # Errors
+    /// It does not answer within a minute.
+    pub fn start_daemon(&mut self) -> Result<()> {
+        self.daemon = launch(&self.namespace, &self.folder)?;
+        self.answers()
+    }
+
+    fn answers(&self) -> Result<()> {
+        wait_for("the engine to answer", PATIENCE, || Ok(self.docker(&["version"]).ok())).map(drop)
+    }
+
+    /// Removes all containers, then ends the daemon.
     fn stop(&mut self) -> Result<()> {
+        if self.daemon.try_wait()?.is_some() {
+            self.start_daemon()?;
+        }
         let containers = self.docker(&["ps", "--all", "--quiet"])?;
         for container in containers.lines() {
             self.docker(&["rm", "--force", "--volumes", container])?;
         }
-        let pid = i32::try_from(self.daemon.id())?;
-        // SAFETY: plain system call; the child was not waited for.
-        ensure!(unsafe { libc::kill(pid, libc::SIGTERM) } == 0, "the daemon has ended already");
-        wait_for("the daemon to end", PATIENCE, || Ok(self.daemon.try_wait()?)).map(drop)
+        self.stop_daemon()
     }
 }
 

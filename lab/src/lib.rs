@@ -15,6 +15,8 @@ mod listing;
 mod network;
 mod outside;
 mod programs;
+mod rules;
+mod tmux;
 mod vethwatch;
 
 pub use command::{Finished, finish, is_root, privileged, text};
@@ -26,9 +28,11 @@ pub use link::{Device, DeviceCounters};
 pub use listing::{Difference, Listing};
 pub use network::Network;
 pub use outside::Outside;
+pub use rules::Rules;
+pub use tmux::Tmux;
 pub use vethwatch::{Running, Vethwatch};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::path::Path;
 use std::time::Duration;
 
@@ -43,12 +47,15 @@ pub struct Lab {
 
 impl Lab {
     /// Opens a lab whose objects are named `vw-<name>-<pid>-…`. First removes what labs of processes that no
-    /// longer run have left.
+    /// longer run have left; what an engine does not let go of fails the lab that made it, and none after it.
     ///
     /// # Errors
-    /// Docker does not answer, or refuses to remove leftovers.
+    /// Docker does not answer.
     pub fn new(name: &str) -> Result<Self> {
-        remove_leftovers().context("removing what an earlier lab left")?;
+        docker(&["version", "--format", "{{.Server.Version}}"])?;
+        if let Err(error) = remove_leftovers() {
+            eprintln!("removing what an earlier lab left: {error:#}");
+        }
         Ok(Self { prefix: format!("vw-{name}-{}", std::process::id()) })
     }
 
@@ -102,22 +109,27 @@ pub fn remove_leftovers() -> Result<()> {
 
 /// Removes containers first, then networks, of the labs that `wanted` chooses by prefix.
 fn remove_matching(wanted: impl Fn(&str) -> bool) -> Result<()> {
-    let format = format!("{{{{.ID}}}} {{{{.Label \"{LABEL}\"}}}}");
-    let filter = format!("label={LABEL}");
-    for (list, remove) in [
-        (vec!["ps", "--all", "--no-trunc"], vec!["rm", "--force", "--volumes"]),
-        (vec!["network", "ls", "--no-trunc"], vec!["network", "rm"]),
-    ] {
-        let listing = docker(&[&list[..], &["--filter", &filter, "--format", &format]].concat())?;
-        let ids: Vec<&str> = listing
-            .lines()
-            .filter_map(|line| line.split_once(' '))
-            .filter(|(_, prefix)| wanted(prefix))
-            .map(|(id, _)| id)
-            .collect();
-        for some in ids.chunks(50) {
-            docker_within(&[&remove[..], some].concat(), Duration::from_secs(180))?;
-        }
+    // Few at once: an engine that removes fifty together loses count of a network's endpoints.
+    let containers = matching(&["ps", "--all", "--no-trunc"], &wanted)?;
+    for some in containers.chunks(5) {
+        let ids: Vec<&str> = some.iter().map(String::as_str).collect();
+        docker_within(&[&["rm", "--force", "--volumes"], &ids[..]].concat(), Duration::from_secs(180))?;
+    }
+    for network in matching(&["network", "ls", "--no-trunc"], &wanted)? {
+        network::remove(&network)?;
     }
     Ok(())
+}
+
+/// The ids of what a list of Docker has, of the labs that `wanted` chooses by prefix.
+fn matching(list: &[&str], wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+    let format = format!("{{{{.ID}}}} {{{{.Label \"{LABEL}\"}}}}");
+    let filter = format!("label={LABEL}");
+    let listing = docker(&[list, &["--filter", &filter, "--format", &format]].concat())?;
+    let ids = listing
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(_, prefix)| wanted(prefix))
+        .map(|(id, _)| id.to_owned());
+    Ok(ids.collect())
 }

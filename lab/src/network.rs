@@ -32,3 +32,15 @@ impl Network {
         docker(&["network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", &self.id])
     }
 }
+
+/// Removes a network, with endpoints of containers that are gone already: an engine that is busy leaves some.
+pub(crate) fn remove(id: &str) -> Result<()> {
+    let removed = docker(&["network", "rm", id]);
+    let Err(refused) = removed else { return Ok(()) };
+    let names = "{{range .Containers}}{{println .Name}}{{end}}";
+    let left = docker(&["network", "inspect", "--format", names, id])?;
+    for name in left.lines().filter(|name| !name.is_empty()) {
+        docker(&["network", "disconnect", "--force", id, name])?;
+    }
+    docker(&["network", "rm", id]).map(drop).with_context(|| format!("{refused:#}; endpoints: {left:?}"))
+}

@@ -4,6 +4,7 @@ use crate::{Finished, Lab, Network, finish, wait_for};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,19 +14,30 @@ use std::time::Duration;
 /// How long it may take to end after it was asked to, or to print one picture.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Whatever agent there is on this host, a test is about its own.
+const NO_SOCKET: [&str; 2] = ["VETHWATCH_SOCKET", "off"];
+
 /// Where the program is, and how it is to be run.
 #[derive(Clone, Debug)]
 pub struct Vethwatch {
     program: PathBuf,
     environment: Vec<(String, String)>,
     namespace: Option<String>,
+    /// A user and a group, by their numbers.
+    user: Option<[u32; 2]>,
 }
 
 impl Vethwatch {
-    /// The program at this path; a test of its package says `env!("CARGO_BIN_EXE_vethwatch")`.
+    /// The program at this path; a test of its package says `env!("CARGO_BIN_EXE_vethwatch")`. It neither asks an agent
+    /// of this host nor is one that others ask, unless it is told a socket.
     #[must_use]
     pub fn at(program: impl AsRef<Path>) -> Self {
-        Self { program: program.as_ref().to_owned(), environment: Vec::new(), namespace: None }
+        Self {
+            program: program.as_ref().to_owned(),
+            environment: vec![NO_SOCKET.map(str::to_owned).into()],
+            namespace: None,
+            user: None,
+        }
     }
 
     /// The same with an environment variable.
@@ -42,14 +54,29 @@ impl Vethwatch {
         self
     }
 
+    /// The same as another user of one group and no other, by their numbers; who runs it has to be root.
+    #[must_use]
+    pub fn by(mut self, user: u32, group: u32) -> Self {
+        self.user = Some([user, group]);
+        self
+    }
+
     /// A command that would run it, for a test that wants something else around it.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = match &self.namespace {
+        let mut around = Vec::new();
+        if let Some(namespace) = &self.namespace {
+            around.extend(["nsenter".to_owned(), format!("--net=/run/netns/{namespace}")]);
+        }
+        if let Some([user, group]) = self.user {
+            around.extend(["setpriv".to_owned(), format!("--reuid={user}"), format!("--regid={group}")]);
+            around.push("--clear-groups".to_owned());
+        }
+        let mut command = match around.split_first() {
             None => Command::new(&self.program),
-            Some(namespace) => {
-                let mut command = Command::new("nsenter");
-                command.arg(format!("--net=/run/netns/{namespace}")).arg(&self.program);
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(&self.program);
                 command
             }
         };
@@ -128,6 +155,22 @@ impl Running {
     #[must_use]
     pub fn errors(&self) -> String {
         self.seen().errors.clone()
+    }
+
+    /// Where an agent answers Prometheus, once it has said so.
+    ///
+    /// # Errors
+    /// It ended before, or says nothing within a minute.
+    pub fn metrics(&mut self) -> Result<SocketAddr> {
+        wait_for("the address of the metrics", PATIENCE, || {
+            if let Some(status) = self.child.try_wait().context("waiting for vethwatch")? {
+                self.join_readers();
+                bail!("vethwatch ended: {status}: {}", self.errors().trim());
+            }
+            let said = self.errors();
+            let address = said.split_once("metrics are at ").and_then(|(_, behind)| behind.split('/').nth(2));
+            address.map(|address| address.parse().context("reading the address of the metrics")).transpose()
+        })
     }
 
     /// Waits until `look` finds something in the lines printed so far. `what` completes "waited for …".

@@ -154,7 +154,8 @@ pub const FACTORS: Factors = {
     factors
 };
 
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+/// The golden ratio's fraction.
+pub(crate) const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Whether two keys are the same; without a branch for each word.
 #[inline(always)]

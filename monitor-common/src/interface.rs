@@ -10,6 +10,8 @@ pub const INTERFACE_BUCKETS: u32 = 16_384;
 pub mod interface_flag {
     /// Note which addresses are claimed in what enters the host here.
     pub const CLAIMS: u32 = 1;
+    /// Capture what crosses here, where [`crate::settings::feature::CAPTURE`] is on.
+    pub const CAPTURE: u32 = 1 << 1;
 }
 
 /// One watched interface, as the programs find it by ifindex.

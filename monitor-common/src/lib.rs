@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod capture;
 pub mod claims;
 pub mod counters;
 pub mod drops;
@@ -15,4 +16,5 @@ pub mod flow_table;
 pub mod interface;
 pub mod loss;
 pub mod packet;
+pub mod pending;
 pub mod settings;

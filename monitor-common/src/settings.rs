@@ -2,6 +2,7 @@
 
 use crate::drops::DropSettings;
 use crate::flow_table::{FACTORS, Factors, buckets};
+use crate::pending::lines;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Bits of [`Settings::features`].
@@ -20,12 +21,16 @@ pub mod feature {
     pub const DIAGNOSTICS: u32 = 1 << 5;
     /// Count flows at all; without it only totals are kept.
     pub const FLOWS: u32 = 1 << 6;
+    /// Add packets to a flow's entry together, where they say nothing new of it; see [`crate::pending`].
+    pub const PENDING: u32 = 1 << 7;
+    /// Capture packets of interfaces with [`crate::interface::interface_flag::CAPTURE`].
+    pub const CAPTURE: u32 = 1 << 8;
     /// Test switch: leave out one add of the totals for every 1,000th packet, so that the exactness check is
     /// seen to fail.
     pub const TEST_SKIP_ADD: u32 = 1 << 31;
 
     /// What an agent runs with.
-    pub const DEFAULT: u32 = ORIGIN | SOURCE_MAC | HANDSHAKE | CGROUP | FIRST_PACKET | FLOWS;
+    pub const DEFAULT: u32 = ORIGIN | SOURCE_MAC | HANDSHAKE | CGROUP | FIRST_PACKET | FLOWS | PENDING;
 }
 
 /// The global `SETTINGS` in the programs' read-only data.
@@ -38,7 +43,8 @@ pub struct Settings {
     pub sample_every: u32,
     /// Ring records a second and CPU before the rate cap refuses.
     pub events_per_second: u32,
-    /// Bytes of a sampled packet to keep, at most [`crate::event::SNAP_LENGTH`].
+    /// Bytes of a packet to keep: of a sampled one at most [`crate::event::SNAP_LENGTH`], of a captured one at most
+    /// [`crate::capture::MOST_BYTES`].
     pub snap_length: u32,
     /// Flows of one generation and family: half the slots of an arena.
     pub max_flows: u32,
@@ -78,9 +84,9 @@ impl Default for Settings {
     }
 }
 
-/// The maps whose sizes follow from the settings, each with its entries.
+/// The maps whose sizes follow from the settings and the number of CPUs there may be, each with its entries.
 #[must_use]
-pub const fn map_sizes(settings: &Settings) -> [(&'static str, u32); 6] {
+pub const fn map_sizes(settings: &Settings, cpus: u32) -> [(&'static str, u32); 7] {
     let Settings { max_flows, buckets, .. } = *settings;
     [
         ("ARENA4", 2 * max_flows),
@@ -89,5 +95,6 @@ pub const fn map_sizes(settings: &Settings) -> [(&'static str, u32); 6] {
         ("INDEX6", 2 * buckets),
         ("SEEN4", max_flows),
         ("SEEN6", max_flows),
+        ("PENDING", lines(cpus)),
     ]
 }

@@ -13,11 +13,18 @@ pub fn coarse() -> u64 {
     // SAFETY: the helpers have no preconditions, and this CPU has its scratch to itself.
     unsafe {
         let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return bpf_ktime_get_coarse_ns() };
-        let tick = bpf_jiffies64();
+        let tick = tick();
         if (*scratch).tick != tick {
             (*scratch).coarse_time = bpf_ktime_get_coarse_ns();
             (*scratch).tick = tick;
         }
         (*scratch).coarse_time
     }
+}
+
+/// The kernel's tick count; never 0.
+#[inline(always)]
+pub fn tick() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_jiffies64() }
 }

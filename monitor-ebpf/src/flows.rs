@@ -1,30 +1,29 @@
-//! Flow entries: found or made, and added to.
+//! Flow entries, found or made.
 //!
-//! [`monitor_common::flow_table`] says where a flow is. Nearly every packet finds its flow in the first bucket.
-//! The hit path is inlined into each program; what a flow does once a tick (an entry is made, an origin or a
-//! source is noted, a handshake is timed) is in functions of its own, so that it costs the hit path no registers.
+//! [`monitor_common::flow_table`] says where a flow is. Nearly every packet finds its flow in one of its CPU's lines
+//! ([`crate::pending`]), and nearly every other one in the first bucket. Both are inlined into each program; making
+//! an entry is a function of its own, so that it costs them no registers.
 
 use crate::{
-    atomic, events,
+    atomic, clock, entry, events,
     key::Key,
     losses::lose,
     maps::{ACTIVE, Bucket, SCRATCH, USED},
-    options::{buckets, enabled, factor, max_flows},
+    options::{buckets, enabled, factor, max_flows, sample_every},
+    pending as lines,
 };
 use aya_ebpf::{
     bindings::{__sk_buff, BPF_NOEXIST},
-    helpers::{
-        bpf_get_smp_processor_id,
-        generated::{bpf_ktime_get_ns, bpf_skb_cgroup_id},
-    },
+    helpers::bpf_get_smp_processor_id,
 };
 use core::ptr::NonNull;
 use monitor_common::{
     counters::{Counters, Direction},
-    flow::{FlowEntry, FlowKey4, FlowKey6, SeenFlow, mark},
+    flow::{FlowEntry, FlowKey4, FlowKey6, SeenFlow},
     flow_table::{BUCKET, MOST_FLOWS, PROBES, Place, Slot, Word, epoch, hash, same, used},
     loss::Loss,
-    packet::{Transport, tcp_flag},
+    packet::Transport,
+    pending,
     settings::feature,
 };
 
@@ -34,44 +33,65 @@ pub struct Crossing {
     pub skb: *mut __sk_buff,
     /// Which way.
     pub direction: Direction,
-    /// Coarse monotonic time, nanoseconds.
-    pub now: u64,
     /// What it adds to counters.
     pub counted: Counters,
     /// Its source address in the Ethernet header.
     pub source_mac: [u8; 6],
 }
 
-/// Adds a packet to its flow's entry in the active generation, which is made if there is none; `None` if there was
-/// no room for it.
+/// Adds a packet to its flow in the active generation, which gets an entry if it has none; the flow's id if packets are
+/// sampled, or `None` if there was no room for it.
 #[inline(always)]
-pub fn record<K: Key<N>, const N: usize>(
-    crossing: &Crossing,
-    key: &K,
-    transport: &Transport,
-) -> Option<NonNull<FlowEntry>> {
+pub fn record<K: Key<N>, const N: usize>(crossing: &Crossing, key: &K, transport: &Transport) -> Option<u64> {
     let words = key.words();
     let active = ACTIVE.get(0).copied().unwrap_or(0);
+    let (epoch, generation) = (epoch(active), active & 1);
+    let tag = pending::tag(epoch, K::FAMILY, crossing.direction);
+    let mixed = pending::mix(&words);
+    let line = lines::line(mixed, generation, crossing.direction);
+    if let Some(line) = line
+        && let Some(number) = lines::add(line, tag, &words, crossing, transport.tcp_flags)
+    {
+        return flow_id::<K, N>(generation, number);
+    }
     let start = Start { active, direction: crossing.direction, tcp_flags: transport.tcp_flags };
-    let entry = in_first_bucket::<K, N>(&words, active)
-        .or_else(|| somewhere_else::<K, N>(crossing.skb, &words, start, crossing.now))?;
+    let place = Place::new(hash(&words, factor), epoch);
+    let now = clock::coarse();
+    let (number, entry) = in_first_bucket::<K, N>(&words, place, generation)
+        .or_else(|| somewhere_else::<K, N>(crossing.skb, &words, start, now))?;
     // SAFETY: a map lookup gives a valid value.
-    unsafe { add(entry.as_ptr(), crossing, transport.tcp_flags) };
-    Some(entry)
+    unsafe { entry::add(entry.as_ptr(), crossing, transport.tcp_flags, now) };
+    if let Some(line) = line {
+        lines::keep::<K, N>(line, tag, &words, mixed, number, entry);
+    }
+    // SAFETY: as above.
+    Some(unsafe { (*entry.as_ptr()).flow_id })
 }
 
-/// The flow's entry, if it is in the first bucket where it may be; nearly every flow is.
+/// The id of the flow in a slot; 0 where nobody asks, since that is another look at memory.
 #[inline(always)]
-fn in_first_bucket<K: Key<N>, const N: usize>(words: &[u64; N], active: u32) -> Option<NonNull<FlowEntry>> {
-    let (place, generation) = place(words, active);
+fn flow_id<K: Key<N>, const N: usize>(generation: u32, number: u32) -> Option<u64> {
+    if sample_every() == 0 && !enabled(feature::CAPTURE) {
+        return Some(0);
+    }
+    // SAFETY: a map lookup gives a valid value.
+    K::slot(generation * max_flows() + number).map(|slot| unsafe { (*slot.as_ptr()).entry.flow_id })
+}
+
+/// The flow's slot and entry, if it is in the first bucket where it may be; nearly every flow is.
+#[inline(always)]
+fn in_first_bucket<K: Key<N>, const N: usize>(
+    words: &[u64; N],
+    place: Place,
+    generation: u32,
+) -> Option<(u32, NonNull<FlowEntry>)> {
     let bucket = K::bucket(generation * buckets() + place.bucket(0, buckets()))?;
     for at in 0..BUCKET {
         // SAFETY: a map lookup gives a valid value; `at` is within it.
         match place.read(unsafe { word(bucket, at).read_volatile() }) {
             Word::Slot(number) => {
-                let entry = in_slot::<K, N>(words, generation, number);
-                if entry.is_some() {
-                    return entry;
+                if let Some(entry) = in_slot::<K, N>(words, generation, number) {
+                    return Some((number, entry));
                 }
             }
             Word::Other => {}
@@ -79,12 +99,6 @@ fn in_first_bucket<K: Key<N>, const N: usize>(words: &[u64; N], active: u32) -> 
         }
     }
     None
-}
-
-/// Where a key is in the active epoch, and which generation that is.
-#[inline(always)]
-fn place<const N: usize>(words: &[u64; N], active: u32) -> (Place, u32) {
-    (Place::new(hash(words, factor), epoch(active)), active & 1)
 }
 
 /// A word of a bucket.
@@ -109,21 +123,21 @@ fn in_slot<K: Key<N>, const N: usize>(
     }
 }
 
-/// The flow's entry, if it is not in the first bucket or has to be made.
+/// The flow's slot and entry, if it is not in the first bucket or has to be made.
 #[inline(always)]
 fn somewhere_else<K: Key<N>, const N: usize>(
     skb: *mut __sk_buff,
     words: &[u64; N],
     start: Start,
     now: u64,
-) -> Option<NonNull<FlowEntry>> {
+) -> Option<(u32, NonNull<FlowEntry>)> {
     let scratch = SCRATCH.get_ptr_mut(0)?;
     // SAFETY: this CPU has its scratch to itself.
     unsafe { (&raw mut (*scratch).key).cast::<[u64; N]>().write(*words) };
     let number = K::find_or_make(skb, start.pack(), now);
     let slot = K::slot((start.active & 1) * max_flows() + number)?.as_ptr();
     // SAFETY: a map lookup gives a valid value.
-    (number != FULL).then(|| unsafe { NonNull::new_unchecked(&raw mut (*slot).entry) })
+    (number != FULL).then(|| (number, unsafe { NonNull::new_unchecked(&raw mut (*slot).entry) }))
 }
 
 /// [`find_or_make`] for IPv4. Global, so that the verifier goes through it once and
@@ -152,7 +166,7 @@ fn find_or_make<K: Key<N>, const N: usize>(skb: *mut __sk_buff, start: u64, now:
     // SAFETY: this CPU has its scratch to itself, and the caller put a key of `N` words there.
     let words = unsafe { &*(&raw const (*scratch).key).cast::<[u64; N]>() };
     let start = Start::unpack(start);
-    let (place, generation) = place(words, start.active);
+    let (place, generation) = (Place::new(hash(words, factor), epoch(start.active)), start.active & 1);
     let mut made: Option<Made> = None;
     let mut entry = None;
     for _ in 0..SEARCHES {
@@ -293,187 +307,6 @@ fn make<K: Key<N>, const N: usize>(
         (*entry).sent.first_direction = u8::from(matches!(start.direction, Direction::Sent));
     }
     Some(Made { number, slot })
-}
-
-/// Adds a packet to an entry.
-///
-/// # Safety
-/// `entry` is a valid map value.
-#[inline(always)]
-unsafe fn add(entry: *mut FlowEntry, crossing: &Crossing, tcp_flags: u8) {
-    let Crossing { skb, direction, now, counted, source_mac } = crossing;
-    // SAFETY: the caller's promise. `last_seen` is a plain store: whichever CPU's comes last is right.
-    unsafe {
-        let (counters, last_seen, marks) = match direction {
-            Direction::Sent => {
-                let sent = &raw mut (*entry).sent;
-                (&raw mut (*sent).counters, &raw mut (*sent).last_seen, &raw mut (*sent).marks)
-            }
-            Direction::Received => {
-                let received = &raw mut (*entry).received;
-                (&raw mut (*received).counters, &raw mut (*received).last_seen, &raw mut (*received).marks)
-            }
-        };
-        *last_seen = *now;
-        atomic::add(&raw mut (*counters).skbs, counted.skbs);
-        atomic::add(&raw mut (*counters).skb_bytes, counted.skb_bytes);
-        if counted.extra_packets != 0 {
-            atomic::add(&raw mut (*counters).extra_packets, counted.extra_packets);
-            atomic::add(&raw mut (*counters).extra_bytes, counted.extra_bytes);
-        }
-        if enabled(feature::HANDSHAKE) && tcp_flags != 0 {
-            let flags = u32::from(tcp_flags);
-            if *marks & flags != flags {
-                atomic::or(marks, flags);
-            }
-            if tcp_flags & tcp_flag::SYN != 0 {
-                note_handshake(entry, flags);
-            }
-        }
-        match direction {
-            Direction::Sent => check_sender(entry, *skb, source_mac),
-            Direction::Received => check_origin(entry, (**skb).ingress_ifindex),
-        }
-    }
-}
-
-/// Notes source MAC and cgroup of a sent packet, if they are not noted already.
-///
-/// # Safety
-/// `entry` is a valid map value, `skb` the context.
-#[inline(always)]
-unsafe fn check_sender(entry: *mut FlowEntry, skb: *mut __sk_buff, source_mac: &[u8; 6]) {
-    let wanted = (if enabled(feature::SOURCE_MAC) { mark::SOURCE_MAC_KNOWN } else { 0 })
-        | (if enabled(feature::CGROUP) { mark::CGROUP_ASKED } else { 0 });
-    let [a, b, c, d, e, f] = *source_mac;
-    let mac = u64::from_ne_bytes([a, b, c, d, e, f, 0, 0]);
-    // SAFETY: the caller's promise.
-    unsafe {
-        let marks = (*entry).sent.marks;
-        let same = !enabled(feature::SOURCE_MAC)
-            || *mac_word(entry) & MAC_MASK == mac
-            || marks & mark::SEVERAL_SOURCE_MACS != 0;
-        if marks & wanted != wanted || !same {
-            note_sender(entry, skb, mac);
-        }
-    }
-}
-
-/// The bytes of a word that begins with a MAC which are the MAC.
-const MAC_MASK: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
-
-/// The word that begins with the source MAC.
-#[inline(always)]
-unsafe fn mac_word(entry: *mut FlowEntry) -> *mut u64 {
-    // SAFETY: as the caller; the field is aligned as a word is, and two bytes of the same word follow it.
-    unsafe { (&raw mut (*entry).sent.source_mac).cast() }
-}
-
-/// The word of origin and marks.
-#[inline(always)]
-unsafe fn origin_word(entry: *mut FlowEntry) -> *mut u64 {
-    // SAFETY: as the caller; the two fields share an aligned word.
-    unsafe { (&raw mut (*entry).received.origin).cast() }
-}
-
-/// A compare-and-swap fails when another CPU has set one of the bits in [`mark`] or the MAC meanwhile; there are
-/// fewer of these than tries.
-const TRIES: u32 = 8;
-
-/// Notes source MAC and cgroup of a sent packet.
-#[inline(never)]
-fn note_sender(entry: *mut FlowEntry, skb: *mut __sk_buff, mac: u64) {
-    // SAFETY: callers pass a valid map value and the context.
-    unsafe {
-        if enabled(feature::SOURCE_MAC) {
-            let mut word = *mac_word(entry);
-            if (*entry).sent.marks & mark::SOURCE_MAC_KNOWN == 0 {
-                for _ in 0..TRIES {
-                    if word & MAC_MASK != 0 {
-                        break;
-                    }
-                    let seen = atomic::replace(mac_word(entry), word, word | mac);
-                    if seen == word {
-                        word |= mac;
-                        break;
-                    }
-                    word = seen;
-                }
-                atomic::or(&raw mut (*entry).sent.marks, mark::SOURCE_MAC_KNOWN);
-            }
-            if word & MAC_MASK != mac {
-                atomic::or(&raw mut (*entry).sent.marks, mark::SEVERAL_SOURCE_MACS);
-            }
-        }
-        if enabled(feature::CGROUP)
-            && (*entry).sent.marks & mark::CGROUP_ASKED == 0
-            && atomic::fetch_or(&raw mut (*entry).sent.marks, mark::CGROUP_ASKED) & mark::CGROUP_ASKED == 0
-        {
-            (*entry).sent.cgroup = bpf_skb_cgroup_id(skb);
-        }
-    }
-}
-
-/// Notes where a received packet came from, if that is not noted already.
-///
-/// # Safety
-/// `entry` is a valid map value.
-#[inline(always)]
-unsafe fn check_origin(entry: *mut FlowEntry, ingress_ifindex: u32) {
-    if !enabled(feature::ORIGIN) {
-        return;
-    }
-    // SAFETY: the caller's promise.
-    let (origin, marks) = unsafe { split(*origin_word(entry)) };
-    let noted =
-        marks & mark::ORIGIN_KNOWN != 0 && (origin == ingress_ifindex || marks & mark::SEVERAL_ORIGINS != 0);
-    if !noted {
-        note_origin(entry, ingress_ifindex);
-    }
-}
-
-/// Notes where a received packet came from: the first origin stays, a second is kept beside it.
-#[inline(never)]
-fn note_origin(entry: *mut FlowEntry, ingress_ifindex: u32) {
-    // SAFETY: callers pass a valid map value.
-    unsafe {
-        let mut word = *origin_word(entry);
-        for _ in 0..TRIES {
-            let (_, marks) = split(word);
-            if marks & mark::ORIGIN_KNOWN != 0 {
-                break;
-            }
-            let noted = u64::from(ingress_ifindex) | u64::from(marks | mark::ORIGIN_KNOWN) << 32;
-            let seen = atomic::replace(origin_word(entry), word, noted);
-            word = if seen == word { noted } else { seen };
-        }
-        if split(word).0 != ingress_ifindex {
-            (*entry).sent.other_origin = ingress_ifindex;
-            atomic::or(&raw mut (*entry).received.marks, mark::SEVERAL_ORIGINS);
-        }
-    }
-}
-
-/// Origin and marks of their word; the target is little-endian.
-#[inline(always)]
-const fn split(word: u64) -> (u32, u32) {
-    (word as u32, (word >> 32) as u32)
-}
-
-/// Keeps the time of the first SYN or SYN-ACK.
-#[inline(never)]
-fn note_handshake(entry: *mut FlowEntry, tcp_flags: u32) {
-    // SAFETY: callers pass a valid map value; the helper has no preconditions.
-    unsafe {
-        let at = if tcp_flags & u32::from(tcp_flag::ACK) == 0 {
-            &raw mut (*entry).received.syn_at
-        } else {
-            &raw mut (*entry).received.syn_ack_at
-        };
-        if *at == 0 {
-            atomic::replace(at, 0, bpf_ktime_get_ns());
-        }
-    }
 }
 
 /// What [`find_or_make`] is told of a packet, in one register: a function of a program has five arguments.

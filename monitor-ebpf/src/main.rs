@@ -12,8 +12,10 @@
 )]
 
 mod atomic;
+mod capture;
 mod claims;
 mod clock;
+mod entry;
 mod events;
 mod flows;
 mod hooks;
@@ -22,6 +24,7 @@ mod losses;
 mod maps;
 mod options;
 mod packet;
+mod pending;
 
 use aya_ebpf::{
     macros::{classifier, raw_tracepoint},

@@ -7,12 +7,14 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use monitor_common::{
+    capture::CaptureCounters,
     claims::{ClaimEntry, ClaimKey, MOST_CLAIMS},
     drops::{DropEntry, DropKey, MOST_DROPS},
     flow::{FlowKey4, FlowKey6, SeenFlow},
     flow_table::{self, Slot},
     interface::{INTERFACE_BUCKETS, InterfaceEntry, InterfaceTotals},
     loss,
+    pending::{self, Pending},
     settings::Settings,
 };
 
@@ -70,6 +72,12 @@ pub static ARENA4: Array<Slot> = Array::with_max_entries(2 * DEFAULT.max_flows, 
 #[map]
 pub static ARENA6: Array<Slot> = Array::with_max_entries(2 * DEFAULT.max_flows, BPF_F_MMAPABLE);
 
+/// [`pending::first`] and [`pending::line`] → packets that are not in their flow's entry yet.
+/// Written and read by the programs, each CPU its own, while their generation is active; read by the collector, which
+/// maps it, while that is quiet. 128 B a line; the loader sets how many, 256 for each CPU.
+#[map]
+pub static PENDING: Array<Pending> = Array::with_max_entries(pending::lines(1), BPF_F_MMAPABLE);
+
 /// [`flow_table::used`] → how many slots of that half of an arena were given out, or more once it is full.
 /// Added to by the programs while active, read and set to 0 by the collector while quiet. Four entries.
 #[map]
@@ -106,6 +114,18 @@ pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(loss::LOSSES
 /// holds some ten thousand records; the loader sets the size.
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+
+/// Records of [`monitor_common::capture`].
+/// Written by the programs for packets of interfaces that are captured, read by the collector. A page where nothing is
+/// captured; else the loader sets the size.
+#[map]
+pub static PACKETS: RingBuf = RingBuf::with_byte_size(4_096, 0);
+
+/// Number of an interface → what was captured there, one value a CPU.
+/// Written by the programs with plain adds, read by the collector, never reset: a number is never used twice. One entry
+/// where nothing is captured; else the loader sets how many.
+#[map]
+pub static CAPTURED: PerCpuArray<CaptureCounters> = PerCpuArray::with_max_entries(1, 0);
 
 /// 0 → what a CPU remembers between packets.
 /// Written and read by the programs only. One entry.

@@ -33,7 +33,7 @@ pub fn events_per_second() -> u32 {
     field!(events_per_second)
 }
 
-/// Bytes of a sampled packet to keep.
+/// Bytes of a sampled or captured packet to keep.
 #[inline(always)]
 pub fn snap_length() -> u32 {
     field!(snap_length)

@@ -153,9 +153,9 @@ fn cells() -> Result<Vec<Cell>> {
             }
             if live > 1 {
                 let name = format!("{family} TCP sent, {live} live, all in turn");
-                let cell = Cell::new(&name, &default, Direction::Sent, &packet, live)?;
-                let changer = Changer::new(cell.rig.program(Direction::Sent)?, &packet, live - 1)?;
-                cells.push(Cell { traffic: Traffic::InTurn(changer), ..cell });
+                cells.push(in_turn(&name, &default, &packet, live)?);
+                let name = format!("{name}, without pending lines");
+                cells.push(in_turn(&name, &without(feature::PENDING), &packet, live)?);
             }
         }
         for (is_new, word) in [(true, "new flow"), (false, "new tick")] {
@@ -174,16 +174,29 @@ fn cells() -> Result<Vec<Cell>> {
     Ok(cells)
 }
 
+/// A cell whose packets are of all its live flows, one after the other.
+fn in_turn(name: &str, settings: &Settings, packet: &[u8], live: u32) -> Result<Cell> {
+    let cell = Cell::new(name, settings, Direction::Sent, packet, live)?;
+    let changer = Changer::new(cell.rig.program(Direction::Sent)?, packet, live - 1)?;
+    Ok(Cell { traffic: Traffic::InTurn(changer), ..cell })
+}
+
+/// The default settings without a feature.
+fn without(bit: u32) -> Settings {
+    let default = Settings::default();
+    Settings { features: default.features & !bit, ..default }
+}
+
 /// The default settings with one thing changed.
 fn variants() -> Vec<(&'static str, Settings)> {
     let default = Settings::default();
-    let without = |bit: u32| Settings { features: default.features & !bit, ..default };
     vec![
         ("without origin", without(feature::ORIGIN)),
         ("without source MAC", without(feature::SOURCE_MAC)),
         ("without handshake", without(feature::HANDSHAKE)),
         ("without cgroup", without(feature::CGROUP)),
         ("without first packets", without(feature::FIRST_PACKET)),
+        ("without pending lines", without(feature::PENDING)),
         ("without flows", without(feature::FLOWS)),
         ("with 1 in 1,000 sampled", Settings { sample_every: 1000, ..default }),
         ("with diagnostics", Settings { features: default.features | feature::DIAGNOSTICS, ..default }),

@@ -2,16 +2,15 @@
 
 mod memory;
 
-use clap::Parser as _;
-use monitor::cli::Typed;
 use monitor::run;
-use monitor::settings::Settings;
+use monitor::settings::sources::Sources;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     memory::keep_little();
-    match Settings::understand(Typed::parse()) {
-        Ok(settings) => run::run(settings),
-        Err(senseless) => run::refuse(&senseless),
+    let sources = Sources::of_this_process();
+    match sources.read() {
+        Ok(loaded) => run::run(loaded, sources),
+        Err(refused) => run::refuse(&refused),
     }
 }

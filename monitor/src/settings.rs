@@ -1,6 +1,19 @@
 //! What is meant by what was typed: one set of settings for each layer, checked once.
 
-use crate::cli::{self, Attach, Command, FailOn, FindingKind, Options, Target, Typed, Wanted, Who};
+mod agent;
+mod ask;
+mod capture;
+mod senseless;
+pub mod sources;
+
+pub use agent::{Agent, Metrics, Records, Socket, Tls};
+pub use ask::Ask;
+pub use capture::{Capture, WriteTo};
+pub use senseless::Senseless;
+
+use crate::cli::{
+    self, Attach, Command, FailOn, FindingKind, Options, OrOff, Target, Theme, Typed, Wanted, Who,
+};
 use crate::model::AttachMode;
 use crate::snapshot::{Kind, Severity};
 use crate::{collector, inventory};
@@ -34,6 +47,8 @@ pub struct Settings {
     pub inventory: inventory::Settings,
     /// Time over which rates are taken.
     pub window: Duration,
+    /// Who watches, for a command that may ask an agent.
+    pub ask: Ask,
     /// A policy file.
     pub policy: Option<PathBuf>,
     /// A file to record into.
@@ -49,6 +64,19 @@ pub struct Kinds {
     pub posture: bool,
 }
 
+/// How the live view is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// The least time between two screens that new data makes.
+    pub interval: Duration,
+    /// Its colours.
+    pub theme: Theme,
+    /// Whether it is drawn with ASCII alone, whatever the terminal can show.
+    pub ascii: bool,
+    /// Whether it takes the mouse.
+    pub mouse: bool,
+}
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
@@ -56,13 +84,39 @@ pub enum Task {
     Top {
         /// Print one picture even on a terminal.
         once: bool,
-        /// Time between two screens.
-        interval: Duration,
+        /// How the view on a terminal is.
+        live: Live,
     },
     /// List containers.
     Containers {
         /// How long to watch before.
         watch_for: Option<Duration>,
+    },
+    /// List networks.
+    Networks {
+        /// How long to watch before.
+        watch_for: Option<Duration>,
+    },
+    /// List who talks to whom.
+    Pairs {
+        /// How long to watch before.
+        watch_for: Option<Duration>,
+        /// Of which container.
+        container: Option<String>,
+    },
+    /// List how long services took to answer each other.
+    Latency {
+        /// Of connections opened in so long, instead of all that were seen.
+        watch_for: Option<Duration>,
+        /// Of which service, container or address.
+        name: Option<String>,
+    },
+    /// List how connections are spread over the replicas of services.
+    Services {
+        /// Of connections opened in so long, instead of all that were seen.
+        watch_for: Option<Duration>,
+        /// Of which service.
+        name: Option<String>,
     },
     /// Stream flows.
     Flows {
@@ -73,6 +127,8 @@ pub enum Task {
         /// Whether those of bridges too.
         bridges: bool,
     },
+    /// Capture packets.
+    Capture(Capture),
     /// Stream findings.
     Violations {
         /// How long.
@@ -105,6 +161,10 @@ pub enum Task {
         /// Findings of which kinds.
         kinds: Kinds,
     },
+    /// Watch on, and export metrics.
+    Agent(Agent),
+    /// Print what is in force for that.
+    PrintConfig,
     /// Say what works here.
     Doctor,
     /// Check a policy file.
@@ -125,40 +185,37 @@ pub enum Task {
     Detach,
 }
 
-/// A setting that makes no sense.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Senseless {
-    /// `--tick`.
-    #[error("--tick must be between 50ms and 1m")]
-    Tick,
-    /// `--window`.
-    #[error("--window must be between one --tick and 10m")]
-    Window,
-    /// `--interval`.
-    #[error("--interval must be at least 100ms")]
-    Interval,
-    /// `--docker-host`.
-    #[error("--docker-host must begin with unix:// or tcp://")]
-    DockerHost,
-}
-
 impl Settings {
     /// What was typed, understood.
     ///
     /// # Errors
-    /// When a setting makes no sense, alone or with the others.
-    pub fn understand(typed: Typed) -> Result<Self, Senseless> {
+    /// When settings make no sense, alone or with the others: all of these.
+    pub fn understand(typed: Typed) -> Result<Self, Vec<Senseless>> {
         let Typed { command, options } = typed;
-        check(&options)?;
+        let mut senseless = check(&options);
+        if matches!(&command, Command::Flows(flows) if flows.bridges && options.no_bridges) {
+            senseless.push(Senseless::Bridges);
+        }
+        if matches!(&command, Command::Capture(capture) if options.json && capture.write.is_some()) {
+            senseless.push(Senseless::JsonAndWrite);
+        }
         let window = window(&options);
         let sample_every = match &command {
             Command::Flows(flows) => flows.sample.unwrap_or(0),
             _ => 0,
         };
+        let task = task(command, options.socket.clone()).map_err(|more| senseless.extend(more));
+        let usual = collector_settings(&options, sample_every);
+        let Some(task) = task.ok().filter(|_| senseless.is_empty()) else { return Err(senseless) };
+        let collector = match &task {
+            Task::Capture(capture) => capture.collector(usual),
+            _ => usual,
+        };
         Ok(Self {
-            task: task(command)?,
+            task,
+            ask: Ask::understand(&options, sample_every > 0),
             json: options.json,
-            collector: collector_settings(&options, sample_every),
+            collector,
             inventory: inventory::Settings { host: options.docker_host, ..inventory::Settings::default() },
             window,
             policy: options.policy_file,
@@ -172,28 +229,37 @@ fn window(options: &Options) -> Duration {
     options.window.unwrap_or_else(|| USUAL_WINDOW.max(options.tick))
 }
 
-fn check(options: &Options) -> Result<(), Senseless> {
+fn check(options: &Options) -> Vec<Senseless> {
+    let mut senseless = Vec::new();
     if !(SHORTEST_TICK..=LONGEST_TICK).contains(&options.tick) {
-        return Err(Senseless::Tick);
-    }
-    if !(options.tick..=LONGEST_WINDOW).contains(&window(options)) {
-        return Err(Senseless::Window);
+        senseless.push(Senseless::Tick);
+    } else if !(options.tick..=LONGEST_WINDOW).contains(&window(options)) {
+        senseless.push(Senseless::Window);
     }
     let known = |host: &String| ["unix://", "tcp://"].iter().any(|scheme| host.starts_with(scheme));
     if options.docker_host.as_ref().is_some_and(|host| !known(host)) {
-        return Err(Senseless::DockerHost);
+        senseless.push(Senseless::DockerHost);
     }
-    Ok(())
+    senseless
 }
 
-fn task(command: Command) -> Result<Task, Senseless> {
+fn live(top: &cli::Top) -> Live {
+    Live { interval: top.interval, theme: top.theme, ascii: top.ascii, mouse: !top.no_mouse }
+}
+
+fn task(command: Command, socket: OrOff<PathBuf>) -> Result<Task, Vec<Senseless>> {
     Ok(match command {
-        Command::Top(top) if top.interval < SHORTEST_INTERVAL => return Err(Senseless::Interval),
-        Command::Top(top) => Task::Top { once: top.once, interval: top.interval },
+        Command::Top(top) if top.interval < SHORTEST_INTERVAL => return Err(vec![Senseless::Interval]),
+        Command::Top(top) => Task::Top { once: top.once, live: live(&top) },
         Command::Containers(containers) => Task::Containers { watch_for: containers.watch_for },
+        Command::Networks(networks) => Task::Networks { watch_for: networks.watch_for },
+        Command::Pairs(pairs) => Task::Pairs { watch_for: pairs.watch_for, container: pairs.container },
+        Command::Latency(latency) => Task::Latency { watch_for: latency.watch_for, name: latency.name },
+        Command::Services(services) => Task::Services { watch_for: services.watch_for, name: services.name },
         Command::Flows(flows) => {
             Task::Flows { watch_for: flows.watch_for, container: flows.container, bridges: flows.bridges }
         }
+        Command::Capture(capture) => Task::Capture(Capture::understand(capture)),
         Command::Violations(violations) => {
             Task::Violations { watch_for: violations.watch_for, kinds: kinds(&violations.kind) }
         }
@@ -208,6 +274,11 @@ fn task(command: Command) -> Result<Task, Senseless> {
                 FailOn::Critical => Severity::Critical,
             },
         },
+        Command::Agent(typed) => {
+            let print = typed.print_config;
+            let agent = Agent::understand(typed, socket)?;
+            if print { Task::PrintConfig } else { Task::Agent(agent) }
+        }
         Command::Doctor => Task::Doctor,
         Command::Policy(cli::Policy::Check { file }) => Task::PolicyCheck { file },
         Command::Policy(cli::Policy::Explain { file, from, to }) => Task::PolicyExplain { file, from, to },
@@ -216,7 +287,7 @@ fn task(command: Command) -> Result<Task, Senseless> {
 }
 
 /// The kinds that were asked for, or the usual ones.
-fn kinds(asked: &[FindingKind]) -> Kinds {
+pub(crate) fn kinds(asked: &[FindingKind]) -> Kinds {
     if asked.is_empty() {
         return Kinds { of_traffic: USUAL_KINDS.to_vec(), posture: false };
     }
@@ -249,13 +320,13 @@ fn collector_settings(options: &Options, sample_every: u32) -> collector::Settin
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Senseless, Settings, Task};
+    use super::{Kind, Live, SHORTEST_INTERVAL, Senseless, Settings, Task, Theme};
     use crate::cli::Typed;
     use crate::model::AttachMode;
     use clap::Parser;
     use std::time::Duration;
 
-    fn understand(line: &str) -> Result<Settings, Senseless> {
+    fn understand(line: &str) -> Result<Settings, Vec<Senseless>> {
         Settings::understand(Typed::try_parse_from(line.split(' ')).unwrap())
     }
 
@@ -275,7 +346,9 @@ mod tests {
     #[test]
     fn nothing_typed_means_the_defaults() {
         let settings = understand("vethwatch top").unwrap();
-        assert_eq!(settings.task, Task::Top { once: false, interval: Duration::from_secs(1) });
+        let interval = Duration::from_millis(250);
+        let live = Live { interval, theme: Theme::Auto, ascii: false, mouse: true };
+        assert_eq!(settings.task, Task::Top { once: false, live });
         let (typed, meant) = (settings.collector, crate::collector::Settings::default());
         assert_eq!(format!("{typed:?}"), format!("{meant:?}"));
     }
@@ -295,6 +368,13 @@ mod tests {
     }
 
     #[test]
+    fn the_look_of_the_live_view_is_asked_for() {
+        let settings = understand("vethwatch top --theme 16 --ascii --no-mouse --interval 100ms").unwrap();
+        let live = Live { interval: SHORTEST_INTERVAL, theme: Theme::Sixteen, ascii: true, mouse: false };
+        assert_eq!(settings.task, Task::Top { once: false, live });
+    }
+
+    #[test]
     fn a_long_tick_widens_a_window_that_was_not_asked_for() {
         assert_eq!(understand("vethwatch top --tick 5s").unwrap().window, Duration::from_secs(5));
         assert_eq!(understand("vethwatch top --tick 100ms").unwrap().window, Duration::from_secs(1));
@@ -308,9 +388,17 @@ mod tests {
             ("vethwatch top --tick 2s --window 1s", Senseless::Window),
             ("vethwatch top --window 1h", Senseless::Window),
             ("vethwatch top --interval 1ms", Senseless::Interval),
+            (
+                "vethwatch agent --metrics-listen 0.0.0.0:9797",
+                Senseless::Listen("0.0.0.0:9797".parse().unwrap()),
+            ),
+            ("vethwatch agent --metrics-listen [::]:1", Senseless::Listen("[::]:1".parse().unwrap())),
             ("vethwatch top --docker-host /var/run/docker.sock", Senseless::DockerHost),
         ] {
-            assert_eq!(understand(line).unwrap_err(), expected, "{line}");
+            assert_eq!(understand(line).unwrap_err(), [expected], "{line}");
         }
+        let both =
+            understand("vethwatch agent --tick 2m --docker-host x --metrics-listen 0.0.0.0:1").unwrap_err();
+        assert_eq!(both.len(), 3, "{both:?}");
     }
 }

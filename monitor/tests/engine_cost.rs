@@ -101,6 +101,7 @@ fn host() -> State {
             labels: Vec::new(),
             links: Vec::new(),
             rights: None,
+            details: None,
         };
         state.change(&Change::Container { container: Box::new(container), at: KernelTime(1) });
         let interface = Interface {

@@ -1,12 +1,14 @@
 //! The engine as a task: what comes in by channels comes out as snapshots, records and questions.
 
-use monitor::engine::{self, Ask, Filter, Settings};
+use monitor::engine::{self, Ask, Filter, Settings, Topic};
 use monitor::model::{
     AttachMode, Change, ClassCounts, Counts, Direction, DockerState, FlowBatch, FlowDelta, FlowId, FlowKey,
     FlowPorts, HostId, Interface, InterfaceKind, InterfaceNumber, KernelTime, Observation, Protocol, Reading,
     SafeText,
 };
 use monitor::snapshot::Record;
+use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -14,10 +16,10 @@ use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A clock that goes on 10 ms each time it is read.
+/// A clock that goes on 10 ms each time it is read. Each test has its thread, and a clock of its own.
 fn now() -> KernelTime {
-    static NOW: AtomicU64 = AtomicU64::new(1_000_000_000);
-    KernelTime(NOW.fetch_add(10_000_000, Ordering::Relaxed))
+    thread_local!(static NOW: Cell<u64> = const { Cell::new(1_000_000_000) });
+    KernelTime(NOW.replace(NOW.get() + 10_000_000))
 }
 
 struct Rig {
@@ -50,17 +52,27 @@ fn attached() -> Observation {
 }
 
 fn one_flow() -> Observation {
+    flows(1, 4_000..4_001)
+}
+
+/// A generation of flows, from a port each.
+fn flows(epoch: u64, ports: std::ops::Range<u16>) -> Observation {
     let at = now();
-    let delta = FlowDelta {
+    let flows = ports.map(|port| flow(port, at)).collect();
+    Observation::Flows(FlowBatch { epoch, tick_start: at, tick_end: at, flows, last: true })
+}
+
+fn flow(port: u16, at: KernelTime) -> FlowDelta {
+    FlowDelta {
         key: FlowKey {
             interface: InterfaceNumber(1),
             local: [172, 18, 0, 2].into(),
             remote: [9, 9, 9, 9].into(),
             protocol: Protocol::UDP,
-            ports: FlowPorts::Ports { local: 4_000, remote: 53 },
+            ports: FlowPorts::Ports { local: port, remote: 53 },
             vlan: None,
         },
-        flow_id: FlowId(1),
+        flow_id: FlowId(port.into()),
         first_seen: at,
         last_seen: at,
         is_new: true,
@@ -72,8 +84,7 @@ fn one_flow() -> Observation {
         source_mac: None,
         several_source_macs: false,
         cgroup: None,
-    };
-    Observation::Flows(FlowBatch { epoch: 1, tick_start: at, tick_end: at, flows: vec![delta], last: true })
+    }
 }
 
 fn docker_up() -> Change {
@@ -104,6 +115,65 @@ async fn when_the_collector_ends_everything_it_told_is_given_out_and_the_records
 }
 
 #[tokio::test]
+async fn twenty_thousand_flows_of_one_tick_wait_for_who_asked_for_flows() {
+    for topic in [Topic::All, Topic::Flows] {
+        let rig = rig();
+        let mut records = rig.engine.subscribe(Filter { topic, ..Filter::default() });
+        for observation in [attached(), flows(1, 1_000..21_000)] {
+            rig.observations.send(observation).await.expect("the engine runs");
+        }
+        drop(rig.observations);
+        rig.engine.stop().await;
+        let mut told = 0;
+        while let Some(record) = timeout(DEADLINE, records.recv()).await.expect("in time") {
+            told += usize::from(matches!(record, Record::Flow(_)));
+        }
+        assert_eq!(told, 20_000, "{topic:?}");
+    }
+}
+
+/// The local ports of flows, until the records end.
+async fn ports(mut records: mpsc::Receiver<Record>) -> Vec<u16> {
+    let mut ports = Vec::new();
+    while let Some(record) = timeout(DEADLINE, records.recv()).await.expect("in time") {
+        let Record::Flow(flow) = record else { panic!("a flow, not {record:?}") };
+        let FlowPorts::Ports { local, .. } = flow.ports else { panic!("no ports: {flow:?}") };
+        ports.push(local);
+    }
+    ports
+}
+
+#[tokio::test]
+async fn who_goes_on_through_another_queue_misses_nothing_and_has_nothing_twice() {
+    let rig = rig();
+    let feed = rig.engine.feed();
+    let (mut records, mut subscription) = feed.subscribe_for_now(Filter::default());
+    rig.observations.send(attached()).await.expect("the engine runs");
+    let mut all = Vec::new();
+    for from in [1_000, 1_040, 1_080] {
+        // Flows come one after the other while it goes on.
+        let seen = rig.observations.clone();
+        let sending = tokio::spawn(async move {
+            for port in from..from + 40 {
+                seen.send(flows(port.into(), port..port + 1)).await.expect("the engine runs");
+            }
+        });
+        let (goes_on, new) = feed.go_on(&subscription, Filter::default()).await;
+        sending.await.expect("all is sent");
+        // The old one has ended, although the engine has not.
+        all.extend(ports(std::mem::replace(&mut records, goes_on)).await);
+        subscription = new;
+    }
+    drop(rig.observations);
+    rig.engine.stop().await;
+    all.extend(ports(records).await);
+    all.sort_unstable();
+    assert_eq!(all, (1_000..1_120).collect::<Vec<u16>>());
+    // An engine that has ended has no queue.
+    assert_eq!(ports(feed.go_on(&subscription, Filter::default()).await.0).await, [0; 0]);
+}
+
+#[tokio::test]
 async fn totals_make_a_new_snapshot() {
     let rig = rig();
     let mut snapshots = rig.engine.snapshots();
@@ -120,6 +190,21 @@ async fn totals_make_a_new_snapshot() {
     // The last snapshot, and then the end.
     let to_the_end = async { while snapshots.changed().await.is_ok() {} };
     assert!(timeout(DEADLINE, to_the_end).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_somebody_else_counts_as_lost_is_in_the_snapshots() {
+    let rig = rig();
+    let (feed, counter) = (rig.engine.feed(), Arc::new(AtomicU64::new(0)));
+    feed.count_losses("records_not_written", Arc::clone(&counter)).await;
+    counter.store(7, Ordering::Relaxed);
+    rig.changes.send(docker_up()).await.unwrap();
+    let mut snapshots = rig.engine.snapshots();
+    let told = snapshots.wait_for(|snapshot| snapshot.losses.get("records_not_written") == 7);
+    assert!(timeout(DEADLINE, told).await.unwrap().is_ok());
+    // It keeps no engine alive, and one that has ended takes no more.
+    rig.engine.stop().await;
+    feed.count_losses("other", counter).await;
 }
 
 #[tokio::test]

@@ -27,6 +27,8 @@ const KERNEL: &[&str] = &["aya", "aya_log", "aya_obj", "monitor_common", "zeroco
 
 const RULES: &[Rule] = &[
     Rule { module: "model", inside: &[], outside: Only(&["serde"]), pure: true },
+    Rule { module: "confine", inside: &[], outside: Only(&["landlock", "nix", "rustix"]), pure: false },
+    Rule { module: "document", inside: &["model"], outside: Only(&["toml"]), pure: true },
     Rule {
         module: "collector",
         inside: &["model"],
@@ -39,18 +41,18 @@ const RULES: &[Rule] = &[
         outside: AllBut(&["aya", "aya_log", "aya_obj", "monitor_common", "clap"]),
         pure: false,
     },
-    Rule { module: "attribution", inside: &["model"], outside: Only(&[]), pure: true },
-    Rule { module: "flows", inside: &["model"], outside: Only(&["hdrhistogram"]), pure: true },
+    Rule { module: "attribution", inside: &["model"], outside: Only(&["serde"]), pure: true },
+    Rule { module: "flows", inside: &["model"], outside: Only(&["hdrhistogram", "serde"]), pure: true },
     Rule {
         module: "policy",
-        inside: &["model", "attribution", "flows"],
+        inside: &["model", "document", "attribution", "flows"],
         outside: Only(&["serde", "toml"]),
         pure: true,
     },
     Rule {
         module: "snapshot",
-        inside: &["model", "attribution", "flows", "policy"],
-        outside: Only(&[]),
+        inside: &["model", "document", "attribution", "flows", "policy"],
+        outside: Only(&["serde"]),
         pure: true,
     },
     Rule {
@@ -72,6 +74,19 @@ const RULES: &[Rule] = &[
         pure: false,
     },
     Rule {
+        module: "tui",
+        inside: &["model", "snapshot", "wire", "view", "filter"],
+        outside: Only(&["crossterm", "ratatui", "unicode_width"]),
+        pure: true,
+    },
+    Rule { module: "filter", inside: &["model", "snapshot"], outside: Only(&[]), pure: true },
+    Rule {
+        module: "capture",
+        inside: &["model", "snapshot", "wire", "view", "filter"],
+        outside: Only(&[]),
+        pure: true,
+    },
+    Rule {
         module: "recording",
         inside: &["model", "policy", "snapshot", "engine"],
         outside: Only(&["serde", "serde_json", "thiserror", "tokio"]),
@@ -80,8 +95,8 @@ const RULES: &[Rule] = &[
     Rule {
         module: "export",
         inside: &["model", "snapshot", "wire"],
-        outside: AllBut(&["aya", "bollard"]),
-        pure: false,
+        outside: Only(&["prometheus_client"]),
+        pure: true,
     },
     Rule {
         module: "store",
@@ -92,7 +107,7 @@ const RULES: &[Rule] = &[
 ];
 
 /// Modules that may name everything.
-const COMPOSITION: &[&str] = &["settings", "doctor", "run", "cli", "main", "memory", "lib"];
+const COMPOSITION: &[&str] = &["settings", "helper", "doctor", "run", "cli", "main", "memory", "lib"];
 
 /// What no pure module names.
 const IMPURE: &[&str] = &[

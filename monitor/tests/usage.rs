@@ -20,7 +20,19 @@ fn check(arguments: &[&str], code: i32) {
 
 #[test]
 fn every_command_explains_itself() {
-    for command in ["top", "containers", "flows", "why", "doctor", "detach", "policy", "replay"] {
+    for command in [
+        "top",
+        "containers",
+        "networks",
+        "pairs",
+        "flows",
+        "why",
+        "agent",
+        "doctor",
+        "detach",
+        "policy",
+        "replay",
+    ] {
         check(&[command, "--help"], 0);
     }
     check(&["--version"], 0);
@@ -29,7 +41,9 @@ fn every_command_explains_itself() {
 #[test]
 fn wrong_usage_and_settings_without_sense_end_with_2() {
     check(&[], 2);
-    check(&["agent"], 2);
+    check(&["agent", "--metrics-listen", "0.0.0.0:9797"], 2);
+    check(&["agent", "--config", "/nowhere/vethwatch.toml"], 2);
+    check(&["agent", "--config", NO_POLICY, "--print-config"], 2);
     check(&["flows", "--for", "10"], 2);
     check(&["flows", "--sample", "0"], 2);
     check(&["top", "--tick", "1ms"], 2);
@@ -40,6 +54,13 @@ fn wrong_usage_and_settings_without_sense_end_with_2() {
     check(&["why", "web", "db:http"], 2);
     check(&["policy"], 2);
     check(&["policy", "explain", EXAMPLE, "--from", "web", "--to", "db"], 2);
+}
+
+#[test]
+fn what_is_in_force_is_printed_without_root_and_without_docker() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/vethwatch.toml");
+    check(&["agent", "--config", example, "--print-config"], 0);
+    check(&["agent", "--config", example, "--print-config", "--json"], 0);
 }
 
 /// The policy file that comes with the program.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// Variables that choose which Docker is meant, and how output looks; sudo would drop them.
-const KEPT: [&str; 7] = [
+const KEPT: [&str; 12] = [
     "DOCKER_HOST",
     "DOCKER_CONTEXT",
     "DOCKER_CONFIG",
@@ -16,6 +16,11 @@ const KEPT: [&str; 7] = [
     "DOCKER_TLS_VERIFY",
     "NO_COLOR",
     "TERM",
+    "COLORTERM",
+    "COLORFGBG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LANG",
 ];
 
 #[derive(clap::Args)]

@@ -3,7 +3,7 @@
 //! Packages are unpacked without running their scripts, which takes seconds instead of a minute; [`SETUP`] does the
 //! few things that those scripts would have done.
 
-use super::{DEBIAN, PATIENCE, fingerprint, import, is_current};
+use super::{DEBIAN, FOR_TESTS, PATIENCE, fingerprint, import, is_current};
 use crate::command::{privileged, text};
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -58,7 +58,7 @@ pub fn make(cache: &Path) -> Result<()> {
         unpack(&release, cache, &archive)?;
     }
     let path = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    import(&archive, DEBIAN, &recipe, &[path, r#"CMD ["sleep","infinity"]"#])
+    import(&archive, DEBIAN, &recipe, &[FOR_TESTS, path, r#"CMD ["sleep","infinity"]"#])
 }
 
 fn unpack(release: &str, cache: &Path, archive: &Path) -> Result<()> {

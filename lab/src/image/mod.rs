@@ -4,7 +4,9 @@
 
 mod archive;
 mod debian;
+mod program;
 mod testbox;
+mod vethwatch;
 
 use crate::{command, docker, docker_within};
 use anyhow::{Context, Result};
@@ -22,11 +24,15 @@ pub const DEBIAN: &str = "vw-lab:latest";
 /// Label with the fingerprint of what an image was made from.
 const RECIPE: &str = "vethwatch.recipe";
 
+/// Marks an image that is for tests alone.
+const FOR_TESTS: &str = "LABEL vethwatch.test=1";
+
 /// Making an image compiles, or unpacks packages from the network.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 pub use debian::make as make_debian;
 pub use testbox::make as make_testbox;
+pub use vethwatch::make as make_vethwatch;
 
 /// Makes sure that an image exists, and returns its name.
 ///
@@ -62,9 +68,9 @@ fn is_current(image: &str, recipe: &str) -> Result<bool> {
 /// Makes an image of an archive of its root folder.
 fn import(archive: &Path, image: &str, recipe: &str, changes: &[&str]) -> Result<()> {
     let archive = archive.to_str().context("the archive's path is not UTF-8")?;
-    let labels = [format!("LABEL {RECIPE}={recipe}"), "LABEL vethwatch.test=1".to_owned()];
+    let label = format!("LABEL {RECIPE}={recipe}");
     let mut arguments = vec!["import"];
-    for change in labels.iter().map(String::as_str).chain(changes.iter().copied()) {
+    for change in [label.as_str()].into_iter().chain(changes.iter().copied()) {
         arguments.extend(["--change", change]);
     }
     arguments.extend([archive, image]);

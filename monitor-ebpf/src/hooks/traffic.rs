@@ -1,7 +1,7 @@
 //! The flow counter: every packet of a watched interface goes into its interface's totals and into its flow.
 
 use crate::{
-    claims, clock, events,
+    capture, claims, events,
     flows::{self, Crossing},
     key::Key,
     losses::lose,
@@ -116,18 +116,16 @@ impl Counting<'_> {
         let counted = self.packet.counted(transport.header_length);
         add_to_total(class, &counted);
         if !enabled(feature::FLOWS) {
-            return self.sample(0, K::FAMILY);
+            return self.copy(0, K::FAMILY);
         }
         let crossing = Crossing {
             skb: self.context.skb.skb,
             direction: self.direction,
-            now: clock::coarse(),
             counted,
             source_mac: link.source_mac,
         };
         match flows::record(&crossing, key, transport) {
-            // SAFETY: a map lookup gave a valid value.
-            Some(entry) => self.sample(unsafe { (*entry.as_ptr()).flow_id }, K::FAMILY),
+            Some(flow_id) => self.copy(flow_id, K::FAMILY),
             None => {
                 lose(Loss::FlowMapFull);
                 // SAFETY: a map lookup gave a valid value, this CPU's own.
@@ -135,7 +133,7 @@ impl Counting<'_> {
                 if enabled(feature::DIAGNOSTICS) {
                     debug!(self.context, "flow map full at interface {}", self.interface.number);
                 }
-                self.sample(0, K::FAMILY);
+                self.copy(0, K::FAMILY);
             }
         }
     }
@@ -144,13 +142,17 @@ impl Counting<'_> {
     #[inline(always)]
     fn class(&self, class: *mut Counters) {
         add_to_total(class, &self.packet.counted(0));
-        self.sample(0, 0);
+        self.copy(0, 0);
     }
 
-    /// Samples the packet if it is its turn.
+    /// Samples the packet if it is its turn, and captures it where that is done.
     #[inline(always)]
-    fn sample(&self, flow_id: u64, family: u8) {
-        events::sample(self.context.skb.skb, self.interface.number, flow_id, self.direction, family);
+    fn copy(&self, flow_id: u64, family: u8) {
+        let (skb, number) = (self.context.skb.skb, self.interface.number);
+        events::sample(skb, number, flow_id, self.direction, family);
+        if enabled(feature::CAPTURE) && self.interface.flags & interface_flag::CAPTURE != 0 {
+            capture::packet(skb, number, flow_id, self.direction);
+        }
     }
 }
 

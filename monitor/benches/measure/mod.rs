@@ -3,5 +3,6 @@
 
 pub(crate) mod devices;
 pub(crate) mod process;
+pub(crate) mod scene;
 pub(crate) mod statistics;
 pub(crate) mod traffic;

@@ -60,6 +60,7 @@ impl Known {
             labels: Vec::new(),
             links: Vec::new(),
             rights: None,
+            details: None,
         };
         Self {
             container,

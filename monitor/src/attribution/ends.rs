@@ -1,13 +1,14 @@
 //! Both ends of a conversation, named.
 
 use crate::model::{
-    ContainerId, FlowPorts, InterfaceKind, InterfaceNumber, NetworkDriver, NetworkId, SafeText,
+    ContainerId, FlowPorts, InterfaceKind, InterfaceNumber, NetworkDriver, NetworkId, SafeText, Word, word,
 };
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A Docker network, as far as an endpoint needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkRef {
     /// Its id.
     pub id: NetworkId,
@@ -18,7 +19,7 @@ pub struct NetworkRef {
 }
 
 /// A container, as far as an endpoint needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerRef {
     /// Its full id.
     pub id: ContainerId,
@@ -36,8 +37,22 @@ pub struct ContainerRef {
     pub shares_namespace_with: Vec<SafeText>,
 }
 
+/// The shortest beginning of a container's id that is taken for one.
+const SHORTEST_ID: usize = 4;
+
+impl ContainerRef {
+    /// Whether it is meant by a name, its own or that of one in the same namespace, or by the beginning of its id (four
+    /// characters at least).
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        let mut names = std::iter::once(&self.name).chain(&self.shares_namespace_with);
+        let by_id = name.len() >= SHORTEST_ID && self.id.as_str().starts_with(name);
+        by_id || names.any(|its| its.as_str() == name)
+    }
+}
+
 /// What kind of peer an end is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum EndKind {
     /// A container of this host.
     Container,
@@ -80,7 +95,7 @@ pub mod reason {
 }
 
 /// One end of a flow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
     /// What it is.
     pub kind: EndKind,
@@ -91,7 +106,8 @@ pub struct End {
     /// The container, when `kind` says so.
     pub container: Option<Arc<ContainerRef>>,
     /// Why it cannot be told, when `kind` is unknown; one of [`reason`].
-    pub reason: Option<&'static str>,
+    #[serde(deserialize_with = "word::read_some")]
+    pub reason: Option<Word>,
 }
 
 impl End {
@@ -125,7 +141,7 @@ impl End {
 }
 
 /// Where a flow was seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedAt {
     /// Kind of device.
     pub kind: InterfaceKind,
@@ -138,7 +154,7 @@ pub struct ObservedAt {
 }
 
 /// What the origin interface of received packets is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum OriginKind {
     /// A container's veth: the sender's, or a routing container's.
     Veth,
@@ -153,7 +169,7 @@ pub enum OriginKind {
 }
 
 /// Where received packets entered the host's stack.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OriginEnd {
     /// What it is.
     pub kind: OriginKind,

@@ -100,8 +100,9 @@ impl Attribution {
         let before = std::mem::replace(&mut known.container, container.clone());
         known.inspected = true;
         if container.rights.is_none() {
-            // Docker's list tells neither; both are as they were when it was made.
+            // Docker's list tells none of these; they are as they were when it was last inspected.
             known.container.rights = before.rights;
+            known.container.details.clone_from(&before.details);
             known.container.links.clone_from(&before.links);
         }
         if known.ended_after(at) {
@@ -228,16 +229,18 @@ fn ended(state: ContainerState) -> bool {
 mod tests {
     use super::{Attribution, Known};
     use crate::attribution::Settings;
-    use crate::model::{Change, Container, ContainerId, KernelTime, Rights, SafeText};
+    use crate::model::{Change, Container, ContainerId, Details, KernelTime, Rights, SafeText};
+    use std::sync::Arc;
 
     #[test]
-    fn a_list_that_tells_no_rights_leaves_those_that_were_inspected() {
+    fn a_list_that_tells_no_rights_and_details_leaves_those_that_were_inspected() {
         let mut attribution = Attribution::new(Settings::default());
         let id = ContainerId::new("aa11").unwrap();
         let bare = Known::named(id.clone(), SafeText::new("web")).container;
         let inspected = |links: &str, privileged| Container {
             links: vec![SafeText::new(links)],
             rights: Some(Rights { privileged, ..Rights::default() }),
+            details: Some(Arc::new(Details { privileged, ..Details::default() })),
             ..bare.clone()
         };
         let told = [
@@ -250,6 +253,7 @@ mod tests {
             attribution.change(&Change::Container { container: Box::new(container), at });
             let known = &attribution.container(&id).unwrap().container;
             assert_eq!((&known.rights, &known.links), (&expected.rights, &expected.links));
+            assert_eq!(known.details, expected.details);
         }
     }
 }

@@ -60,7 +60,8 @@ impl Attribution {
 
     /// The veths of a container, also those that went lately.
     pub fn veths_of<'a>(&'a self, container: &'a ContainerId) -> impl Iterator<Item = &'a Watched> {
-        self.interfaces.values().filter(move |watched| {
+        let numbers = self.by_owner.get(container).into_iter().flatten();
+        numbers.filter_map(|number| self.interfaces.get(number)).filter(move |watched| {
             watched.interface.kind == InterfaceKind::Veth
                 && watched.owner.as_ref().is_some_and(|owner| owner.container == *container)
         })

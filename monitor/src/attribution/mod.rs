@@ -13,6 +13,8 @@ mod learn;
 mod lookup;
 mod networks;
 mod remote;
+mod sender;
+mod settle;
 mod translations;
 
 pub use containers::Known;
@@ -28,10 +30,8 @@ use crate::model::{
     NetworkId, SafeText,
 };
 use facts::Facts;
-use interfaces::Clues;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use translations::Translations;
 
@@ -63,6 +63,8 @@ pub struct Attribution {
     by_namespace: HashMap<i32, Vec<ContainerId>>,
     interfaces: HashMap<InterfaceNumber, Watched>,
     by_ifindex: HashMap<u32, Vec<InterfaceNumber>>,
+    /// As of the last conclusions; interfaces that were forgotten since may be in it.
+    by_owner: HashMap<ContainerId, Vec<InterfaceNumber>>,
     ended_interfaces: VecDeque<InterfaceNumber>,
     host_addresses: HashSet<IpAddr>,
     devices: HashMap<u32, SafeText>,
@@ -71,6 +73,7 @@ pub struct Attribution {
     /// When the youngest interface without an owner was attached.
     last_unowned: Option<KernelTime>,
     changed: bool,
+    revision: u64,
     losses: Losses,
 }
 
@@ -86,6 +89,7 @@ impl Attribution {
             by_namespace: HashMap::new(),
             interfaces: HashMap::new(),
             by_ifindex: HashMap::new(),
+            by_owner: HashMap::new(),
             ended_interfaces: VecDeque::new(),
             host_addresses: HashSet::new(),
             devices: HashMap::new(),
@@ -93,6 +97,7 @@ impl Attribution {
             translations: Translations::default(),
             last_unowned: None,
             changed: false,
+            revision: 0,
             losses: Losses::default(),
             settings,
         }
@@ -147,53 +152,6 @@ impl Attribution {
         self.uplinks = host.addresses.iter().map(|(ifindex, _, _)| *ifindex).collect();
         let named = host.addresses.iter().map(|(ifindex, name, _)| (*ifindex, name.clone()));
         self.devices = host.devices.iter().cloned().chain(named).collect();
-    }
-
-    /// Draws the conclusions from what changed: networks and owners of interfaces, and what records say of
-    /// containers.
-    pub fn settle(&mut self, now: KernelTime) {
-        let changed = std::mem::take(&mut self.changed);
-        if changed {
-            self.refresh_references();
-        }
-        let Self { interfaces, containers, facts, by_namespace, networks, .. } = self;
-        let mut recognised = Vec::new();
-        for (number, watched) in interfaces.iter_mut() {
-            let open_question = watched.interface.kind == InterfaceKind::Veth
-                && watched.owner.is_none()
-                && watched.life.until.is_none();
-            if !changed && !open_question {
-                continue;
-            }
-            watched.network = interfaces::network_of(watched, networks).or(watched.network.take());
-            let owner = Clues { containers, facts, by_namespace, now }.owner(watched);
-            if let Some(fact) = owner.as_ref().and_then(|owner| owner.fact) {
-                recognised.push((fact, *number, watched.life.from));
-            }
-            watched.owner = owner;
-        }
-        for (fact, number, from) in recognised {
-            if self.facts.get(fact).is_some_and(|fact| fact.interface != Some(number)) {
-                self.facts.bind(fact, number, from);
-            }
-        }
-        self.last_unowned = self
-            .interfaces
-            .values()
-            .filter(|watched| watched.owner.is_none() && watched.interface.kind == InterfaceKind::Veth)
-            .map(|watched| watched.life.from)
-            .max();
-    }
-
-    fn refresh_references(&mut self) {
-        let mut mates = containers::namespace_mates(&self.containers);
-        for (id, known) in &mut self.containers {
-            let shares = mates.remove(id).unwrap_or_default();
-            let reference = containers::reference(known, &self.networks, shares);
-            if *known.reference != reference {
-                known.reference = Arc::new(reference);
-            }
-        }
     }
 
     /// Forgets what ended longer ago than is kept.

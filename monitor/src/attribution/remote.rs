@@ -21,7 +21,7 @@ pub struct Packets {
 }
 
 /// What an ifindex was at some time.
-enum Device<'a> {
+pub(super) enum Device<'a> {
     Host,
     Watched(&'a Watched),
     Uplink(&'a SafeText),
@@ -180,7 +180,7 @@ impl Attribution {
         }
     }
 
-    fn device(&self, ifindex: u32, when: KernelTime) -> Device<'_> {
+    pub(super) fn device(&self, ifindex: u32, when: KernelTime) -> Device<'_> {
         if ifindex == 0 {
             return Device::Host;
         }

@@ -1,23 +1,26 @@
 //! The conversations that the host translates, by what the initiator sends and by what the other end answers.
 
 use super::{Attribution, End, EndKind, Packets, reason};
-use crate::model::{Conntrack, Initiator, Translation, TranslationChange, Tuple};
+use crate::model::{Conntrack, Initiator, Translation, TranslationChange, Tuple, Word, word};
+use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
 
 /// The most that are remembered.
 const MOST: usize = 65_536;
 
 /// A conversation whose addresses or ports the host changes, or that a process of the host passes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Translated {
     /// `published-port`, `redirect`, `masquerade`, or `proxy`. Fixed words: they are part of the JSON.
-    pub kind: &'static str,
+    #[serde(deserialize_with = "word::read")]
+    pub kind: Word,
     /// What the initiator sends; absent where only the origin of its packets is known.
     pub original: Option<Tuple>,
     /// What the other end answers; absent for a proxy, which has a connection of its own.
     pub reply: Option<Tuple>,
     /// How it is known: `conntrack`, `port-map` or `origin`. Fixed words as well.
-    pub evidence: &'static str,
+    #[serde(deserialize_with = "word::read")]
+    pub evidence: Word,
 }
 
 /// Translations that are there, and those that went lately.

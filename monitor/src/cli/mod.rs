@@ -1,11 +1,16 @@
 //! What may be typed. What it means is decided in [`crate::settings`].
 
+mod agent;
 mod durations;
 mod ends;
+mod sizes;
 
+pub use agent::{Agent, Metrics, OrOff, Records, RecordsOf};
 pub use durations::{NotADuration, parse};
 pub use ends::{NotAnEnd, Target, Wanted, Who};
+pub use sizes::NotASize;
 
+use crate::filter::Filter;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +19,10 @@ use std::time::Duration;
 ///
 /// Counts every packet and byte that enters or leaves a container in the kernel and names both ends. Nothing is ever
 /// dropped, changed or delayed, and nothing stays attached when it ends. Needs root (or CAP_BPF, CAP_NET_ADMIN and
-/// CAP_PERFMON).
+/// CAP_PERFMON), or an agent that may be asked.
+///
+/// Options of every command may be in the environment too: VETHWATCH_TICK for --tick. A variable that is empty counts as not
+/// set.
 ///
 /// Exit codes: 0 fine; 1 findings (check); 2 usage or settings wrong, or mistakes in a policy file; 3 not permitted, or
 /// the kernel or Docker lacks something; 4 cannot be told (check).
@@ -34,16 +42,55 @@ pub struct Typed {
 pub enum Command {
     /// Show each container with its traffic, rates and peers, and everything that could not be seen.
     ///
-    /// On a terminal the screen is drawn again and again until Ctrl-C; without a terminal, with --once or --json, one
+    /// On a terminal this is a live view: `?` shows its keys, `q` ends it. Without a terminal, with --once or --json, one
     /// picture is printed.
     Top(Top),
     /// List containers: networks, addresses, interfaces, totals, and what crossed before the watch.
     Containers(Containers),
+    /// List Docker's networks: who is on each, and what its containers exchanged inside, with the host, with other
+    /// networks and with outside.
+    ///
+    /// INSIDE is counted once, where it was sent; the others in both directions. CROSSINGS are findings that are open,
+    /// of kind violation or crossing, with an end on the network.
+    Networks(Networks),
+    /// List who talks to whom: one line for a client, a server and its service, busiest first.
+    ///
+    /// SENT is what the client sent, each direction counted once, where it was sent if that is watched. Where nobody can
+    /// tell who began, because that was before the watch, the server has no port. At most 4,096 are kept, those seen
+    /// last.
+    Pairs(Pairs),
+    /// List how long TCP connections between two services took to be answered: percentiles, and where the time went.
+    ///
+    /// SEEN AT client is from SYN to SYN-ACK at the client's interface: the whole way. server is the same at the server's
+    /// interface: what lies behind it, without the way. between is, of each connection that both saw, the difference. What
+    /// was not seen has no line. Containers of one Compose service are one. At most 128 pairs are kept: docs/health.md.
+    Latency(Latency),
+    /// List how TCP connections are spread over the replicas of Compose services, and how they went.
+    ///
+    /// NO ANSWER are those that were neither answered nor refused so far, RESET those that a reset of either end ended. A
+    /// replica that runs and is not asked while others are gets none. One that answers nobody while others do is a
+    /// finding too, of the rule silent-replica: docs/health.md.
+    Services(Services),
     /// Print conversations as they go on, one line each tick, both ends named.
     ///
     /// A conversation between two containers is seen, and printed, at both of them; SENT is what the end on the left
     /// sent. Where nobody can tell who began, both ports are shown and the left end is the container that was watched.
     Flows(Flows),
+    /// Capture packets into a pcapng file: both ends, direction and verdict are in each packet's comment, interfaces are
+    /// called by container and network, and what was lost is in the file.
+    ///
+    /// FILTER is that of the live view (docs/top.md): every word has to hold of a packet. `web` takes what crosses the
+    /// interfaces of web; `web db port:5432` what they say to each other there, at both of them; `net:front`, `tcp`,
+    /// `kind:violation` what they say; `!web` all but web's. Without it all packets of all containers are captured. A packet
+    /// that crosses two interfaces that are captured is there twice. State, rule, kind and severity are those known when
+    /// the packet is written, within a second or so; ends without a container are called host, external, multicast and
+    /// unknown. Expressions of tcpdump are not understood: pipe `-w -` into `tcpdump -r - EXPRESSION`.
+    ///
+    /// Directions in the file are the container's: outbound is what it sent. Packets are those of the kernel, of up to
+    /// 64 KiB where it segments them later. Ctrl-C, --count and --for end the file whole. Interfaces that are not
+    /// captured cost nothing more. Flows are drained four times a second unless --tick says otherwise. Needs root, and always
+    /// watches by itself; docs/capture.md tells more.
+    Capture(Capture),
     /// Print what breaks isolation, and what should work and does not, as it is found.
     ///
     /// Each finding says who, what, and how it is known. It is printed when it is new and when it changes: more packets
@@ -68,12 +115,21 @@ pub enum Command {
     /// The findings are those that were told when it was recorded. The policy file of that time is in the recording;
     /// --policy judges by another one.
     Replay(Replay),
+    /// Watch until it is told to end, answer other commands, and export metrics for Prometheus at
+    /// http://127.0.0.1:9797/metrics.
+    ///
+    /// SIGTERM or Ctrl-C ends it within two seconds. /healthz answers 200 as long as it counts, else 503. Under systemd it
+    /// says when it is ready (Type=notify). Its options may be in the environment and in a file, which SIGHUP has it
+    /// read again together with the policy: docs/configuration.md. The series are listed in docs/metrics.md; none has an
+    /// address or a port.
+    Agent(Agent),
     /// Say what this kernel, this Docker and these permissions allow, and what to do about the rest.
     Doctor,
     /// Check a policy file, or say what it decides. Needs no root.
     #[command(subcommand)]
     Policy(Policy),
-    /// Remove programs that a killed vethwatch has left on devices (it leaves none where it attached by tcx).
+    /// Remove programs that a killed vethwatch has left on devices (it leaves none where it attached by tcx), and clsact
+    /// qdiscs of ours that are empty.
     Detach,
 }
 
@@ -83,9 +139,34 @@ pub struct Top {
     /// Print one picture and end.
     #[arg(long)]
     pub once: bool,
-    /// Time between two screens.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse)]
+    /// The least time between two screens that new data makes; keys are answered at once.
+    #[arg(long, value_name = "TIME", default_value = "250ms", value_parser = parse)]
     pub interval: Duration,
+    /// Colours of the live view.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub theme: Theme,
+    /// Draw the live view with ASCII alone; a locale that is not UTF-8 does so too.
+    #[arg(long)]
+    pub ascii: bool,
+    /// Leave the mouse to the terminal.
+    #[arg(long)]
+    pub no_mouse: bool,
+}
+
+/// Colours of the live view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Theme {
+    /// What the terminal tells of itself: none where NO_COLOR is set, else its own sixteen, unless it says more.
+    Auto,
+    /// Any colour, on a dark ground.
+    Dark,
+    /// Any colour, on a light ground.
+    Light,
+    /// The sixteen that the terminal names itself.
+    #[value(name = "16")]
+    Sixteen,
+    /// None: bold, dim and reversed alone.
+    None,
 }
 
 /// Options of `containers`.
@@ -94,6 +175,47 @@ pub struct Containers {
     /// Watch for so long before printing.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
+}
+
+/// Options of `networks`.
+#[derive(Debug, Args)]
+pub struct Networks {
+    /// Watch for so long before printing.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
+    pub watch_for: Option<Duration>,
+}
+
+/// Options of `pairs`.
+#[derive(Debug, Args)]
+pub struct Pairs {
+    /// Watch for so long before printing.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
+    pub watch_for: Option<Duration>,
+    /// Only those with the container with this name or id (or the beginning of its id).
+    #[arg(long, value_name = "NAME")]
+    pub container: Option<String>,
+}
+
+/// Options of `latency`.
+#[derive(Debug, Args)]
+pub struct Latency {
+    /// Of connections that are answered in so long from now, instead of all since the watch began.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
+    pub watch_for: Option<Duration>,
+    /// Only those with this service (or project/service), container without one, or address.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// Options of `services`.
+#[derive(Debug, Args)]
+pub struct Services {
+    /// What comes in so long from now, instead of all since the watch began.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
+    pub watch_for: Option<Duration>,
+    /// Only this service (or project/service).
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 /// Options of `flows`.
@@ -111,6 +233,26 @@ pub struct Flows {
     /// Print what crosses bridges too; routed packets then appear more than once.
     #[arg(long, conflicts_with = "no_bridges")]
     pub bridges: bool,
+}
+
+/// Options of `capture`.
+#[derive(Debug, Args)]
+pub struct Capture {
+    /// What to capture, in the words of the live view's filter [default: everything].
+    #[arg(value_name = "FILTER", value_parser = Filter::typed)]
+    pub filter: Vec<Filter>,
+    /// Write pcapng into this file, which is made anew, or into standard output (-); without it a line a packet is printed.
+    #[arg(short, long, value_name = "FILE|-")]
+    pub write: Option<PathBuf>,
+    /// End after so many packets.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// End after so long.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
+    pub watch_for: Option<Duration>,
+    /// Bytes of each packet to keep; more than 65600 is the same as 65600.
+    #[arg(short, long, value_name = "BYTES", default_value_t = 65_600, value_parser = clap::value_parser!(u32).range(1..=262_144))]
+    pub snaplen: u32,
 }
 
 /// Options of `violations`.
@@ -221,7 +363,7 @@ pub struct Options {
     /// Where Docker is: unix:///path or tcp://name:port [default: DOCKER_HOST, then the current context].
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub docker_host: Option<String>,
-    /// How to attach [default: tcx where the kernel has it, clsact elsewhere and for devices that come together].
+    /// How to attach [default: tcx where the kernel has it, clsact elsewhere, and for new devices that come together].
     #[arg(long, global = true, value_enum)]
     pub attach: Option<Attach>,
     /// Flows that can be counted in one tick, for IPv4 and for IPv6 each.
@@ -249,6 +391,10 @@ pub struct Options {
     /// Time over which rates are taken [default: 1s, at least one tick].
     #[arg(long, global = true, value_name = "TIME", value_parser = parse)]
     pub window: Option<Duration>,
+    /// The agent's socket: commands ask the agent that answers there, unless one of these options is for a watch of their
+    /// own; `off` for none.
+    #[arg(long, global = true, value_name = "FILE", default_value = "/run/vethwatch/vethwatch.sock")]
+    pub socket: OrOff<PathBuf>,
     /// Let the programs in the kernel write diagnostics to standard error.
     #[arg(long, global = true)]
     pub diagnostics: bool,
@@ -259,7 +405,8 @@ pub struct Options {
 pub enum Attach {
     /// TCX links, which end with the process.
     Tcx,
-    /// Filters on the clsact qdisc: faster to attach, for every kernel; those of a killed process stay until the next start.
+    /// Filters on the clsact qdisc: faster to attach, for every kernel; those of a killed process stay until the next start,
+    /// and the kernel loses some packets of a device in the moment it gets or loses the qdisc.
     Clsact,
 }
 
@@ -307,7 +454,9 @@ mod tests {
     #[test]
     fn wrong_usage_ends_with_2() {
         check_refused("vethwatch", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
-        check_refused("vethwatch agent", ErrorKind::InvalidSubcommand);
+        check_refused("vethwatch agents", ErrorKind::InvalidSubcommand);
+        check_refused("vethwatch agent --metrics-listen 9797", ErrorKind::ValueValidation);
+        check_refused("vethwatch agent --metrics-max-series 1", ErrorKind::ValueValidation);
         check_refused("vethwatch flows --for 10", ErrorKind::ValueValidation);
         check_refused("vethwatch flows --sample 0", ErrorKind::ValueValidation);
         check_refused("vethwatch flows --bridges --no-bridges", ErrorKind::ArgumentConflict);

@@ -1,15 +1,10 @@
 //! The quiet half of an arena: what was given out of it is mapped part by part, and handed over in place.
-//!
-//! Mapped only while it is read, because the kernel counts every mapped page as the agent's memory.
 
 use super::bpf::Map;
+use super::window::Window;
 use monitor_common::flow_table::Slot;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-use rustix::param::page_size;
-use std::ops::Range;
-use std::ptr;
-use std::{io, slice};
+use rustix::fd::{AsFd, OwnedFd};
+use std::io;
 
 /// The most slots that are handed over at once.
 pub(super) const PART: usize = 4_096;
@@ -72,15 +67,15 @@ impl<U: Used> Arena<U> {
         Self { memory, used, max_flows: max_flows as usize, done: [0; 2] }
     }
 
-    /// Reads what is used of a half; `hand_over` gets at most [`PART`] slots at once. Returns how many slots were
-    /// taken, and how many nobody wanted any more.
+    /// Reads what is used of a half; `hand_over` gets at most [`PART`] slots at once, and the number of the first.
+    /// Returns how many slots were taken, and how many nobody wanted any more.
     ///
     /// # Errors
     /// What the kernel says. What was not handed over then is at the next drain of the same half.
     pub(super) fn drain(
         &mut self,
         quiet: u32,
-        mut hand_over: impl FnMut(&[Slot]) -> Handed,
+        mut hand_over: impl FnMut(usize, &[Slot]) -> Handed,
     ) -> io::Result<(usize, usize)> {
         let half = quiet as usize & 1;
         let used =
@@ -89,8 +84,8 @@ impl<U: Used> Arena<U> {
         while self.done[half] < used {
             let part = self.done[half]..used.min(self.done[half] + PART);
             let base = half * self.max_flows;
-            let window = Window::new(self.memory.as_fd(), base + part.start..base + part.end)?;
-            if hand_over(window.slots()) == Handed::Refused {
+            let window = Window::<Slot>::new(self.memory.as_fd(), base + part.start..base + part.end)?;
+            if hand_over(part.start, window.entries()) == Handed::Refused {
                 return Ok((part.start - from, used - part.start));
             }
             self.done[half] = part.end;
@@ -103,48 +98,13 @@ impl<U: Used> Arena<U> {
     }
 }
 
-/// Some slots, mapped to be read.
-struct Window {
-    address: *mut std::ffi::c_void,
-    length: usize,
-    /// Bytes of the first page before the first slot.
-    before: usize,
-    count: usize,
-}
-
-impl Window {
-    fn new(arena: BorrowedFd<'_>, slots: Range<usize>) -> io::Result<Self> {
-        let (start, end) = (slots.start * size_of::<Slot>(), slots.end * size_of::<Slot>());
-        let before = start % page_size();
-        let first_page = start - before;
-        let length = (end - first_page).next_multiple_of(page_size());
-        // SAFETY: a new mapping at an address of the kernel's choice.
-        let address = unsafe {
-            mmap(ptr::null_mut(), length, ProtFlags::READ, MapFlags::SHARED, arena, first_page as u64)
-        }?;
-        Ok(Self { address, length, before, count: slots.len() })
-    }
-
-    fn slots(&self) -> &[Slot] {
-        // SAFETY: within the mapping, and aligned: a slot is made of words, and so is what is before it. Every bit
-        // pattern is a slot, and nobody writes the quiet half.
-        unsafe { slice::from_raw_parts(self.address.byte_add(self.before).cast(), self.count) }
-    }
-}
-
-impl Drop for Window {
-    fn drop(&mut self) {
-        // SAFETY: the mapping made in `new`; nothing borrowed from it outlives this value. An error would mean that
-        // it is not mapped, and there is nothing to do about that.
-        let _ = unsafe { munmap(self.address, self.length) };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+    use rustix::param::page_size;
     use std::cell::Cell;
+    use std::ops::Range;
 
     const MAX: usize = 2 * PART + 10;
 
@@ -188,11 +148,12 @@ mod tests {
         enough: usize,
     ) -> (Vec<u64>, io::Result<(usize, usize)>) {
         let mut found = Vec::new();
-        let result = arena.drain(generation, |slots| {
+        let result = arena.drain(generation, |first, slots| {
             if found.len() >= enough {
                 return Handed::Refused;
             }
             assert!(slots.len() <= PART);
+            assert_eq!(slots[0].key[0], (generation as usize * MAX + first) as u64);
             found.extend(slots.iter().map(|slot| slot.key[0]));
             Handed::Over
         });

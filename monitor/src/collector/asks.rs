@@ -26,6 +26,14 @@ pub enum Command {
         /// The path, as Docker tells it (`NetworkSettings.SandboxKey`, or `/proc/<pid>/ns/net`).
         sandbox: String,
     },
+    /// Capture at an interface, or do so no more; not answered. All containers' interfaces are captured until they are
+    /// told otherwise.
+    Capture {
+        /// Which.
+        ifindex: u32,
+        /// Whether.
+        on: bool,
+    },
 }
 
 enum Item {
@@ -91,7 +99,14 @@ impl Asks {
 }
 
 fn answer(asked: &Receiver<Item>, attacher: &Attacher, out: &Waiting) {
-    while let Ok(Item::Ask(Command::Namespace { sandbox })) = asked.recv() {
+    while let Ok(Item::Ask(command)) = asked.recv() {
+        let sandbox = match command {
+            Command::Namespace { sandbox } => sandbox,
+            Command::Capture { ifindex, on } => {
+                attacher.handle(attacher::Command::Capture { ifindex, on });
+                continue;
+            }
+        };
         let Answer::Namespace(namespace) =
             attacher.handle(attacher::Command::Namespace { sandbox: sandbox.clone() })
         else {

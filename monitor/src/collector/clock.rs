@@ -15,6 +15,11 @@ pub fn wall_now() -> WallTime {
     WallTime(nanoseconds(clock_gettime(ClockId::Realtime)))
 }
 
+/// Processor time of all threads of this process, in nanoseconds.
+pub(super) fn process_cpu() -> Option<u64> {
+    u64::try_from(nanoseconds(clock_gettime(ClockId::ProcessCPUTime))).ok()
+}
+
 fn nanoseconds(time: Timespec) -> i64 {
     time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
 }

@@ -5,17 +5,19 @@
 
 use super::reasons::Reasons;
 use crate::model::{
-    Claim, ClaimKind, ClassCounts, Counts, Direction, DirectionCounts, Drop as Dropped, FirstPacketSeen,
-    FlowDelta, FlowId, FlowKey, FlowPorts, InterfaceNumber, KernelTime, Mac, Observation, Origin, Protocol,
-    Sample, TcpFlags, TcpObserved,
+    CapturedPacket, Claim, ClaimKind, ClassCounts, Counts, Direction, DirectionCounts, Drop as Dropped,
+    FirstPacketSeen, FlowDelta, FlowId, FlowKey, FlowPorts, InterfaceNumber, KernelTime, Mac, Observation,
+    Origin, Protocol, Sample, TcpFlags, TcpObserved,
 };
 use monitor_common::{
+    capture::CapturedHeader,
     claims::{ClaimEntry, ClaimKey, claim_kind},
-    counters::Counters,
+    counters::{self, Counters},
     drops::{DropEntry, DropKey},
     event::{EventHeader, FirstPacket, SampledPacket, event_kind},
     flow::{FlowEntry, FlowKey4, FlowKey6, key_kind, mark},
     interface::{DirectionTotals, InterfaceTotals},
+    packet::{Frame, Network, parse},
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use zerocopy::FromBytes;
@@ -234,6 +236,55 @@ fn sample(sampled: &SampledPacket) -> Result<Sample, Malformed> {
         length: header.length,
         bytes: bytes.to_vec(),
     })
+}
+
+/// One record of the ring of captured packets; the interface's ifindex is the caller's to fill in.
+///
+/// # Errors
+/// As [`event`].
+pub(super) fn captured(record: &[u8]) -> Result<CapturedPacket, Malformed> {
+    let (header, behind) = CapturedHeader::read_from_prefix(record).map_err(|_| Malformed)?;
+    let captured = usize::try_from(header.captured).map_err(|_| Malformed)?;
+    let bytes = behind.get(..captured).ok_or(Malformed)?;
+    let direction = direction(header.direction)?;
+    let tag = (header.vlan_protocol != 0).then_some((header.vlan_protocol, header.vlan_tag));
+    let packet = Sample {
+        at: KernelTime(header.time),
+        interface: InterfaceNumber(header.interface),
+        direction,
+        flow_id: (header.flow_id != 0).then_some(FlowId(header.flow_id)),
+        length: header.length.saturating_add(tag.map_or(0, |_| TAG)),
+        bytes: with_tag(bytes, tag),
+    };
+    let key = key(bytes, tag.map(|(_, tag)| tag), header.interface, direction);
+    Ok(CapturedPacket { packet, ifindex: 0, key })
+}
+
+/// Bytes of a VLAN tag.
+const TAG: u32 = 4;
+/// Where a tag is in a frame: behind both addresses.
+const TAG_AT: usize = 12;
+
+/// A frame with a tag, its ethertype and its value, put back into it.
+fn with_tag(bytes: &[u8], tag: Option<(u16, u16)>) -> Vec<u8> {
+    let (Some((ethertype, tag)), Some((addresses, rest))) = (tag, bytes.split_at_checked(TAG_AT)) else {
+        return bytes.to_vec();
+    };
+    [addresses, &ethertype.to_be_bytes(), &tag.to_be_bytes(), rest].concat()
+}
+
+/// Whose flow a frame is in, as the programs find it.
+fn key(bytes: &[u8], tag: Option<u16>, interface: u32, direction: Direction) -> Option<FlowKey> {
+    let direction = match direction {
+        Direction::Sent => counters::Direction::Sent,
+        Direction::Received => counters::Direction::Received,
+    };
+    let Frame { link, network } = parse(bytes, tag);
+    match network {
+        Network::Ipv4(ip) => Some(ip.key(interface, direction, link.vlan).decode()),
+        Network::Ipv6(ip) => Some(ip.key(interface, direction, link.vlan).decode()),
+        Network::Arp | Network::Other => None,
+    }
 }
 
 fn direction(number: u8) -> Result<Direction, Malformed> {

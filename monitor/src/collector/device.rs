@@ -1,9 +1,10 @@
 //! Network devices as rtnetlink tells them, and what they count themselves.
 
 use super::netlink::{
-    Message, Netlink, Request, attributes, attributes_after, i32_at, kind, text, u32_at, u64_at,
+    Message, Netlink, Request, ask_at, attributes, attributes_after, i32_at, kind, text, u32_at, u64_at,
 };
 use crate::model::{DeviceCounters, Mac, SafeText};
+use rustix::fd::AsFd;
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
@@ -19,6 +20,8 @@ const IFLA_INFO_KIND: u16 = 1;
 const IFLA_STATS64: u16 = 23;
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_TARGET_NETNSID: u16 = 46;
+/// `IFF_UP` and `IFF_LOWER_UP`: it is up and has a carrier, so that packets may be sent on it.
+const IN_USE: u32 = 1 | 1 << 16;
 
 /// Length of `struct if_stats_msg`.
 const STATS_HEADER: usize = 12;
@@ -167,16 +170,24 @@ impl Netlink {
         self.dump(&request, |message| (message.kind == kind::NEW_LINK).then(|| link(message.body)).flatten())
     }
 
-    /// A device of another namespace, which the host's knows by a number.
+    /// A device of another namespace, as [`ask_peer`] asks for it; `ask` gets the request's number.
     ///
     /// # Errors
     /// What the kernel says.
-    pub(super) fn link_in(&mut self, namespace: i32, ifindex: u32) -> io::Result<Option<Link>> {
-        let request = Request::new(kind::GET_LINK, 0, &link_header(ifindex))
-            .attribute(IFLA_TARGET_NETNSID, &namespace.to_ne_bytes());
+    pub(super) fn peer_by(&mut self, ask: impl FnOnce(u32) -> io::Result<()>) -> io::Result<Option<Link>> {
         let mut found = None;
-        self.ask(request, |message| found = link(message.body))?;
+        self.ask_by(ask, |message| found = link(message.body))?;
         Ok(found)
+    }
+
+    /// Whether packets may be on their way through a device: it is up and has a carrier. One that cannot be asked about
+    /// counts as such.
+    pub(super) fn is_in_use(&mut self, ifindex: u32) -> bool {
+        let mut found = None;
+        let asked = self.ask(Request::new(kind::GET_LINK, 0, &link_header(ifindex)), |message| {
+            found = link(message.body);
+        });
+        asked.is_err() || found.is_none_or(|link| link.flags & IN_USE == IN_USE)
     }
 
     /// What one device counts; `None` when it is gone.
@@ -211,6 +222,16 @@ impl Netlink {
         let request = Request::new(kind::GET_ADDRESS, 0, &[0; ADDRESS_HEADER]);
         self.dump(&request, |message| address(&message))
     }
+}
+
+/// Asks for a device of another namespace, which the host's knows by a number.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn ask_peer(socket: impl AsFd, namespace: i32, ifindex: u32, sequence: u32) -> io::Result<()> {
+    let request = Request::new(kind::GET_LINK, 0, &link_header(ifindex))
+        .attribute(IFLA_TARGET_NETNSID, &namespace.to_ne_bytes());
+    ask_at(socket, request, sequence)
 }
 
 /// Whether a reading can have come after another of the same device: a device that is being taken down forgets

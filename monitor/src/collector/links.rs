@@ -16,8 +16,8 @@ use crate::model::{
     AttachMode, DeviceCounters, HostAddresses, Interface, InterfaceKind, InterfaceNumber, KernelTime,
     NotWatched, Observation, PeerDevice, Reading,
 };
-use monitor_common::interface::{InterfaceTotals, interface_flag};
-use rustix::fd::AsFd;
+use monitor_common::interface::InterfaceTotals;
+use rustix::fd::{AsFd, BorrowedFd};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
@@ -37,10 +37,11 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// How devices are attached to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Modes {
-    /// One that comes alone.
-    pub(super) alone: AttachMode,
-    /// Those that come together: what one takes, the others wait.
-    pub(super) together: AttachMode,
+    /// All but those below.
+    pub(super) usual: AttachMode,
+    /// New ones that come together and have no traffic yet: what one takes, the others wait. Never one that is in use:
+    /// the kernel drops what is sent on a device while it is given a qdisc.
+    pub(super) unused: AttachMode,
 }
 
 /// What a notification says.
@@ -59,6 +60,32 @@ pub(super) struct Parts {
     pub(super) out: Backlog,
     pub(super) modes: Modes,
     pub(super) watch_bridges: bool,
+    /// Bits of [`interface_flag`](monitor_common::interface::interface_flag) of what is no bridge.
+    pub(super) veth_flags: u32,
+}
+
+/// By which the thread asks and hears of devices.
+pub(super) struct Ears {
+    netlink: Netlink,
+    notifications: Notifications,
+}
+
+impl Ears {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When no netlink sockets can be had.
+    pub(super) fn open() -> io::Result<Self> {
+        let groups = group::LINK | group::IPV4_ADDRESS | group::IPV6_ADDRESS;
+        Ok(Self { netlink: Netlink::open()?, notifications: Notifications::open(groups)? })
+    }
+}
+
+impl AsFd for Ears {
+    /// Where it asks.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.netlink.as_fd()
+    }
 }
 
 /// The thread's state.
@@ -67,8 +94,10 @@ pub(super) struct Links {
     netlink: Netlink,
     notifications: Notifications,
     totals: Vec<InterfaceTotals>,
-    /// How to attach to what is being told of now.
-    mode: AttachMode,
+    /// Whether more devices are being told of now than may wait for each other.
+    crowded: bool,
+    /// Bridges to look at when the containers' devices have been: they can wait.
+    bridges_due: BTreeSet<u32>,
     /// All devices of the host's namespace.
     known: BTreeMap<u32, Link>,
     watched: HashMap<u32, Interface>,
@@ -82,17 +111,15 @@ pub(super) struct Links {
 }
 
 impl Links {
-    /// Begins to listen; nothing is attached yet.
-    ///
-    /// # Errors
-    /// When no netlink sockets can be had.
-    pub(super) fn new(parts: Parts) -> io::Result<Self> {
-        let groups = group::LINK | group::IPV4_ADDRESS | group::IPV6_ADDRESS;
-        Ok(Self {
-            netlink: Netlink::open()?,
-            notifications: Notifications::open(groups)?,
+    /// Nothing is attached yet.
+    pub(super) fn new(parts: Parts, ears: Ears) -> Self {
+        let Ears { netlink, notifications } = ears;
+        Self {
+            netlink,
+            notifications,
             totals: parts.maps.totals.buffer(),
-            mode: parts.modes.alone,
+            crowded: false,
+            bridges_due: BTreeSet::new(),
             parts,
             known: BTreeMap::new(),
             watched: HashMap::new(),
@@ -100,7 +127,7 @@ impl Links {
             noted: HashSet::new(),
             host_due: None,
             try_again: None,
-        })
+        }
     }
 
     /// Attaches to what is there, follows what changes until `stop` rings, and takes everything off.
@@ -148,7 +175,7 @@ impl Links {
             kind::NEW_ADDRESS | kind::DELETE_ADDRESS => news.push(News::Addresses),
             _ => (),
         });
-        self.choose_mode(news.iter().filter_map(|news| match news {
+        self.count_new(news.iter().filter_map(|news| match news {
             News::Link(link) => Some(link),
             News::Gone(_) | News::Addresses => None,
         }));
@@ -159,6 +186,7 @@ impl Links {
                 News::Addresses => self.host_changed(),
             }
         }
+        self.attach_bridges();
         match quiet {
             Ok(Quiet::Empty) => (),
             Ok(Quiet::Overrun) => {
@@ -170,10 +198,9 @@ impl Links {
         }
     }
 
-    /// Asks for all devices, and treats the answer as news until `stop` rings. Container ends come first: bridges can
-    /// wait.
+    /// Asks for all devices, and treats the answer as news until `stop` rings.
     fn read_all(&mut self, stop: &Bell) {
-        let mut links = match self.netlink.links() {
+        let links = match self.netlink.links() {
             Ok(links) => links,
             Err(error) => return log::warn!("the list of links could not be read: {error}"),
         };
@@ -184,26 +211,32 @@ impl Links {
             .map(|known| Link { counters: None, ..known.clone() })
             .collect();
         gone.iter().for_each(|link| self.on_gone(link));
-        links.sort_by_key(|link| link.kind != DeviceKind::Veth);
         // A port names its bridge, so the names must be known before the first is told.
         self.known.extend(links.iter().map(|link| (link.ifindex, link.clone())));
-        self.choose_mode(links.iter());
+        self.count_new(links.iter());
         for link in links {
             if stop.wait(Duration::ZERO) {
                 return;
             }
             self.on_link(link);
         }
+        self.attach_bridges();
     }
 
-    /// Chooses how to attach to these, by how many of them are to be attached to.
-    fn choose_mode<'a>(&mut self, links: impl Iterator<Item = &'a Link>) {
+    /// Counts how many of these are to be attached to.
+    fn count_new<'a>(&mut self, links: impl Iterator<Item = &'a Link>) {
         let new: BTreeSet<u32> = links
             .filter(|link| !self.watched.contains_key(&link.ifindex) && self.is_wanted(link))
             .map(|link| link.ifindex)
             .collect();
-        let Modes { alone, together } = self.parts.modes;
-        self.mode = if new.len() > FEW { together } else { alone };
+        self.crowded = new.len() > FEW;
+    }
+
+    /// How to attach to a device.
+    fn mode_for(&mut self, link: &Link) -> AttachMode {
+        let Modes { usual, unused } = self.parts.modes;
+        let waits_for_others = usual != unused && self.crowded && link.kind == DeviceKind::Veth;
+        if waits_for_others && !self.netlink.is_in_use(link.ifindex) { unused } else { usual }
     }
 
     fn on_link(&mut self, link: Link) {
@@ -211,23 +244,32 @@ impl Links {
         if before.as_ref().is_none_or(|before| before.name != link.name) {
             self.host_changed();
         }
+        // Before the port itself: whoever sees it watched may count on being told what is dropped on the way to it.
+        if let Some(bridge) = link.master.filter(|_| self.is_wanted(&link)) {
+            self.note(bridge);
+        }
         if self.watched.contains_key(&link.ifindex) {
             let moved = before.is_none_or(|before| {
                 (before.flags, before.peer_namespace) != (link.flags, link.peer_namespace)
             });
             self.update(&link, moved);
+        } else if link.kind == DeviceKind::Bridge {
+            self.bridges_due.insert(link.ifindex);
         } else if self.is_wanted(&link) {
             self.attach(&link);
         }
         // A bridge is wanted once it has a watched port.
-        if let Some(bridge) = link.master.and_then(|master| self.known.get(&master)).cloned()
-            && !self.watched.contains_key(&bridge.ifindex)
-            && self.is_wanted(&bridge)
-        {
-            self.attach(&bridge);
-        }
-        if let Some(bridge) = link.master.filter(|_| self.watched.contains_key(&link.ifindex)) {
-            self.note(bridge);
+        self.bridges_due.extend(link.master);
+    }
+
+    fn attach_bridges(&mut self) {
+        for ifindex in std::mem::take(&mut self.bridges_due) {
+            if !self.watched.contains_key(&ifindex)
+                && let Some(bridge) = self.known.get(&ifindex).cloned()
+                && self.is_wanted(&bridge)
+            {
+                self.attach(&bridge);
+            }
         }
     }
 
@@ -267,8 +309,8 @@ impl Links {
             return self.not_watched(link, "all interface slots are in use; raise --max-interfaces".into());
         };
         let before = self.netlink.counters(ifindex);
-        let mode = self.mode;
-        let flags = if link.kind == DeviceKind::Veth { interface_flag::CLAIMS } else { 0 };
+        let mode = self.mode_for(link);
+        let flags = if link.kind == DeviceKind::Veth { self.parts.veth_flags } else { 0 };
         let command = Command::Attach { ifindex, number: entry.number, slot: entry.slot, mode, flags };
         let reason = match self.parts.attacher.handle(command) {
             Answer::Attached => {
@@ -329,7 +371,10 @@ impl Links {
             None => self.known.get(&ifindex).cloned(),
             // The kernel knows that it is elsewhere but has no number for where.
             Some(namespace) if namespace < 0 => return None,
-            Some(namespace) => self.netlink.link_in(namespace, ifindex).ok().flatten(),
+            Some(namespace) => {
+                let attacher = &self.parts.attacher;
+                self.netlink.peer_by(|number| attacher.ask_peer(namespace, ifindex, number)).ok().flatten()
+            }
         };
         Some(PeerDevice {
             namespace: link.peer_namespace,

@@ -10,7 +10,8 @@
 //! conntrack  translations, listed and announced; reads no more while the engine has no room
 //! ```
 //!
-//! and a fifth that answers the engine's questions about paths, which may hang.
+//! and a fifth that answers the engine's questions about paths, which may hang. Where packets are captured, a sixth hands
+//! them to whoever takes them, past the engine.
 //! What they see goes to the engine as [`Observation`]s. Their order is that of each thread, not of all: a flow
 //! can arrive before the [`Observation::Attached`] of its interface, and the flows and readings of the last tick
 //! arrive after its [`Observation::Detached`]; the interface's number, never used twice, tells what belongs together.
@@ -19,12 +20,14 @@ pub mod clock;
 pub mod probe;
 
 pub use attacher::leftovers;
+pub use attacher::rights::{Answer, Call, Request, Rights};
 
 mod arena;
 mod asks;
 mod attacher;
 mod bpf;
 mod btf;
+mod capture;
 mod conntrack;
 mod decode;
 mod device;
@@ -35,41 +38,40 @@ mod losses;
 mod netlink;
 mod object;
 mod outbox;
+mod own_cost;
+mod pending;
+mod prepared;
 mod programs;
 mod reasons;
 mod ring;
 mod table;
 mod tick;
 mod wake;
+mod window;
 
 pub use asks::{Asker, Command};
+pub use capture::Captured;
+pub use prepared::Prepared;
 
 use crate::model::{AttachMode, Observation};
-use anyhow::Context as _;
 use asks::Asks;
 use attacher::Attacher;
-use links::{Links, Modes, Parts};
-use losses::OwnLosses;
+use links::Modes;
 use monitor_common::drops::MOST_DROPS;
 use monitor_common::settings::feature;
-use outbox::{Backlog, Waiting};
-use programs::Loaded;
-use ring::Ring;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
-use table::Table;
-use tick::{Capacity, Ticker};
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::{Receiver, Sender};
 use wake::Bell;
 
 /// How the collector works.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How to attach. `None` is TCX where the kernel has it, but clsact for devices that come together, which would
-    /// wait for each other; clsact elsewhere.
+    /// How to attach. `None` is TCX where the kernel has it, but clsact for new devices that come together, which would
+    /// wait for each other, while they have no traffic; clsact elsewhere.
     pub attach: Option<AttachMode>,
     /// Entries of each family's flow map: flows in one tick.
     pub max_flows: u32,
@@ -81,6 +83,8 @@ pub struct Settings {
     pub tick: Duration,
     /// Sample one packet in this many; 0 samples none.
     pub sample_every: u32,
+    /// Capture packets of containers' interfaces, at most so many bytes of each.
+    pub capture: Option<u32>,
     /// Whether bridges are watched too.
     pub watch_bridges: bool,
     /// Bits of [`monitor_common::settings::feature`].
@@ -98,6 +102,7 @@ impl Default for Settings {
             max_interfaces: 1_024,
             tick: Duration::from_secs(1),
             sample_every: 0,
+            capture: None,
             watch_bridges: true,
             features: feature::DEFAULT,
             state_dir: PathBuf::from("/run/vethwatch"),
@@ -142,15 +147,16 @@ impl From<anyhow::Error> for StartError {
 }
 
 /// A running collector. Dropping it stops it.
-#[derive(Debug)]
 pub struct Collector {
     modes: Modes,
-    state_dir: PathBuf,
+    attacher: Arc<Attacher>,
     asks: Asks,
     links: Worker,
     drain: Worker,
     ring: Worker,
     conntrack: Worker,
+    capture: Option<Worker>,
+    captured: Option<Receiver<Captured>>,
 }
 
 /// A thread and how to stop it.
@@ -184,67 +190,33 @@ impl Drop for Worker {
 }
 
 impl Collector {
-    /// Loads the programs and begins: devices that are there already are attached to in the background, each told
-    /// by an [`Observation::Attached`].
+    /// Loads the programs and opens all that needs a right. No thread is started: the process may hand over what it needs
+    /// from then on, and give up its rights, before it starts what was prepared.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn prepare(settings: Settings) -> Result<(Prepared, Rights), StartError> {
+        Prepared::new(settings)
+    }
+
+    /// Prepares and begins at once.
     ///
     /// # Errors
     /// See [`StartError`].
     pub fn start(settings: Settings, out: Sender<Observation>) -> Result<Self, StartError> {
-        let modes = check(&settings)?;
-        if let Err(error) = leftovers::remove_all(&settings.state_dir) {
-            log::warn!("leftovers of killed processes could not be looked for: {error}");
-        }
-        Self::start_threads(settings, modes, out).map_err(StartError::from)
+        let (prepared, rights) = Self::prepare(settings)?;
+        prepared.start(rights.call(), out)
     }
 
-    fn start_threads(
-        settings: Settings,
-        modes: Modes,
-        out: Sender<Observation>,
-    ) -> Result<Self, anyhow::Error> {
-        let Loaded { programs, maps, arenas, drops, events, diagnostics } = programs::load(&settings)?;
-        let (maps, losses) = (Arc::new(maps), Arc::new(OwnLosses::default()));
-        let table = Arc::new(Table::new(settings.max_interfaces));
-        let attacher = Attacher::new(programs, Arc::clone(&maps), modes.alone, &settings.state_dir)
-            .context("get ready to attach")?;
-        let attacher = Arc::new(attacher);
-        let links = Links::new(Parts {
-            attacher: Arc::clone(&attacher),
-            maps: Arc::clone(&maps),
-            table: Arc::clone(&table),
-            losses: Arc::clone(&losses),
-            out: Backlog::new(out.clone(), Arc::clone(&losses)),
-            modes,
-            watch_bridges: settings.watch_bridges,
-        })
-        .context("listen to links")?;
-        let [stop_links, stop_drain, stop_ring] = [Bell::new()?, Bell::new()?, Bell::new()?];
-        let (translations, own) = (Backlog::new(out.clone(), Arc::clone(&losses)), Arc::clone(&losses));
-        let waiting = Waiting::new(out.clone(), stop_drain.clone());
-        let capacity = Capacity { slots: settings.max_interfaces, flows: settings.max_flows };
-        let ticker = Ticker::new(maps, arenas, drops, table, Arc::clone(&losses), waiting, capacity)
-            .context("get ready to drain")?;
-        let ring = Ring { events, diagnostics, out: out.clone(), losses };
-        let tick = settings.tick;
-        Ok(Self {
-            modes,
-            state_dir: settings.state_dir,
-            asks: Asks::start(attacher, out)?,
-            links: Worker::start("vw-links", |stop| links.run(stop), stop_links)?,
-            drain: Worker::start("vw-drain", move |stop| ticker.run(tick, stop), stop_drain)?,
-            ring: Worker::start("vw-ring", |stop| ring.run(stop), stop_ring)?,
-            conntrack: Worker::start(
-                "vw-conntrack",
-                |stop| conntrack::run(translations, own, stop),
-                Bell::new()?,
-            )?,
-        })
-    }
-
-    /// How it attaches to a device that comes alone; each [`Observation::Attached`] says it of its own.
+    /// How it usually attaches to a device; each [`Observation::Attached`] says it of its own.
     #[must_use]
     pub fn mode(&self) -> AttachMode {
-        self.modes.alone
+        self.modes.usual
+    }
+
+    /// Where captured packets come, if any are. It can be taken once, and has to be read until it ends.
+    pub fn take_captured(&mut self) -> Option<Receiver<Captured>> {
+        self.captured.take()
     }
 
     /// Where questions can be asked.
@@ -264,13 +236,16 @@ impl Drop for Collector {
     fn drop(&mut self) {
         // First no more packets are counted, then the rest is handed over; the losses last.
         self.links.stop();
+        if let Some(capture) = &mut self.capture {
+            capture.stop();
+        }
         self.ring.stop();
         self.conntrack.stop();
         self.drain.stop();
         self.asks.stop();
         // A clsact qdisc that another of us made and could not remove while we used it.
-        if self.modes.together == AttachMode::Clsact
-            && let Err(error) = leftovers::remove_all(&self.state_dir)
+        if self.modes.unused == AttachMode::Clsact
+            && let Err(error) = self.attacher.remove_leftovers()
         {
             log::warn!("leftovers could not be looked for: {error}");
         }
@@ -295,8 +270,8 @@ fn check(settings: &Settings) -> Result<Modes, StartError> {
             what: "this kernel has no TCX".into(),
             todo: "attach with clsact, or use Linux 6.6 or newer".into(),
         }),
-        (Some(mode), _) => Ok(Modes { alone: mode, together: mode }),
-        (None, true) => Ok(Modes { alone: AttachMode::Tcx, together: AttachMode::Clsact }),
-        (None, false) => Ok(Modes { alone: AttachMode::Clsact, together: AttachMode::Clsact }),
+        (Some(mode), _) => Ok(Modes { usual: mode, unused: mode }),
+        (None, true) => Ok(Modes { usual: AttachMode::Tcx, unused: AttachMode::Clsact }),
+        (None, false) => Ok(Modes { usual: AttachMode::Clsact, unused: AttachMode::Clsact }),
     }
 }

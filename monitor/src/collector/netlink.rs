@@ -248,17 +248,19 @@ impl Netlink {
         Ok(list)
     }
 
-    /// Asks for a list that may be too long to keep, once: `each` gets it piece by piece. If it changed meanwhile it
-    /// may lack something that whoever listens has heard of.
+    /// Has somebody else ask at this socket, who may ask what this process may not: a request with the number that
+    /// `ask` is given. `each` gets the answers.
     ///
     /// # Errors
-    /// What the kernel says.
-    pub(super) fn dump_each(
+    /// What the kernel says, or who asks.
+    pub(super) fn ask_by(
         &mut self,
-        request: Request,
+        ask: impl FnOnce(u32) -> io::Result<()>,
         mut each: impl FnMut(Message<'_>),
     ) -> io::Result<()> {
-        self.exchange(request, DUMP, &mut each).map(drop)
+        self.sequence = self.sequence.wrapping_add(1);
+        ask(self.sequence)?;
+        self.answers(&mut each).map(drop)
     }
 
     /// One request and everything that answers it. Whether the answer is of one piece.
@@ -270,6 +272,11 @@ impl Netlink {
     ) -> io::Result<bool> {
         self.sequence = self.sequence.wrapping_add(1);
         send(&self.socket, &request.finish(flags, self.sequence), SendFlags::empty())?;
+        self.answers(each)
+    }
+
+    /// Everything that answers the latest request.
+    fn answers(&mut self, each: &mut dyn FnMut(Message<'_>)) -> io::Result<bool> {
         let mut whole = true;
         loop {
             let (_, length) = recv(&self.socket, &mut *self.buffer, RecvFlags::empty())?;
@@ -286,6 +293,28 @@ impl Netlink {
             }
         }
     }
+}
+
+impl AsFd for Netlink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Asks for one thing at a socket that somebody else reads.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn ask_at(socket: impl AsFd, request: Request, sequence: u32) -> io::Result<()> {
+    Ok(send(socket, &request.finish(ACKNOWLEDGE, sequence), SendFlags::empty()).map(drop)?)
+}
+
+/// Asks for a list at a socket that somebody else reads.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn dump_at(socket: impl AsFd, request: Request, sequence: u32) -> io::Result<()> {
+    Ok(send(socket, &request.finish(DUMP, sequence), SendFlags::empty()).map(drop)?)
 }
 
 /// A socket that hears notifications.

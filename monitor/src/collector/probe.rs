@@ -16,6 +16,8 @@ use std::{fs, io};
 
 /// The oldest kernel that will do.
 const OLDEST: (u32, u32) = (5, 15);
+/// The one from which on a map that is open may be read without a right.
+const MAPS_ARE_FREE: (u32, u32) = (5, 19);
 /// The loopback device of every namespace.
 const LOOPBACK: u32 = 1;
 /// `CGROUP2_SUPER_MAGIC`.
@@ -113,6 +115,12 @@ pub fn report() -> Report {
         elsewhere,
         unreadable,
     }
+}
+
+/// Whether who holds a map may read it without a right.
+#[must_use]
+pub fn maps_are_free() -> bool {
+    kernel().version.is_none_or(|version| version >= MAPS_ARE_FREE)
 }
 
 /// The kernel's version.

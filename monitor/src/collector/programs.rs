@@ -3,6 +3,7 @@
 use super::arena::{Arena, UsedMap};
 use super::bpf::{Map, PerCpu};
 use super::drops::Drops;
+use super::pending::Lines;
 use super::{Settings, object, reasons};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use aya::maps::{Map as AyaMap, MapData, RingBuf};
@@ -10,6 +11,7 @@ use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
 use monitor_common::{
+    capture::{CaptureCounters, MOST_CAPTURED},
     claims::{ClaimEntry, ClaimKey},
     drops::DropSettings,
     flow_table::Factors,
@@ -23,6 +25,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 pub(super) const SENT: &str = "vethwatch_in";
 /// The program for TC egress of a host end: what the container receives.
 pub(super) const RECEIVED: &str = "vethwatch_out";
+
+/// Bytes of packets that may wait to be taken, while packets are captured: some 25 ms of 10 Gbit/s.
+const CAPTURE_RING: u32 = 32 << 20;
 
 /// The maps the agent reads and writes.
 #[derive(Debug)]
@@ -50,26 +55,36 @@ pub(super) struct Programs {
     pub(super) received: OwnedFd,
 }
 
-/// The flows of both families.
+/// The flows of both families, and what is not in their entries yet.
 pub(super) struct Arenas {
     /// IPv4.
     pub(super) ipv4: Arena<UsedMap>,
     /// IPv6.
     pub(super) ipv6: Arena<UsedMap>,
+    /// Of both.
+    pub(super) lines: Lines,
 }
 
-/// Everything that comes from loading.
+/// What is captured.
+pub(super) struct Packets {
+    /// Packets of the interfaces that are.
+    pub(super) ring: RingBuf<MapData>,
+    /// How many there were, by the interface's number.
+    pub(super) counters: PerCpu<CaptureCounters>,
+}
+
+/// What comes from loading beside the programs and the maps that are theirs and the agent's.
 pub(super) struct Loaded {
-    /// The programs.
-    pub(super) programs: Programs,
-    /// Their maps.
-    pub(super) maps: Maps,
     /// Their flows.
     pub(super) arenas: Arenas,
     /// What the kernel drops, or why that is not to be had.
     pub(super) drops: Result<Drops>,
     /// Their events.
     pub(super) events: RingBuf<MapData>,
+    /// Bytes of events that there is room for.
+    pub(super) ring_capacity: u32,
+    /// Packets, when those are captured.
+    pub(super) packets: Option<Packets>,
     /// Their diagnostics, when those are on.
     pub(super) diagnostics: Option<EbpfLogger<&'static dyn log::Log>>,
 }
@@ -78,24 +93,29 @@ pub(super) struct Loaded {
 ///
 /// # Errors
 /// When the kernel refuses, in its own words.
-pub(super) fn load(settings: &Settings) -> Result<Loaded> {
+pub(super) fn load(settings: &Settings) -> Result<(Programs, Maps, Loaded)> {
     let (drops, reasons) = match reasons::find() {
         Ok((drops, reasons)) => (drops, Ok(reasons)),
         Err(error) => (DropSettings::NONE, Err(error)),
     };
     let wire = settings::Settings {
-        features: settings.features,
+        features: settings.features | settings.capture.map_or(0, |_| feature::CAPTURE),
+        snap_length: settings.capture.unwrap_or(settings::Settings::DEFAULT.snap_length),
         sample_every: settings.sample_every,
         factors: factors()?,
         drops,
         ..settings::Settings::DEFAULT.with_max_flows(settings.max_flows)
     };
+    let cpus = cpus()?;
     let mut loader = EbpfLoader::new();
     loader
         .override_global("SETTINGS", wire.as_bytes(), true)
         .map_max_entries("TOTALS", settings.max_interfaces)
         .map_max_entries("DROPS", settings.max_drops);
-    for (map, entries) in map_sizes(&wire) {
+    if settings.capture.is_some() {
+        loader.map_max_entries("PACKETS", CAPTURE_RING).map_max_entries("CAPTURED", MOST_CAPTURED);
+    }
+    for (map, entries) in map_sizes(&wire, cpus) {
         loader.map_max_entries(map, entries);
     }
     let mut ebpf = loader.load(object::OBJECT).context("load the kernel programs' maps")?;
@@ -105,23 +125,35 @@ pub(super) fn load(settings: &Settings) -> Result<Loaded> {
         let dropped = map(&ebpf, "DROPS")?;
         Drops::attach(&mut ebpf, dropped, settings.max_drops, reasons)
     });
-    let maps = maps(&ebpf)?;
+    let maps = maps(&ebpf, cpus as usize)?;
     let events = ebpf.take_map("EVENTS").ok_or_else(|| missing("EVENTS"))?;
+    let AyaMap::RingBuf(ring) = &events else { bail!("the map EVENTS is of an unexpected type") };
+    let ring_capacity = ring.info().context("ask how large the ring is")?.max_entries();
+    let packets = settings.capture.map(|_| packets(&mut ebpf, cpus as usize)).transpose()?;
     let diagnostics = (settings.features & feature::DIAGNOSTICS != 0)
         .then(|| EbpfLogger::init(&mut ebpf))
         .transpose()
         .context("open the kernel programs' diagnostics")?;
-    Ok(Loaded {
-        programs,
-        maps,
+    let loaded = Loaded {
         drops,
         arenas: Arenas {
             ipv4: arena(&ebpf, "ARENA4", 4, wire.max_flows)?,
             ipv6: arena(&ebpf, "ARENA6", 6, wire.max_flows)?,
+            lines: Lines::new(descriptor(&ebpf, "PENDING")?.try_clone_to_owned()?, cpus),
         },
         events: RingBuf::try_from(events).context("map the ring of events")?,
+        ring_capacity,
+        packets,
         diagnostics,
-    })
+    };
+    Ok((programs, maps, loaded))
+}
+
+/// The maps of a capture.
+fn packets(ebpf: &mut Ebpf, cpus: usize) -> Result<Packets> {
+    let counters = PerCpu::new(descriptor(ebpf, "CAPTURED")?, cpus).context("open the map CAPTURED")?;
+    let ring = ebpf.take_map("PACKETS").ok_or_else(|| missing("PACKETS"))?;
+    Ok(Packets { ring: RingBuf::try_from(ring).context("map the ring of packets")?, counters })
 }
 
 /// Odd factors that nobody can guess.
@@ -145,8 +177,13 @@ fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<OwnedFd> {
     Ok(program.fd()?.as_fd().try_clone_to_owned()?)
 }
 
-fn maps(ebpf: &Ebpf) -> Result<Maps> {
+/// How many CPUs there may be.
+fn cpus() -> Result<u32> {
     let cpus = aya::util::nr_cpus().map_err(|(_, error)| error).context("count the CPUs")?;
+    Ok(cpus.try_into()?)
+}
+
+fn maps(ebpf: &Ebpf, cpus: usize) -> Result<Maps> {
     Ok(Maps {
         interfaces: map(ebpf, "INTERFACES")?,
         overflow: map(ebpf, "INTERFACES_OVERFLOW")?,

@@ -8,6 +8,7 @@ use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
@@ -21,6 +22,25 @@ pub(super) struct Ring {
     pub(super) diagnostics: Option<EbpfLogger<&'static dyn log::Log>>,
     pub(super) out: Sender<Observation>,
     pub(super) losses: Arc<OwnLosses>,
+    pub(super) fill: Arc<Fill>,
+}
+
+/// What the kernel puts before each record of a ring, in bytes; a record ends at a multiple of it.
+const RECORD_HEADER: usize = 8;
+
+/// How full the ring was.
+#[derive(Debug, Default)]
+pub(super) struct Fill(AtomicU64);
+
+impl Fill {
+    fn note(&self, bytes: u64) {
+        self.0.fetch_max(bytes, Ordering::Relaxed);
+    }
+
+    /// The most bytes that were in the ring when it was read, since this was asked last.
+    pub(super) fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
 }
 
 impl Ring {
@@ -53,7 +73,9 @@ impl Ring {
 
     /// Hands over what is in the ring. `false`: nobody listens.
     fn read_events(&mut self) -> bool {
+        let mut bytes = 0;
         while let Some(record) = self.events.next() {
+            bytes += (RECORD_HEADER + record.len().next_multiple_of(RECORD_HEADER)) as u64;
             let Ok(event) = decode::event(&record) else {
                 self.losses.add(Lost::MalformedRecord, 1);
                 continue;
@@ -64,6 +86,7 @@ impl Ring {
                 Err(TrySendError::Closed(_)) => return false,
             }
         }
+        self.fill.note(bytes);
         true
     }
 }

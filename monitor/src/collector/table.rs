@@ -68,6 +68,11 @@ impl Table {
         self.lock().watched.get(&number).copied()
     }
 
+    /// The number that was given last; 0 when none was.
+    pub(super) fn last_number(&self) -> u32 {
+        self.lock().last_number
+    }
+
     /// All watched interfaces, in the order of their numbers.
     pub(super) fn watched(&self) -> Vec<Watched> {
         self.lock().watched.values().copied().collect()

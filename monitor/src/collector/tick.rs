@@ -7,7 +7,10 @@ use super::grace::Grace;
 use super::losses::{Lost, OwnLosses};
 use super::netlink::Netlink;
 use super::outbox::Waiting;
+use super::own_cost::OwnCost;
+use super::pending::{Left, whole};
 use super::programs::{Arenas, Maps};
+use super::ring::Fill;
 use super::table::{Table, Watched};
 use super::wake::Bell;
 use super::{clock, decode};
@@ -20,6 +23,7 @@ use monitor_common::flow::{FlowKey4, FlowKey6};
 use monitor_common::flow_table::{Slot, Words};
 use monitor_common::interface::InterfaceTotals;
 use monitor_common::loss::Loss;
+use monitor_common::pending::Pending;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -30,6 +34,7 @@ pub(super) struct Ticker {
     maps: Arc<Maps>,
     table: Arc<Table>,
     losses: Arc<OwnLosses>,
+    fill: Arc<Fill>,
     out: Waiting,
     netlink: Netlink,
     grace: Grace,
@@ -38,6 +43,7 @@ pub(super) struct Ticker {
     totals: Vec<InterfaceTotals>,
     counts: Vec<u64>,
     capacity: Capacity,
+    own: OwnCost,
     /// What the programs count up from: its lowest bit is the active generation.
     active: u32,
     /// Since when.
@@ -52,13 +58,51 @@ pub(super) struct Capacity {
     pub(super) slots: u32,
     /// Flows in a tick, for each family.
     pub(super) flows: u32,
+    /// Conversations with drops in a tick.
+    pub(super) drops: u32,
+    /// Bytes of events.
+    pub(super) ring: u32,
+}
+
+/// What was drained of a generation.
+#[derive(Clone, Copy, Default)]
+struct Drained {
+    /// IPv4, IPv6.
+    flows: [u64; 2],
+    drops: usize,
+    claims: usize,
+}
+
+/// What other threads tell the report of.
+pub(super) struct Told {
+    /// What was lost.
+    pub(super) losses: Arc<OwnLosses>,
+    /// How full the ring was.
+    pub(super) fill: Arc<Fill>,
+}
+
+/// What the thread reads devices by, waits by, and sees itself by.
+pub(super) struct Hands {
+    netlink: Netlink,
+    grace: Grace,
+    own: OwnCost,
+}
+
+impl Hands {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// When no netlink socket can be had, or no way to wait for running programs.
+    pub(super) fn open() -> io::Result<Self> {
+        Ok(Self { netlink: Netlink::open()?, grace: Grace::new()?, own: OwnCost::open() })
+    }
 }
 
 /// One flipped generation.
 #[derive(Clone, Copy)]
 struct Generation {
-    /// The half of the arenas that is quiet now.
-    quiet: u32,
+    /// What `ACTIVE` said; its lowest bit is the half of the arenas that is quiet now.
+    active: u32,
     epoch: u64,
     start: KernelTime,
     end: KernelTime,
@@ -76,35 +120,37 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 impl Ticker {
-    /// Gets everything ready; nothing is read yet.
-    ///
-    /// # Errors
-    /// When no netlink socket can be had, or no way to wait for running programs.
+    /// Nothing is read yet.
+    #[expect(clippy::too_many_arguments, reason = "what it works with comes from many; it has one caller")]
     pub(super) fn new(
         maps: Arc<Maps>,
         arenas: Arenas,
         drops: anyhow::Result<Drops>,
         table: Arc<Table>,
-        losses: Arc<OwnLosses>,
+        told: Told,
         out: Waiting,
         capacity: Capacity,
-    ) -> io::Result<Self> {
-        Ok(Self {
+        hands: Hands,
+    ) -> Self {
+        let Hands { netlink, grace, own } = hands;
+        Self {
             totals: maps.totals.buffer(),
             counts: maps.losses.buffer(),
             maps,
             table,
-            losses,
+            losses: told.losses,
+            fill: told.fill,
             out,
-            netlink: Netlink::open()?,
-            grace: Grace::new()?,
+            netlink,
+            grace,
             arenas,
             drops: drops.map_err(|error| SafeText::new(&format!("{error:#}"))),
             capacity,
+            own,
             active: 0,
             since: clock::kernel_now(),
             flips: 0,
-        })
+        }
     }
 
     /// Ticks until `stop` rings, and then once more. Ends early when nobody listens.
@@ -142,18 +188,19 @@ impl Ticker {
         let Ok(generation) = self.flip(began) else {
             self.losses.add(Lost::Drain, 1);
             self.table.free(waiting);
-            return self.report(0, Took::default());
+            return self.report(Drained::default(), Took::default());
         };
         if self.grace.wait().is_err() {
             self.losses.add(Lost::Grace, 1);
         }
         let quiet = clock::kernel_now();
         self.table.free(waiting);
-        if !self.hand_over_evidence(generation) {
-            return false;
-        }
+        let Some((drops, claims)) = self.hand_over_evidence(generation) else { return false };
         let Some(flows) = self.drain(generation) else { return false };
-        self.report(flows, Took { grace: quiet.since(began), drain: clock::kernel_now().since(quiet) })
+        self.report(
+            Drained { flows, drops, claims },
+            Took { grace: quiet.since(began), drain: clock::kernel_now().since(quiet) },
+        )
     }
 
     /// Reads every watched interface's totals between two readings of the devices' own counters.
@@ -216,31 +263,34 @@ impl Ticker {
     fn flip(&mut self, now: KernelTime) -> io::Result<Generation> {
         let next = self.active.wrapping_add(1);
         self.maps.active.update(&0, &next)?;
-        let quiet = self.active & 1;
-        let generation = Generation { quiet, epoch: self.flips, start: self.since, end: now };
+        let generation = Generation { active: self.active, epoch: self.flips, start: self.since, end: now };
         self.active = next;
         self.since = now;
         self.flips += 1;
         Ok(generation)
     }
 
-    /// Hands over what was dropped in the quiet generation, and who claimed what. `false`: nobody listens.
-    fn hand_over_evidence(&self, generation: Generation) -> bool {
-        let Generation { quiet, epoch, .. } = generation;
+    /// Hands over what was dropped in the quiet generation, and who claimed what; how many of each. `None`: nobody
+    /// listens.
+    fn hand_over_evidence(&self, generation: Generation) -> Option<(usize, usize)> {
+        let Generation { active, epoch, .. } = generation;
+        let quiet = active & 1;
         let drops = self.drops.as_ref().map_or(Ok(Vec::new()), |drops| drops.drain(quiet));
         let drops = drops.unwrap_or_else(|_| self.unread(Lost::Drain));
+        let dropped = drops.len();
         if !drops.is_empty() && !self.out.send(Observation::Drops(DropBatch { epoch, drops })) {
-            return false;
+            return None;
         }
         let of_it = |key: &ClaimKey| u32::from(key.generation) == quiet;
         let taken = self.maps.claims.take(MOST_CLAIMS, of_it).unwrap_or_else(|_| self.unread(Lost::Drain));
         let claims: Vec<Claim> = taken.iter().filter_map(|(key, entry)| decode::claim(key, entry)).collect();
         self.losses.add(Lost::MalformedClaim, (taken.len() - claims.len()) as u64);
-        claims.is_empty() || self.out.send(Observation::Claims(claims))
+        let listens = claims.is_empty() || self.out.send(Observation::Claims(claims));
+        listens.then_some((dropped, taken.len()))
     }
 
     /// Drains the quiet half of both arenas. `None`: nobody listens.
-    fn drain(&mut self, generation: Generation) -> Option<u64> {
+    fn drain(&mut self, generation: Generation) -> Option<[u64; 2]> {
         let Self { arenas, out, losses, .. } = self;
         let hand_over = |flows: Vec<FlowDelta>, last: bool| {
             let Generation { epoch, start: tick_start, end: tick_end, .. } = generation;
@@ -250,16 +300,24 @@ impl Ticker {
                 Handed::Refused
             }
         };
-        let quiet = generation.quiet;
+        let left = arenas.lines.left(generation.active).unwrap_or_else(|_| {
+            losses.add(Lost::Drain, 1);
+            Left::default()
+        });
+        let quiet = generation.active & 1;
         let drained = [
-            arenas.ipv4.drain(quiet, |slots| hand_over(decoded::<FlowKey4, 3>(slots), false)),
-            arenas.ipv6.drain(quiet, |slots| hand_over(decoded::<FlowKey6, 6>(slots), false)),
+            arenas.ipv4.drain(quiet, |first, slots| {
+                hand_over(decoded::<FlowKey4, 3>(first, slots, &left.ipv4), false)
+            }),
+            arenas.ipv6.drain(quiet, |first, slots| {
+                hand_over(decoded::<FlowKey6, 6>(first, slots, &left.ipv6), false)
+            }),
         ];
-        let mut flows = 0;
-        for drained in drained {
+        let mut flows = [0; 2];
+        for (flows, drained) in flows.iter_mut().zip(drained) {
             match drained {
                 Ok((taken, unwanted)) => {
-                    flows += taken as u64;
+                    *flows = taken as u64;
                     losses.add(Lost::FlowsAtStop, unwanted as u64);
                 }
                 Err(_) => losses.add(Lost::Drain, 1),
@@ -269,7 +327,7 @@ impl Ticker {
     }
 
     /// Tells losses and resources. `false`: nobody listens.
-    fn report(&mut self, flows: u64, took: Took) -> bool {
+    fn report(&mut self, drained: Drained, took: Took) -> bool {
         let missed = self.drops.as_ref().map_or(Ok(0), Drops::missed);
         let missed = missed.unwrap_or_else(|_| self.unread(Lost::Drain));
         let mut losses = Losses::default();
@@ -282,21 +340,38 @@ impl Ticker {
         }
         self.out.send(Observation::Losses(losses))
             && self.out.send(Observation::Resources(Resources {
-                flows,
+                flows: drained.flows.iter().sum(),
+                flows_ipv6: drained.flows[1],
                 flow_capacity: self.capacity.flows.into(),
                 slots: self.table.in_use() as u64,
                 slot_capacity: self.capacity.slots.into(),
                 grace_ns: nanoseconds(took.grace),
                 drain_ns: nanoseconds(took.drain),
                 flips: self.flips,
+                drops: drained.drops as u64,
+                drop_capacity: self.drops.as_ref().map_or(0, |_| self.capacity.drops.into()),
+                claims: drained.claims as u64,
+                claim_capacity: MOST_CLAIMS.into(),
+                // What came while it was read is in there too.
+                ring_bytes: self.fill.take().min(self.capacity.ring.into()),
+                ring_capacity: self.capacity.ring.into(),
+                cpu_ns: clock::process_cpu(),
+                resident_bytes: self.own.resident_bytes(),
             }))
     }
 }
 
-/// The flows in some slots.
-fn decoded<K: decode::WireKey + Words<N>, const N: usize>(slots: &[Slot]) -> Vec<FlowDelta> {
-    let used = slots.iter().filter(|slot| slot.is_used());
-    // A key has as many words as its family's, the others are zero.
-    let keyed = used.filter_map(|slot| Some((slot.key.first_chunk::<N>()?, &slot.entry)));
-    keyed.map(|(words, entry)| decode::flow(&K::of_words(words), entry)).collect()
+/// The flows in some slots, with what is left of them.
+fn decoded<K: decode::WireKey + Words<N>, const N: usize>(
+    first: usize,
+    slots: &[Slot],
+    left: &[Pending],
+) -> Vec<FlowDelta> {
+    let mut flows = Vec::with_capacity(slots.len());
+    whole(first, slots, left, |key, entry| {
+        // A key has as many words as its family's, the others are zero.
+        let words = key.first_chunk::<N>();
+        flows.extend(words.map(|words| decode::flow(&K::of_words(words), entry)));
+    });
+    flows
 }

@@ -2,8 +2,10 @@
 
 mod docker;
 mod kernel;
+mod privileges;
 
 pub use docker::Docker;
+pub use privileges::{Privileges, privileges};
 
 use crate::collector::probe::Report;
 use crate::model::{AttachMode, SafeText, WallTime};

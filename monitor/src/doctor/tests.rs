@@ -57,6 +57,7 @@ fn container(name: &str, network_mode: NetworkMode, endpoints: Vec<Endpoint>) ->
         labels: Vec::new(),
         links: Vec::new(),
         rights: Some(Rights::default()),
+        details: None,
     };
     Change::Container { container: Box::new(container), at: KernelTime(0) }
 }

@@ -5,6 +5,7 @@
 //! bounded queue each. [`State`] is the same without a task, for tests and replay.
 
 mod asks;
+mod feed;
 mod findings;
 mod held;
 mod inquirers;
@@ -15,8 +16,9 @@ mod tap;
 mod task;
 
 pub use asks::Ask;
+pub use feed::Feed;
 pub use state::{Publish, State};
-pub use subscribers::Filter;
+pub use subscribers::{Filter, Subscription, Topic};
 pub use tap::{Tap, Tapping};
 
 use crate::attribution;
@@ -30,8 +32,6 @@ use task::{Command, Task};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-/// Records a subscriber may be behind before it loses some.
-const QUEUE: usize = 8_192;
 /// Commands that may wait.
 const COMMANDS: usize = 64;
 
@@ -52,6 +52,8 @@ pub struct Settings {
     pub policy: Arc<Policy>,
     /// The wall clock when the kernel's began.
     pub booted: WallTime,
+    /// Whether it is the agent's.
+    pub by_agent: bool,
 }
 
 impl Settings {
@@ -66,6 +68,7 @@ impl Settings {
             attribution: attribution::Settings::default(),
             policy: Arc::default(),
             booted: WallTime::default(),
+            by_agent: false,
         }
     }
 }
@@ -92,36 +95,42 @@ pub fn spawn(
     let mut state = State::new(settings, started);
     let (published, snapshots) = watch::channel(Arc::new(state.snapshot(started)));
     let (commands, incoming) = mpsc::channel(COMMANDS);
-    let task = Task { state, changes, observations, asks, commands: incoming, published, now, tap };
+    let counted_outside = Vec::new();
+    let task =
+        Task { state, changes, observations, asks, commands: incoming, published, now, tap, counted_outside };
     EngineHandle { snapshots, commands, task: tokio::spawn(task.run()) }
 }
 
 impl EngineHandle {
-    /// Snapshots, a new one each time the totals were read and soon after anything notable. The channel closes when
-    /// the engine has ended.
+    /// By which anybody follows the engine.
+    #[must_use]
+    pub fn feed(&self) -> Feed {
+        Feed::new(self.snapshots.clone(), self.commands.downgrade())
+    }
+
+    /// See [`Feed::snapshots`].
     #[must_use]
     pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
-        self.snapshots.clone()
+        self.feed().snapshots()
     }
 
-    /// Records from now on, through a queue of this subscriber's own. The queue ends when the engine has ended (or
-    /// when 64 other commands wait for it).
+    /// See [`Feed::subscribe`].
     #[must_use]
     pub fn subscribe(&self, filter: Filter) -> mpsc::Receiver<Record> {
-        let (queue, records) = mpsc::channel(QUEUE);
-        // A refused command drops the queue's sender, which the reader sees as its end.
-        drop(self.commands.try_send(Command::Subscribe(filter, queue)));
-        records
+        self.feed().subscribe(filter)
     }
 
-    /// Answers about two ends from now on: after each tick, by what was seen until then. Nothing is answered before the
-    /// first tick; the channel closes when the engine has ended (or when 16 others ask).
+    /// See [`Feed::inquire`].
     #[must_use]
     pub fn inquire(&self, asked: Asked) -> watch::Receiver<Option<Arc<Answer>>> {
-        let (answers, told) = watch::channel(None);
-        // A refused command drops the sender, which the reader sees as its end.
-        drop(self.commands.try_send(Command::Inquire(asked, answers)));
-        told
+        self.feed().inquire(asked)
+    }
+
+    /// Judges by other rules from the next flows on; findings that these do not make end at once. A recording has the
+    /// rules of its beginning alone: with a tap, who replays it would find what was not told.
+    pub async fn judge_by(&self, policy: Arc<Policy>) {
+        // An engine that has ended judges nothing more.
+        drop(self.commands.send(Command::JudgeBy(policy)).await);
     }
 
     /// Ends the engine and waits until it has; the last snapshot stays readable.

@@ -4,10 +4,10 @@ use super::held::Tick;
 use super::state::State;
 use crate::flows::{Flow, Update};
 use crate::model::{
-    Counts, Direction, FlowBatch, FlowDelta, Initiator, InterfaceKind, KernelTime, Sample, TcpFlags, Traffic,
+    Counts, Direction, FlowBatch, FlowDelta, InterfaceKind, KernelTime, Sample, TcpFlags, Traffic,
 };
 use crate::policy::{Around, Seen, Verdict};
-use crate::snapshot::{ContainerRef, End, FlowRecord, Record, SampleRecord, Tcp};
+use crate::snapshot::{End, FlowRecord, Record, SampleRecord, Talk, Tcp};
 use std::sync::Arc;
 
 impl State {
@@ -36,6 +36,11 @@ impl State {
             self.name_or_hold(Tick { epoch, tick_start, tick_end, delta: *delta, update, last: false }, now);
         }
         self.flows.batch_done(&batch);
+        if batch.last {
+            self.books.ticked(tick_end);
+            self.ticked = Some(epoch);
+            self.counted_at = tick_end;
+        }
     }
 
     /// The judge may want to know a flow as the other end of another.
@@ -49,15 +54,14 @@ impl State {
     }
 
     /// What is said of a flow's tick.
-    fn judged(&mut self, tick: &Tick, remote: &End, now: KernelTime) -> Option<Verdict> {
-        let key = &tick.delta.key;
-        let local = self.attribution.local_end(&tick.packets(), now).with_port(key.ports, true);
+    fn judged(&mut self, tick: &Tick, local: &End, remote: &End, now: KernelTime) -> Option<Verdict> {
         let wall = self.wall(now);
         let Self { judge, attribution, flows, .. } = self;
         let seen = Seen {
             flow_id: tick.delta.flow_id,
             epoch: tick.epoch,
-            local: &local,
+            counted: Traffic { sent: tick.delta.sent, received: tick.delta.received },
+            local,
             remote,
             initiator: tick.update.initiator,
             source_mac: tick.delta.source_mac,
@@ -106,9 +110,15 @@ impl State {
             received_flags: TcpFlags::default(),
             state,
             handshake: None,
+            failed: false,
         });
-        let update =
-            Update { first_seen: flow.first_seen, initiator: flow.initiator(), tcp, origin: flow.origin };
+        let update = Update {
+            first_seen: flow.first_seen,
+            initiator: flow.initiator(),
+            opened: false,
+            tcp,
+            origin: flow.origin,
+        };
         let delta = FlowDelta {
             key: flow.key,
             flow_id: flow.flow_id,
@@ -133,14 +143,13 @@ impl State {
         let kind = self.attribution.interface(number).map_or(InterfaceKind::Veth, |it| it.interface.kind);
         let owner = self.attribution.owner(number).map(|known| known.reference().clone());
         let remote = remote.with_port(tick.delta.key.ports, false);
-        if kind == InterfaceKind::Veth
-            && !tick.last
-            && let Some(owner) = &owner
-        {
-            self.book(owner, tick, &remote);
+        let mut verdict = None;
+        if kind == InterfaceKind::Veth && owner.is_some() && !tick.last {
+            let local =
+                self.attribution.local_end(&tick.packets(), now).with_port(tick.delta.key.ports, true);
+            verdict = self.judged(tick, &local, &remote, now);
+            self.book(tick, &local, &remote, verdict.as_ref());
         }
-        let judged = kind == InterfaceKind::Veth && owner.is_some() && !tick.last;
-        let verdict = if judged { self.judged(tick, &remote, now) } else { None };
         if self.subscribers.want_flow(kind, owner.as_deref())
             && let Some(record) = self.record(tick, remote, verdict, now)
         {
@@ -148,16 +157,26 @@ impl State {
         }
     }
 
-    fn book(&mut self, owner: &ContainerRef, tick: &Tick, remote: &End) {
-        let is_client = tick.update.initiator == Initiator::Local;
-        let mut peer = remote.clone();
-        peer.port = peer.port.filter(|_| is_client);
-        let traffic = Traffic { sent: tick.delta.sent, received: tick.delta.received };
-        self.books.talked(&owner.id, peer, traffic, tick.delta.last_seen);
-        let handshake = tick.update.tcp.and_then(|tcp| tcp.handshake);
-        if let Some(took) = handshake.filter(|_| is_client) {
-            self.books.answered(&owner.id, took);
-        }
+    fn book(&mut self, tick: &Tick, local: &End, remote: &End, verdict: Option<&Verdict>) {
+        let Self { attribution, books, .. } = self;
+        let Tick { delta, update, .. } = tick;
+        let watched = attribution.interface(delta.key.interface);
+        let network = watched.and_then(|watched| watched.network.as_ref());
+        books.talked(&Talk {
+            local,
+            remote,
+            initiator: update.initiator,
+            protocol: delta.key.protocol,
+            network,
+            traffic: Traffic { sent: delta.sent, received: delta.received },
+            at: delta.last_seen,
+            tick_end: tick.tick_end,
+            opened: update.opened,
+            tcp: update.tcp,
+            sender_counts: attribution.is_counted_at_sender(&tick.packets(), remote),
+            is_inside: network.is_some_and(|network| attribution.is_inside(&network.id, remote)),
+            verdict,
+        });
     }
 
     fn record(

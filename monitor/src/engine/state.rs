@@ -5,7 +5,7 @@ use super::Settings;
 use super::asks::{Ask, Asks};
 use super::held::Held;
 use super::inquirers::Inquirers;
-use super::subscribers::{Filter, Subscribers};
+use super::subscribers::{Filter, Subscribers, Subscription, Topic};
 use crate::attribution::Attribution;
 use crate::flows::{self, FlowTable};
 use crate::model::{
@@ -14,7 +14,7 @@ use crate::model::{
 };
 use crate::policy::posture::Standings;
 use crate::policy::{Around, Judge};
-use crate::snapshot::{self, Books, Record, Snapshot};
+use crate::snapshot::{self, Books, Record, Shared, Snapshot};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,12 +49,19 @@ pub struct State {
     pub(super) judge: Judge,
     pub(super) standings: Standings,
     pub(super) books: Books,
+    shared: Shared,
     pub(super) held: Held,
     pub(super) subscribers: Subscribers,
     pub(super) inquirers: Inquirers,
     pub(super) asks: Asks,
     /// Epoch, start and end of the latest generation.
     pub(super) latest: (u64, KernelTime, KernelTime),
+    /// The latest generation whose flows are all in.
+    pub(super) ticked: Option<u64>,
+    /// The end of that generation; at first, when this began.
+    pub(super) counted_at: KernelTime,
+    /// How many findings were told.
+    pub(super) findings_told: u64,
     gone: Vec<(InterfaceNumber, KernelTime)>,
     not_watched: BTreeMap<u32, NotWatched>,
     missing: BTreeMap<&'static str, SafeText>,
@@ -81,11 +88,15 @@ impl State {
             judge: Judge::new(Arc::clone(&settings.policy)),
             standings: Standings::default(),
             books: Books::new(snapshot::Settings { window: settings.window }),
+            shared: Shared::default(),
             held: Held::default(),
             subscribers: Subscribers::default(),
             inquirers: Inquirers::default(),
             asks: Asks::default(),
             latest: (0, now, now),
+            ticked: None,
+            counted_at: now,
+            findings_told: 0,
             gone: Vec::new(),
             not_watched: BTreeMap::new(),
             missing: BTreeMap::new(),
@@ -165,7 +176,10 @@ impl State {
                 self.is_missing("drops", why);
                 self.judge.drop_watch(watch);
             }
-            Observation::Drops(batch) => self.judge.drops(&batch),
+            Observation::Drops(batch) => {
+                self.judge.drops(&batch);
+                self.books.dropped(&self.attribution, &batch);
+            }
             Observation::Translations(changes) => self.attribution.translations(&changes),
             Observation::Conntrack(source) => {
                 self.attribution.conntrack(&source);
@@ -234,6 +248,7 @@ impl State {
         self.attribution.settle(now);
         self.release_held(now.plus(self.settings.attribution.announcement));
         self.tell_answers(now);
+        self.shared.finish();
     }
 
     fn end_flows(&mut self, now: KernelTime) {
@@ -287,22 +302,42 @@ impl State {
 
     /// Adds a reader of records.
     pub fn subscribe(&mut self, filter: Filter, queue: mpsc::Sender<Record>) {
-        self.subscribers.add(filter, queue);
+        let Self { standings, judge, subscribers, .. } = self;
+        let standing = standings.open().iter().map(|standing| Record::Standing(Arc::clone(standing)));
+        // One that was not told yet comes with the others.
+        let told = judge.findings().filter(|finding| finding.revision > 0);
+        let of_traffic = told.map(|finding| Record::Finding(Arc::new(finding.clone())));
+        let open = filter.open && filter.topic != Topic::Flows;
+        subscribers.add(filter, queue, standing.chain(of_traffic).filter(|_| open));
+    }
+
+    /// Adds a reader of records in place of another one, whose queue ends here.
+    pub fn replace(&mut self, before: &Subscription, filter: Filter, queue: mpsc::Sender<Record>) {
+        self.subscribers.remove(before);
+        self.subscribe(filter, queue);
     }
 
     /// Everything, as of `now`.
     pub fn snapshot(&mut self, now: KernelTime) -> Snapshot {
         self.attribution.settle(now);
-        let rows = self.books.rows(&self.attribution, now);
+        let Self { attribution, flows, judge, books, shared, .. } = self;
+        let rows = books.rows(attribution, flows, now);
+        let findings = (self.findings_told, judge.findings());
+        let (networks, pairs, latencies) = shared.rows(books, attribution, self.ticked, findings, now);
         Snapshot {
             host: self.settings.host.clone(),
             taken_at: now,
+            counted_at: self.counted_at,
             window: rows.window,
             watching_since: self.watching_since,
+            by_agent: self.settings.by_agent,
             docker: self.attribution.docker().clone(),
             containers: rows.containers,
             unattributed: rows.unattributed,
             bridges: rows.bridges,
+            networks,
+            pairs,
+            latencies,
             not_watched: self.not_watched.values().cloned().collect(),
             missing: self.missing.clone(),
             attached: self.modes.values().copied().collect(),
@@ -311,6 +346,7 @@ impl State {
             findings: snapshot::findings(self.judge.findings()),
             standing: self.standings.open().to_vec(),
             rights_unknown: self.standings.rights_unknown(),
+            drops: self.books.drops().clone(),
             losses: self.losses(),
             resources: self.resources,
         }

@@ -5,8 +5,22 @@ use crate::snapshot::{ContainerRef, Record};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-/// The shortest beginning of a container's id that is taken for one.
-const SHORTEST_ID: usize = 4;
+/// Flows a subscriber may be behind before it loses some: every flow of a busy tick, from both ends, comes at once.
+const FLOWS: usize = 65_536;
+/// The same of one that reads findings alone.
+const FINDINGS: usize = 8_192;
+
+/// What a subscriber's records are about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Topic {
+    /// Flows, and samples if they are wanted too.
+    #[default]
+    Flows,
+    /// Findings, of traffic and standing, and nothing else.
+    Findings,
+    /// Both.
+    All,
+}
 
 /// Which records a subscriber wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,24 +31,48 @@ pub struct Filter {
     pub include_bridges: bool,
     /// Sampled packets too.
     pub samples: bool,
-    /// Findings, of traffic and standing, and nothing else.
-    pub findings: bool,
+    /// What they are about.
+    pub topic: Topic,
+    /// Findings that are open already, before what comes.
+    pub open: bool,
+}
+
+/// A subscription, as the engine knows it: by its queue.
+#[derive(Clone, Debug)]
+pub struct Subscription(mpsc::WeakSender<Record>);
+
+impl Subscription {
+    pub(super) fn of(queue: &mpsc::Sender<Record>) -> Self {
+        Self(queue.downgrade())
+    }
 }
 
 impl Filter {
+    /// A subscriber's queue.
+    pub(super) fn queue(&self) -> (mpsc::Sender<Record>, mpsc::Receiver<Record>) {
+        mpsc::channel(if self.topic == Topic::Findings { FINDINGS } else { FLOWS })
+    }
+
+    /// Whether a reader of all records, bridges' too, would hand one on to somebody with this filter.
+    #[must_use]
+    pub fn passes(&self, record: &Record) -> bool {
+        match record {
+            Record::Flow(flow) => self.wants(flow.observed_at.kind, flow.local.container.as_deref()),
+            Record::Finding(_) | Record::Standing(_) => self.topic != Topic::Flows,
+            Record::Sample(_) => self.samples,
+            Record::Lost(_) => true,
+        }
+    }
+
     fn wants(&self, kind: InterfaceKind, container: Option<&ContainerRef>) -> bool {
-        if self.findings {
+        if self.topic == Topic::Findings {
             return false;
         }
         if kind == InterfaceKind::Bridge && !self.include_bridges {
             return false;
         }
         let Some(wanted) = self.container.as_deref() else { return true };
-        container.is_some_and(|container| {
-            let names = std::iter::once(&container.name).chain(&container.shares_namespace_with);
-            let by_id = wanted.len() >= SHORTEST_ID && container.id.as_str().starts_with(wanted);
-            by_id || names.into_iter().any(|name| name.as_str() == wanted)
-        })
+        container.is_some_and(|container| container.is_called(wanted))
     }
 }
 
@@ -80,8 +118,32 @@ pub(super) struct Subscribers {
 }
 
 impl Subscribers {
-    pub(super) fn add(&mut self, filter: Filter, queue: mpsc::Sender<Record>) {
-        self.all.push(Subscriber { filter, queue, lost: 0, told: true });
+    /// Adds a reader, who is told this first.
+    pub(super) fn add(
+        &mut self,
+        filter: Filter,
+        queue: mpsc::Sender<Record>,
+        first: impl Iterator<Item = Record>,
+    ) {
+        let mut subscriber = Subscriber { filter, queue, lost: 0, told: true };
+        for record in first {
+            // Who has gone already is found by tidying.
+            subscriber.send(&record);
+        }
+        self.all.push(subscriber);
+    }
+
+    /// Ends a reader's queue; what is in it can still be read.
+    pub(super) fn remove(&mut self, subscription: &Subscription) {
+        let Some(queue) = subscription.0.upgrade() else { return };
+        let Self { all, lost_by_gone } = self;
+        all.retain(|subscriber| {
+            let stays = !subscriber.queue.same_channel(&queue);
+            if !stays {
+                *lost_by_gone += subscriber.lost;
+            }
+            stays
+        });
     }
 
     /// Whether anybody wants a flow seen there.
@@ -98,7 +160,7 @@ impl Subscribers {
     pub(super) fn send_finding(&mut self, finding: &Record) {
         let Self { all, lost_by_gone } = self;
         all.retain_mut(|subscriber| {
-            let reads = !subscriber.filter.findings || subscriber.send(finding);
+            let reads = subscriber.filter.topic == Topic::Flows || subscriber.send(finding);
             if !reads {
                 *lost_by_gone += subscriber.lost;
             }

@@ -2,14 +2,16 @@
 
 use super::asks::Ask;
 use super::state::{Publish, State};
-use super::subscribers::Filter;
+use super::subscribers::{Filter, Subscription};
 use super::tap::Tap;
 use crate::model::{Change, KernelTime, Observation, Step};
+use crate::policy::file::Policy;
 use crate::policy::{Answer, Asked};
 use crate::snapshot::{Record, Snapshot};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// The most observations, and the most changes, that are taken in at once.
 const BATCH: usize = 4_096;
@@ -23,8 +25,14 @@ const HOUSEKEEPING: Duration = Duration::from_millis(50);
 pub(super) enum Command {
     /// Add a reader.
     Subscribe(Filter, mpsc::Sender<Record>),
+    /// Add a reader in place of another one; the last is dropped when that is done.
+    Replace(Subscription, Filter, mpsc::Sender<Record>, oneshot::Sender<()>),
     /// Add somebody who asks about two ends.
     Inquire(Asked, watch::Sender<Option<Arc<Answer>>>),
+    /// Judge by other rules.
+    JudgeBy(Arc<Policy>),
+    /// Tell this loss, which somebody else counts, with ours.
+    CountLosses(&'static str, Arc<AtomicU64>),
     /// End.
     Stop,
 }
@@ -39,6 +47,7 @@ pub(super) struct Task {
     pub(super) published: watch::Sender<Arc<Snapshot>>,
     pub(super) now: fn() -> KernelTime,
     pub(super) tap: Option<Tap>,
+    pub(super) counted_outside: Vec<(&'static str, Arc<AtomicU64>)>,
 }
 
 impl Task {
@@ -55,9 +64,18 @@ impl Task {
                 biased;
                 command = self.commands.recv() => match command {
                     Some(Command::Subscribe(filter, queue)) => self.state.subscribe(filter, queue),
+                    Some(Command::Replace(before, filter, queue, done)) => {
+                        self.state.replace(&before, filter, queue);
+                        drop(done);
+                    }
                     Some(Command::Inquire(asked, answers)) => {
                         self.state.inquire(asked, answers, (self.now)());
                     }
+                    Some(Command::JudgeBy(policy)) => {
+                        self.state.judge_by(policy, (self.now)());
+                        publish = publish.max(Publish::Soon);
+                    }
+                    Some(Command::CountLosses(name, counter)) => self.counted_outside.push((name, counter)),
                     Some(Command::Stop) | None => break,
                 },
                 count = self.changes.recv_many(&mut told, BATCH), if inventory_lives => inventory_lives = count > 0,
@@ -146,6 +164,9 @@ impl Task {
         self.note(|| Step::Snapshot(now));
         let mut snapshot = self.state.snapshot(now);
         snapshot.losses.add("steps_not_recorded", self.tap.as_ref().map_or(0, Tap::lost));
+        for (name, counter) in &self.counted_outside {
+            snapshot.losses.add(name, counter.load(Ordering::Relaxed));
+        }
         self.published.send_replace(Arc::new(snapshot));
     }
 }

@@ -5,9 +5,11 @@
 
 mod latency;
 mod lists;
+mod steps;
 mod tcp;
 
 pub use latency::{Latency, Percentiles};
+pub use steps::Steps;
 pub use tcp::{Tcp, TcpState};
 
 use crate::model::{
@@ -94,6 +96,8 @@ pub struct Update {
     pub first_seen: KernelTime,
     /// Who opened it.
     pub initiator: Initiator,
+    /// Whether it was opened in this tick; ports that are used again open another one.
+    pub opened: bool,
     /// Its TCP after this tick.
     pub tcp: Option<Tcp>,
     /// Where received packets came from, of this tick or of an earlier one.
@@ -106,6 +110,8 @@ pub struct FlowTable {
     settings: Settings,
     slots: HashMap<FlowId, u32>,
     flows: Lists<Flow>,
+    /// Flows that are not closed, by interface.
+    alive: HashMap<InterfaceNumber, u64>,
     finished: Option<u64>,
     /// Flows that made room since they were last asked for.
     pushed_out: Vec<(FlowId, FlowKey)>,
@@ -121,6 +127,7 @@ impl FlowTable {
             settings,
             slots: HashMap::new(),
             flows: Lists::new(),
+            alive: HashMap::new(),
             finished: None,
             pushed_out: Vec::new(),
             forgotten: 0,
@@ -153,6 +160,7 @@ impl FlowTable {
             }
             Some(other_key) => {
                 if let Some(flow) = self.flows.remove(other_key) {
+                    self.is_gone(&flow);
                     self.pushed_out.push((flow.flow_id, flow.key));
                 }
                 self.insert(delta)
@@ -163,6 +171,7 @@ impl FlowTable {
             }
         };
         let flow = self.flows.get_mut(slot)?;
+        let was_closed = flow.patience() == Patience::Closed;
         flow.epoch = epoch;
         flow.last_seen = flow.last_seen.max(delta.last_seen);
         flow.traffic += Traffic { sent: delta.sent, received: delta.received };
@@ -171,11 +180,38 @@ impl FlowTable {
             let connection = flow.connection.get_or_insert_default();
             connection.observe(delta, seen)
         });
-        let update =
-            Update { first_seen: flow.first_seen, initiator: flow.initiator(), tcp, origin: flow.origin };
+        let opened = flow.connection.as_ref().map_or(delta.is_new, Connection::was_opened);
+        let update = Update {
+            first_seen: flow.first_seen,
+            initiator: flow.initiator(),
+            opened,
+            tcp,
+            origin: flow.origin,
+        };
         let patience = flow.patience();
+        let alive = self.alive.entry(delta.key.interface).or_default();
+        match (was_closed, patience == Patience::Closed) {
+            (false, true) => *alive = alive.saturating_sub(1),
+            (true, false) => *alive += 1,
+            _ => {}
+        }
         self.flows.touch(slot, patience);
         Some(update)
+    }
+
+    /// A flow was taken out.
+    fn is_gone(&mut self, flow: &Flow) {
+        let Some(alive) = self.alive.get_mut(&flow.key.interface) else { return };
+        *alive = alive.saturating_sub(u64::from(flow.patience() != Patience::Closed));
+        if *alive == 0 {
+            self.alive.remove(&flow.key.interface);
+        }
+    }
+
+    /// How many conversations at an interface are alive; those that were closed are not, though stragglers may come.
+    #[must_use]
+    pub fn alive(&self, interface: InterfaceNumber) -> u64 {
+        self.alive.get(&interface).copied().unwrap_or(0)
     }
 
     fn insert(&mut self, delta: &FlowDelta) -> u32 {
@@ -195,6 +231,7 @@ impl FlowTable {
             opened_by,
             connection: None,
         };
+        *self.alive.entry(delta.key.interface).or_default() += 1;
         let slot = self.flows.insert(flow, Patience::Short);
         self.slots.insert(delta.flow_id, slot);
         slot
@@ -214,7 +251,9 @@ impl FlowTable {
 
     fn remove(&mut self, slot: u32, id: FlowId) -> Option<Flow> {
         self.slots.remove(&id);
-        self.flows.remove(slot)
+        let flow = self.flows.remove(slot)?;
+        self.is_gone(&flow);
+        Some(flow)
     }
 
     /// Takes out the flows that are over at `now`, and tells of each.

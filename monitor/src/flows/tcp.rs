@@ -4,10 +4,11 @@
 //! only what the whole set allows to say.
 
 use crate::model::{Direction, FlowDelta, Initiator, KernelTime, TcpFlags, TcpObserved};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// State of a TCP connection, as far as its flags tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TcpState {
     /// A SYN was seen, no answer yet.
     SynSent,
@@ -26,6 +27,20 @@ pub enum TcpState {
 }
 
 impl TcpState {
+    /// What it is called on a screen.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::SynSent => "syn sent",
+            Self::SynReceived => "syn received",
+            Self::Established => "established",
+            Self::Closing => "closing",
+            Self::Closed => "closed",
+            Self::Reset => "reset",
+            Self::Refused => "refused",
+        }
+    }
+
     /// Whether the connection is over.
     #[must_use]
     pub const fn is_over(self) -> bool {
@@ -34,7 +49,7 @@ impl TcpState {
 }
 
 /// What is known of a flow's TCP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tcp {
     /// Flags of all sent packets of this tick, ORed.
     pub sent_flags: TcpFlags,
@@ -44,6 +59,8 @@ pub struct Tcp {
     pub state: TcpState,
     /// From the first SYN to the first SYN-ACK at this interface; told once, in the tick that completed it.
     pub handshake: Option<Duration>,
+    /// Whether it was refused or reset in this tick; told once.
+    pub failed: bool,
 }
 
 /// A connection over its ticks.
@@ -53,6 +70,8 @@ pub(super) struct Connection {
     received: TcpFlags,
     handshake_told: bool,
     initiator: Option<Direction>,
+    /// Whether the latest tick told who opened it.
+    opened: bool,
     syn_at: Option<KernelTime>,
     syn_ack_at: Option<KernelTime>,
 }
@@ -61,23 +80,28 @@ impl Connection {
     /// Takes in one tick.
     pub(super) fn observe(&mut self, delta: &FlowDelta, seen: &TcpObserved) -> Tcp {
         let reopened = self.handshake_told || (self.has_flags() && self.state().is_over());
-        let before = self.initiator;
+        let before = self.has_flags().then_some(self.initiator);
+        let mut failed_before = self.has_failed();
         if seen.syn_at.is_some() && reopened {
             // The same ports were used again.
             *self = Self::default();
+            failed_before = false;
         }
         self.sent = TcpFlags(self.sent.0 | seen.sent_flags.0);
         self.received = TcpFlags(self.received.0 | seen.received_flags.0);
         self.syn_at = self.syn_at.or(seen.syn_at);
         self.syn_ack_at = self.syn_ack_at.or(seen.syn_ack_at);
-        if self.initiator.is_none() {
+        let was_open = self.initiator.is_some();
+        if !was_open {
             self.initiator = opener(delta, seen, before);
         }
+        self.opened = !was_open && self.initiator.is_some();
         Tcp {
             sent_flags: seen.sent_flags,
             received_flags: seen.received_flags,
             state: self.state(),
             handshake: self.handshake(),
+            failed: self.has_failed() && !failed_before,
         }
     }
 
@@ -88,6 +112,11 @@ impl Connection {
             Some(Direction::Received) => Initiator::Remote,
             None => Initiator::Unknown,
         }
+    }
+
+    /// Whether it was opened in the latest tick.
+    pub(super) const fn was_opened(&self) -> bool {
+        self.opened
     }
 
     /// The state without a new tick.
@@ -118,6 +147,10 @@ impl Connection {
         }
     }
 
+    fn has_failed(&self) -> bool {
+        matches!(self.state(), TcpState::Refused | TcpState::Reset)
+    }
+
     fn has_flags(&self) -> bool {
         self.sent.0 | self.received.0 != 0
     }
@@ -133,13 +166,16 @@ impl Connection {
 }
 
 /// The side that sent the SYN. When both sides have a SYN flag, the flow's first packet tells; of a flow that is not
-/// new, whoever opened the connection before it with the same ports.
-fn opener(delta: &FlowDelta, seen: &TcpObserved, before: Option<Direction>) -> Option<Direction> {
+/// new, whoever opened the connection before it with the same ports. Where that one was over so long that it is
+/// forgotten, nothing of it comes any more, and the tick's first packet tells.
+fn opener(delta: &FlowDelta, seen: &TcpObserved, before: Option<Option<Direction>>) -> Option<Direction> {
     let sent = seen.sent_flags.has(TcpFlags::SYN);
     let received = seen.received_flags.has(TcpFlags::SYN);
     let with_syn = match (sent, received) {
-        (true, true) if delta.is_new => return Some(delta.first_direction),
-        (true, true) => return before,
+        (true, true) => {
+            let known = before.filter(|_| !delta.is_new);
+            return known.unwrap_or(Some(delta.first_direction));
+        }
         (false, false) => return None,
         (true, false) => Direction::Sent,
         (false, true) => Direction::Received,
@@ -281,6 +317,38 @@ mod tests {
         check(&refused, TcpState::Established, Initiator::Local, &[None, Some(7)]);
         let older = [("AP", "AP", None, None), ("AF", "AF", None, None), ("SA", "SA", Some(100), Some(107))];
         check(&older, TcpState::Established, Initiator::Unknown, &[None, None, Some(7)]);
+    }
+
+    #[test]
+    fn ports_used_again_once_the_connection_before_is_forgotten_are_opened_by_the_first_packet() {
+        for (first_direction, expected) in
+            [(Direction::Sent, Initiator::Local), (Direction::Received, Initiator::Remote)]
+        {
+            let mut connection = Connection::default();
+            let seen = TcpObserved {
+                sent_flags: flags("SAF"),
+                received_flags: flags("SAF"),
+                syn_at: Some(KernelTime(1_000)),
+                syn_ack_at: Some(KernelTime(2_000)),
+            };
+            connection.observe(&FlowDelta { is_new: false, ..delta(first_direction) }, &seen);
+            assert_eq!((connection.initiator(), connection.was_opened()), (expected, true));
+        }
+    }
+
+    #[test]
+    fn that_it_failed_is_told_once_and_again_of_the_next_one_with_its_ports() {
+        let mut connection = Connection::default();
+        let told = [("S", Some(1)), ("", None), ("S", Some(100)), ("S", Some(200))].map(|(sent, syn_at)| {
+            let seen = TcpObserved {
+                sent_flags: flags(sent),
+                received_flags: flags(if syn_at == Some(100) { "" } else { "RA" }),
+                syn_at: syn_at.map(KernelTime),
+                syn_ack_at: None,
+            };
+            connection.observe(&delta(Direction::Sent), &seen).failed
+        });
+        assert_eq!(told, [true, false, false, true]);
     }
 
     #[test]

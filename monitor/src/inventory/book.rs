@@ -248,6 +248,7 @@ mod tests {
             labels: Vec::new(),
             links: Vec::new(),
             rights: None,
+            details: None,
         }
     }
 

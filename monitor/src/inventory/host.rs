@@ -4,6 +4,7 @@
 //! `currentContext`, and one `contexts/meta/<digest>/meta.json` for each context. The digest is of the name; looking
 //! for the file that says the name needs no digest.
 
+use super::way::Way;
 use crate::model::SafeText;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -28,6 +29,8 @@ pub(super) enum Host {
     Unix(PathBuf),
     /// Plain HTTP at `name:port`.
     Tcp(String),
+    /// Wherever somebody else connects to, who calls it so.
+    By(Way, String),
 }
 
 impl fmt::Display for Host {
@@ -35,6 +38,7 @@ impl fmt::Display for Host {
         match self {
             Self::Unix(path) => write!(formatter, "unix://{}", path.display()),
             Self::Tcp(address) => write!(formatter, "tcp://{address}"),
+            Self::By(_, name) => formatter.write_str(name),
         }
     }
 }
@@ -51,6 +55,14 @@ pub(super) enum HostError {
     /// The context has no Docker endpoint.
     #[error("Docker context {0} names no Docker host")]
     NoEndpoint(SafeText),
+}
+
+/// Finds the address by the environment of this process.
+///
+/// # Errors
+/// As [`resolve`].
+pub(super) fn find(setting: Option<&str>) -> Result<Host, HostError> {
+    resolve(setting, |name| std::env::var(name).ok())
 }
 
 /// Finds the address. `setting` is the user's own; `variable` reads an environment variable.

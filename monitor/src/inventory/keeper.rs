@@ -44,7 +44,7 @@ pub(super) async fn keep(settings: Settings, mut around: Surroundings) {
 
 /// One session, from finding the address to the end.
 async fn connect(settings: &Settings, around: &mut Surroundings) -> (End, Option<KernelTime>) {
-    let host = match find(settings) {
+    let host = match find(settings).await {
         Ok(host) => host,
         Err(reason) => return (End::Away(reason), None),
     };
@@ -55,9 +55,11 @@ async fn connect(settings: &Settings, around: &mut Surroundings) -> (End, Option
 }
 
 /// Where Docker is. Looked up each time: contexts may be repaired meanwhile.
-fn find(settings: &Settings) -> Result<Host, SafeText> {
-    let variable = |name: &str| std::env::var(name).ok();
-    host::resolve(settings.host.as_deref(), variable).map_err(|error| SafeText::new(&error.to_string()))
+async fn find(settings: &Settings) -> Result<Host, SafeText> {
+    match &settings.way {
+        Some(way) => way.host().await.map(|name| Host::By(way.clone(), name)),
+        None => host::find(settings.host.as_deref()).map_err(|error| SafeText::new(&error.to_string())),
+    }
 }
 
 /// Tells that Docker is away, once for each reason, and what was refused.

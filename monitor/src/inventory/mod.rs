@@ -17,11 +17,15 @@ mod keeper;
 mod mapping;
 mod queries;
 mod refusals;
+mod relay;
 mod session;
 mod surroundings;
 mod transport;
+mod way;
 
 pub use hint::Hint;
+pub use relay::relay;
+pub use way::Way;
 
 use crate::model::{Change, KernelTime, WallTime};
 use clocks::Clocks;
@@ -43,13 +47,23 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How often Docker is asked whether it is still there.
     pub ping_interval: Duration,
+    /// Who connects, where this process may not.
+    pub way: Option<Way>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { host: None, request_timeout: seconds(5), ping_interval: seconds(5) }
+        Self { host: None, request_timeout: seconds(5), ping_interval: seconds(5), way: None }
     }
+}
+
+/// Where Docker is by these settings, for a person.
+///
+/// # Errors
+/// Why it is not known.
+pub fn host(settings: &Settings) -> Result<String, String> {
+    host::find(settings.host.as_deref()).map(|host| host.to_string()).map_err(|error| error.to_string())
 }
 
 /// The running inventory.

@@ -16,6 +16,7 @@ use hyper::{Method, Response, Uri};
 use hyper_util::rt::TokioIo;
 use rustix::net::sockopt;
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -113,7 +114,7 @@ impl Transport {
         };
         let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
         let name = match &self.host {
-            Host::Unix(_) => HeaderValue::from_static("docker"),
+            Host::Unix(_) | Host::By(..) => HeaderValue::from_static("docker"),
             Host::Tcp(address) => HeaderValue::from_str(address).map_err(invalid)?,
         };
         request.headers_mut().insert(HOST, name);
@@ -135,11 +136,13 @@ async fn connect(host: &Host) -> io::Result<Box<dyn Connection>> {
             keep_alive(&stream)?;
             Box::new(stream)
         }
+        Host::By(way, _) => Box::new(way.connect().await?),
     })
 }
 
 /// Makes the kernel notice a peer that is gone: a stream of events may be silent for days.
-fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+pub(super) fn keep_alive(stream: impl AsFd) -> io::Result<()> {
+    let stream = stream.as_fd();
     sockopt::set_socket_keepalive(stream, true)?;
     sockopt::set_tcp_keepidle(stream, Duration::from_secs(15))?;
     sockopt::set_tcp_keepintvl(stream, Duration::from_secs(5))?;

@@ -3,6 +3,7 @@
 use super::{ContainerId, Mac, NetworkId, SafeText, WallTime};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// `State.Status` of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -99,6 +100,39 @@ pub struct Container {
     pub links: Vec<SafeText>,
     /// What it is allowed that others are not; absent until it was inspected.
     pub rights: Option<Rights>,
+    /// Published ports as (host address, host port, container port, protocol name).
+    pub published: Vec<(IpAddr, u16, u16, String)>,
+    /// What else Docker tells of it; absent until it was inspected. Not in recordings: nothing is judged by it, and a
+    /// command may hold a password.
+    #[serde(skip)]
+    pub details: Option<Arc<Details>>,
+}
+
+/// What `docker inspect` tells of a container beside who and where it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Details {
+    /// How often Docker restarted it.
+    pub restarts: Option<u64>,
+    /// What its health check says: `healthy`, `unhealthy`, `starting`; absent where it has none.
+    pub health: Option<SafeText>,
+    /// Entry point and command, as one line.
+    pub command: Option<SafeText>,
+    /// Bytes of memory it may use; absent is no limit.
+    pub memory_limit: Option<u64>,
+    /// Billionths of a processor it may use; absent is no limit.
+    pub nano_cpus: Option<u64>,
+    /// Processes it may have; absent is no limit.
+    pub pids_limit: Option<u64>,
+    /// Capabilities it has beyond Docker's usual ones, without `CAP_`.
+    pub capabilities_added: Vec<SafeText>,
+    /// Of Docker's usual capabilities, those it does not have.
+    pub capabilities_dropped: Vec<SafeText>,
+    /// Whether it is `--privileged`.
+    pub privileged: bool,
+    /// `RestartPolicy.Name`.
+    pub restart_policy: Option<SafeText>,
+    /// Labels, in the order of their names; at most 64.
+    pub labels: Vec<(SafeText, SafeText)>,
     /// Published ports as (host address, host port, container port, protocol name).
     pub published: Vec<(IpAddr, u16, u16, String)>,
 }

@@ -61,7 +61,7 @@ impl std::iter::Sum for Counts {
 }
 
 /// Both directions, as the container sees them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traffic {
     /// What the container sent.
     pub sent: Counts,

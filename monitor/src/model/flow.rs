@@ -164,7 +164,7 @@ pub struct Origin {
 }
 
 /// Who opened a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Initiator {
     /// The container's end.

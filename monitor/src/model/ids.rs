@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The host all other identities belong to: 172.17.0.2 exists on every Docker host.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HostId {
     /// Host name, as in `uname -n`.
     pub name: super::SafeText,

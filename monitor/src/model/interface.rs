@@ -24,7 +24,7 @@ pub enum AttachMode {
 }
 
 /// How many interfaces are attached to in which way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttachedBy {
     /// By TCX links.
     pub tcx: usize,

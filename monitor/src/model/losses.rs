@@ -40,6 +40,13 @@ impl Losses {
         }
     }
 
+    /// What was lost since an earlier moment.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let more = self.0.iter().map(|(name, count)| (name.clone(), count.saturating_sub(earlier.get(name))));
+        Self(more.filter(|(_, count)| *count > 0).collect())
+    }
+
     /// All that are not zero, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.0.iter().map(|(name, count)| (&**name, *count))
@@ -69,5 +76,21 @@ impl<'de> Deserialize<'de> for Losses {
             return Err(D::Error::custom("not names of losses"));
         }
         Ok(Self(losses.into_iter().map(|(name, count)| (Cow::Owned(name), count)).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Losses;
+
+    #[test]
+    fn what_was_lost_since_is_what_there_is_more() {
+        let [mut before, mut now] = [(); 2].map(|()| Losses::default());
+        for (name, earlier, later) in [("a", 3, 5), ("b", 4, 4), ("c", 0, 1), ("d", 2, 1)] {
+            before.add(name, earlier);
+            now.add(name, later);
+        }
+        let since = now.since(&before);
+        assert_eq!(since.iter().collect::<Vec<_>>(), [("a", 2), ("c", 1)]);
     }
 }

@@ -3,6 +3,7 @@
 //! Text that came from outside (container names, labels, images, interface names) is a [`SafeText`] from the
 //! moment it enters, so no layer above can print it raw.
 
+mod capture;
 mod change;
 mod container;
 mod counts;
@@ -16,9 +17,11 @@ mod observation;
 mod step;
 mod text;
 mod time;
+pub(crate) mod word;
 
+pub use capture::{CaptureCounts, CapturedPacket};
 pub use change::{Change, DockerState};
-pub use container::{Container, ContainerState, Endpoint, NetworkMode, Rights};
+pub use container::{Container, ContainerState, Details, Endpoint, NetworkMode, Rights};
 pub use counts::{ClassCounts, Counts, DirectionCounts, Traffic};
 pub use evidence::{
     Claim, ClaimKind, Conntrack, Drop, DropBatch, DropWatch, Translation, TranslationChange, Tuple,
@@ -35,4 +38,6 @@ pub use network::{GatewayMode, Network, NetworkDriver};
 pub use observation::{FirstPacketSeen, FlowBatch, HostAddresses, Observation, Resources, Sample};
 pub use step::Step;
 pub use text::SafeText;
+pub(crate) use text::is_printable;
 pub use time::{KernelTime, Span, WallTime};
+pub use word::Word;

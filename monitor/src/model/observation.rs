@@ -66,11 +66,14 @@ pub struct HostAddresses {
     pub devices: Vec<(u32, SafeText)>,
 }
 
-/// How full the programs' maps are.
+/// How full the programs' maps are, and what the agent itself takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
     /// Flows drained from the last generation, both families.
     pub flows: u64,
+    /// Those of IPv6 among them.
+    #[serde(default)]
+    pub flows_ipv6: u64,
     /// Entries each family's flow map has.
     pub flow_capacity: u64,
     /// Interface slots in use.
@@ -83,6 +86,39 @@ pub struct Resources {
     pub drain_ns: u64,
     /// Generations flipped since the start.
     pub flips: u64,
+    /// Conversations with drops in the last generation.
+    #[serde(default)]
+    pub drops: u64,
+    /// Conversations whose drops there is room for; 0 where drops are not watched.
+    #[serde(default)]
+    pub drop_capacity: u64,
+    /// Claims of addresses in the last generation.
+    #[serde(default)]
+    pub claims: u64,
+    /// Claims there is room for.
+    #[serde(default)]
+    pub claim_capacity: u64,
+    /// The most bytes of records that were read from the ring at once since the last report: how full it was.
+    #[serde(default)]
+    pub ring_bytes: u64,
+    /// Bytes the ring has room for.
+    #[serde(default)]
+    pub ring_capacity: u64,
+    /// Nanoseconds of processor time that all threads of the agent took since it was started; absent if it could not be
+    /// read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ns: Option<u64>,
+    /// Bytes of memory that the agent holds; absent if they could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resident_bytes: Option<u64>,
+}
+
+impl Resources {
+    /// Flows of the family that had more of them: what its map had to hold.
+    #[must_use]
+    pub fn flows_of_fuller_family(&self) -> u64 {
+        self.flows_ipv6.max(self.flows.saturating_sub(self.flows_ipv6))
+    }
 }
 
 /// One thing the collector saw.

@@ -24,6 +24,12 @@ impl SafeText {
         Self::cut(raw, LONGEST)
     }
 
+    /// Makes a text safe that may be longer or has to be shorter than the usual: it is cut after `longest` characters.
+    #[must_use]
+    pub fn of_length(raw: &str, longest: usize) -> Self {
+        Self::cut(raw, longest)
+    }
+
     fn cut(raw: &str, longest: usize) -> Self {
         let mut safe = String::with_capacity(raw.len().min(longest));
         for (count, character) in raw.chars().enumerate() {
@@ -54,7 +60,7 @@ impl SafeText {
 }
 
 /// Whether a character shows as itself and changes nothing around it.
-fn is_printable(character: char) -> bool {
+pub(crate) fn is_printable(character: char) -> bool {
     !(character.is_control()
         || matches!(u32::from(character),
             0x00AD | 0x034F | 0x061C | 0x115F | 0x1160 | 0x17B4 | 0x17B5 | 0x180B..=0x180F

@@ -6,7 +6,8 @@ use super::rules::{Expected, Judgement, Rule, RuleName};
 use super::testimony::Marks;
 use crate::attribution::{Attribution, End, EndKind};
 use crate::flows::{Flow, FlowTable};
-use crate::model::{Counts, FlowId, Initiator, KernelTime, Mac, SafeText, WallTime};
+use crate::model::{Counts, FlowId, Initiator, KernelTime, Mac, SafeText, Traffic, WallTime};
+use serde::{Deserialize, Serialize};
 
 /// Epochs after which an unchanged conversation is not weighed again.
 const SETTLES: u64 = 2;
@@ -31,6 +32,8 @@ pub struct Seen<'a> {
     pub flow_id: FlowId,
     /// Its generation.
     pub epoch: u64,
+    /// What was counted in it.
+    pub counted: Traffic,
     /// The container's end.
     pub local: &'a End,
     /// The other end.
@@ -44,7 +47,7 @@ pub struct Seen<'a> {
 }
 
 /// What is said of a flow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The rule that decided.
     pub rule: RuleName,
@@ -91,6 +94,20 @@ impl Case {
         self.judgement.expected == Expected::Deny || self.judgement.crossing
     }
 
+    /// What its opener sent, of what was counted at the interface where it is followed.
+    pub(super) const fn sent(&self, counted: &Traffic) -> Counts {
+        match self.side {
+            Side::Source => counted.sent,
+            Side::Destination => counted.received,
+        }
+    }
+
+    /// The same, with all that its flow counted before this tick left out of findings.
+    pub(super) fn booked_before(self, flow: &Flow, seen: &Seen<'_>) -> Self {
+        let booked = self.sent(&flow.traffic).since(&self.sent(&seen.counted)).unwrap_or_default();
+        Self { booked, ..self }
+    }
+
     /// Whether it is judged by its source address alone, which a router's packets bear without forgery.
     pub(super) fn is_of_forged_address(&self) -> bool {
         self.judgement.rule == Rule::SpoofedSource && self.claim.is_none()
@@ -105,7 +122,7 @@ impl Case {
         }
         // What was delivered may yet be answered without any of it coming back.
         let may_change = matches!(self.outcome, Outcome::Attempted | Outcome::Delivered);
-        !may_change && epoch >= self.changed.0 + SETTLES
+        !may_change && epoch >= self.changed.0.saturating_add(SETTLES)
     }
 
     /// Whether findings about it are made at this side: what comes from another container is told at that one's.

@@ -3,6 +3,7 @@
 use super::findings::Finding;
 use super::outcome::{Outcome, why};
 use super::rules::{Expected, Judgement, Rule, RuleName};
+use super::silent;
 use crate::attribution::{Attribution, End, EndKind};
 use crate::model::{KernelTime, SafeText};
 use std::net::IpAddr;
@@ -18,6 +19,11 @@ pub(super) struct About {
 }
 
 impl About {
+    /// Whether it is about no conversation that is followed.
+    pub(super) const fn is_alone(&self) -> bool {
+        self.is_claim_alone || matches!(self.judgement.rule, Rule::SilentReplica)
+    }
+
     /// About packets.
     pub(super) const fn packets(judgement: Judgement, claim: Option<&'static str>) -> Self {
         Self { judgement, claim, is_claim_alone: false }
@@ -35,6 +41,9 @@ pub(super) fn sentence(facts: &Attribution, about: &About, finding: &Finding) ->
     let context = &Context { facts, about };
     if about.is_claim_alone {
         return claimed(context, finding);
+    }
+    if finding.rule == RuleName::Topology(Rule::SilentReplica) {
+        return silent::sentence(finding);
     }
     let count = finding.counts.packets;
     let word = if count == 1 { "packet" } else { "packets" };
@@ -166,6 +175,7 @@ pub(super) fn because(reason: &Reason<'_>, claim: Option<&'static str>) -> Strin
             "that port is published".to_owned()
         }
         Rule::ExposedPort => "that port is not published".to_owned(),
+        Rule::SilentReplica => "others of its service answer".to_owned(),
         Rule::Egress => "it may reach the outside".to_owned(),
         Rule::Policy => "the policy file decides".to_owned(),
     }

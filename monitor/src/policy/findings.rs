@@ -1,15 +1,19 @@
 //! What is to be told to a person: kept, revised, closed.
 
+mod key;
+
+pub(super) use key::Key;
+
 use super::explain::{self, About};
 use super::outcome::{Evidence, Found, Outcome};
 use super::ports::Ports;
 use super::rules::{Expected, RuleName};
-use crate::attribution::{Attribution, End, EndKind};
-use crate::model::{ContainerId, Counts, KernelTime, SafeText};
+use crate::attribution::{Attribution, End};
+use crate::model::{Counts, KernelTime, SafeText, Word, word};
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +21,11 @@ use std::time::Duration;
 const MOST: usize = 1_024;
 /// How long after its last packet a finding is closed.
 const QUIET: Duration = Duration::from_secs(60);
+/// What is said of those that end with the rules that found them.
+const NO_LONGER: &str = "It ends because the policy was read anew.";
 
 /// What kind of finding it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// Expected not to happen.
     Violation,
@@ -42,7 +48,7 @@ impl Kind {
 }
 
 /// How much it matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Severity {
     /// To know.
     Info,
@@ -63,7 +69,9 @@ impl Severity {
         }
     }
 
-    fn of(kind: Kind, outcome: Outcome) -> Self {
+    /// How much a finding matters where a policy file says nothing else.
+    #[must_use]
+    pub const fn of(kind: Kind, outcome: Outcome) -> Self {
         match kind {
             Kind::Violation if outcome.reached() => Self::Critical,
             Kind::Violation | Kind::Broken => Self::Warning,
@@ -73,7 +81,7 @@ impl Severity {
 }
 
 /// A finding, as of one revision.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The same for what is found again: kind, rule, both ends and the protocol make it.
     pub id: u64,
@@ -94,7 +102,8 @@ pub struct Finding {
     /// What became of it, at its worst.
     pub outcome: Outcome,
     /// Why the outcome is unknown; one of [`super::why`].
-    pub reason: Option<&'static str>,
+    #[serde(deserialize_with = "word::read_some")]
+    pub reason: Option<Word>,
     /// Who opened the conversation.
     pub source: End,
     /// Whom it addressed.
@@ -117,36 +126,6 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// All of it in a sentence or two.
     pub explanation: String,
-}
-
-/// Who is at an end of a finding.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Who {
-    Container(ContainerId),
-    Address(IpAddr),
-    Host,
-    Outside,
-}
-
-impl Who {
-    fn of(end: &End) -> Self {
-        match (end.kind, &end.container) {
-            (EndKind::Container, Some(container)) => Self::Container(container.id.clone()),
-            (EndKind::Host, _) => Self::Host,
-            (EndKind::External, _) => Self::Outside,
-            _ => Self::Address(end.address),
-        }
-    }
-}
-
-/// What makes two sightings one finding.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    kind: Kind,
-    rule: RuleName,
-    source: Who,
-    destination: Who,
-    protocol: Cow<'static, str>,
 }
 
 /// One conversation's share of a finding.
@@ -189,13 +168,8 @@ pub(super) struct Findings {
 impl Findings {
     /// Takes in a sighting; what changed is told by [`Findings::told`].
     pub(super) fn see(&mut self, sighting: &Sighting<'_>) {
-        let key = Key {
-            kind: sighting.kind,
-            rule: sighting.rule.clone(),
-            source: Who::of(sighting.source),
-            destination: Who::of(sighting.destination),
-            protocol: sighting.protocol.clone(),
-        };
+        let Sighting { kind, rule, source, destination, .. } = *sighting;
+        let key = Key::new(kind, rule, source, destination, sighting.protocol.clone());
         if !self.open.contains_key(&key) && self.open.len() >= MOST {
             self.refused += 1;
             return;
@@ -219,6 +193,22 @@ impl Findings {
             }
             !quiet
         });
+        told.sort_by_key(|finding| (finding.first_seen, finding.id));
+        told
+    }
+
+    /// Closes what none of `founded` is about, because other rules came. What is claimed on a link needs no conversation.
+    pub(super) fn close_unfounded(&mut self, founded: &HashSet<Key>) -> Vec<Arc<Finding>> {
+        let (kept, over) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|(key, kept)| kept.about.is_alone() || founded.contains(key));
+        self.open = kept;
+        let close = |Kept { finding, .. }: Kept| {
+            let explanation = format!("{} {NO_LONGER}", finding.explanation).trim_start().to_owned();
+            Arc::new(Finding { revision: finding.revision + 1, is_open: false, explanation, ..finding })
+        };
+        let over: HashMap<Key, Kept> = over;
+        let mut told: Vec<Arc<Finding>> = over.into_values().map(close).collect();
         told.sort_by_key(|finding| (finding.first_seen, finding.id));
         told
     }

@@ -1,7 +1,9 @@
 //! The judge: takes flows as they are named, drops and translations as they come, and tells at the end of each tick
 //! what is to be told.
 
-use super::case::{Around, Case, Seen, Side, Verdict};
+mod revise;
+
+use super::case::{Around, Case, Seen, Verdict};
 use super::claims;
 use super::explain::About;
 use super::file::Policy;
@@ -10,7 +12,8 @@ use super::inquiry::{Answer, Asked, Inquiry};
 use super::opening::{Opening, is_conversation, party};
 use super::outcome::{Notes, Outcome};
 use super::pairs::Sender;
-use super::rules::Expected;
+use super::rules::{Expected, Rule};
+use super::silent::SilentReplica;
 use super::testimony::Testimony;
 use crate::attribution::EndKind;
 use crate::model::{Claim, DropBatch, DropWatch, FlowId, FlowKey, KernelTime, Losses, Protocol};
@@ -28,6 +31,8 @@ pub struct InquiryId(u64);
 #[derive(Debug, Default)]
 pub struct Judge {
     policy: Arc<Policy>,
+    /// When it came, if not at the start.
+    since: KernelTime,
     testimony: Testimony,
     findings: Findings,
     /// Conversations that are not to be, go round the isolation, or are broken; in order, so that what is told does
@@ -103,7 +108,12 @@ impl Judge {
         }
         let case = match self.cases.get(&seen.flow_id) {
             Some(case) => case.clone(),
-            None => Box::new(self.opening(around).open(flow, seen)?),
+            None => {
+                let case = self.opening(around).open(flow, seen)?;
+                // What came before these rules was judged by others.
+                let is_older = flow.first_seen <= self.since;
+                Box::new(if is_older { case.booked_before(flow, seen) } else { case })
+            }
         };
         let found = self.testimony.weigh(around, flow, &case, seen.epoch, Notes::none());
         let verdict =
@@ -145,6 +155,16 @@ impl Judge {
         }
     }
 
+    /// Takes in that a replica answers nobody.
+    pub fn silent(&mut self, around: &Around<'_>, replica: &SilentReplica) {
+        let facts = around.attribution;
+        let (from, to) = (party(facts, &replica.source), party(facts, &replica.destination));
+        let (rule, port) = (Rule::SilentReplica.name(), Some(replica.port));
+        if self.policy.accepted(rule, &from, &to, Protocol::TCP, port, around.wall).is_none() {
+            replica.tell(&mut self.findings);
+        }
+    }
+
     fn opening<'a>(&'a self, around: &'a Around<'a>) -> Opening<'a> {
         Opening { policy: &self.policy, testimony: &self.testimony, around }
     }
@@ -174,18 +194,11 @@ impl Judge {
             }
             let found = self.testimony.weigh(around, flow, case, epoch, Notes::wanted());
             case.outcome = found.outcome;
-            let kind = match (case.judgement.expected, found.outcome) {
-                (_, Outcome::Attempted) => return true,
-                (Expected::Deny, _) => Some(Kind::Violation),
-                (Expected::Allow, Outcome::Blocked | Outcome::Undelivered) => Some(Kind::Broken),
-                (Expected::Allow, _) if case.judgement.crossing => Some(Kind::Crossing),
-                (Expected::Allow, _) => None,
-            };
-            let Some(kind) = kind else { return false };
-            let sent = match case.side {
-                Side::Source => flow.traffic.sent,
-                Side::Destination => flow.traffic.received,
-            };
+            if case.outcome == Outcome::Attempted {
+                return true;
+            }
+            let Some(kind) = case.kind() else { return false };
+            let sent = case.sent(&flow.traffic);
             let counts = sent.since(&case.booked).unwrap_or_default();
             case.booked = sent;
             if self.is_accepted(around, case, flow.key.protocol) {
@@ -203,7 +216,7 @@ impl Judge {
                 port: case.to.port,
                 found: &found,
                 counts,
-                first_seen: flow.first_seen,
+                first_seen: flow.first_seen.max(self.since),
                 last_seen: flow.last_seen,
                 about: About::packets(case.judgement, case.claim),
             });
@@ -220,7 +233,7 @@ impl Judge {
         pending.retain(|id, since| {
             let Some(flow) = around.flows.get(*id) else { return false };
             // A tick for what is on its way, and one more in which a loss would have been told.
-            let is_young = epoch < *since + 2;
+            let is_young = epoch < since.saturating_add(2);
             if is_young && !self.testimony.was_dropped(around.attribution, flow) {
                 return true;
             }

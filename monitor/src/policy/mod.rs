@@ -19,15 +19,18 @@ mod party;
 mod ports;
 pub mod posture;
 mod rules;
+mod silent;
 mod testimony;
 
 pub use case::{Around, Seen, Verdict};
 pub use findings::{Finding, Kind, Severity};
 pub use inquiry::{
-    Answer, Asked, AskedEnd, Conversation, Decision, Heading, Leg, Look, Place, PlaceInterface, Stopped, Way,
+    Answer, Asked, AskedEnd, ByHand, Conversation, Decision, Heading, Leg, Look, Place, PlaceInterface,
+    Stopped, Way,
 };
 pub use judge::{InquiryId, Judge};
 pub use names::BUILT_IN;
 pub use outcome::{Evidence, Outcome, why};
 pub use party::Party;
 pub use rules::{Expected, Judgement, Question, Rule, RuleName, judge};
+pub use silent::SilentReplica;

@@ -2,7 +2,7 @@
 
 /// Names that findings bear without a policy file. A file may accept such findings; none of its own rules may have
 /// one of these names. Fixed words: they are part of the JSON.
-pub const BUILT_IN: [&str; 18] = [
+pub const BUILT_IN: [&str; 19] = [
     "spoofed-source",
     "metadata-service",
     "linked",
@@ -14,6 +14,7 @@ pub const BUILT_IN: [&str; 18] = [
     "host-access",
     "exposed-port",
     "egress",
+    "silent-replica",
     "host-mode",
     "no-host-end",
     "shared-namespace",

@@ -111,6 +111,7 @@ impl Opening<'_> {
         let seen = Seen {
             flow_id: flow.flow_id,
             epoch: since,
+            counted: flow.traffic,
             local: &local,
             remote: &remote,
             initiator: flow.initiator(),

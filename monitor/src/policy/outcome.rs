@@ -1,9 +1,10 @@
 //! What became of a conversation, and how that is known.
 
 use crate::model::SafeText;
+use serde::{Deserialize, Serialize};
 
 /// What became of a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Outcome {
     /// Losses or an unwatched end forbid a judgement.
     Unknown,
@@ -41,7 +42,7 @@ impl Outcome {
 }
 
 /// One thing that was seen, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Where: a device's name, or `host`.
     pub at: SafeText,

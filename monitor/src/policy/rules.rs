@@ -5,10 +5,11 @@
 
 use crate::attribution::{Attribution, End, EndKind, Known, KnownNetwork};
 use crate::model::{GatewayMode, KernelTime, NetworkId, Protocol, SafeText};
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A topology rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Rule {
     /// A source address or Ethernet address that is not the sender's own.
     SpoofedSource,
@@ -32,6 +33,8 @@ pub enum Rule {
     ExposedPort,
     /// To outside.
     Egress,
+    /// A container of a service that answers nobody while the others do; of many conversations, and never one's verdict.
+    SilentReplica,
     /// One of the policy file, see [`RuleName::File`].
     Policy,
 }
@@ -52,13 +55,14 @@ impl Rule {
             Self::HostAccess => "host-access",
             Self::ExposedPort => "exposed-port",
             Self::Egress => "egress",
+            Self::SilentReplica => "silent-replica",
             Self::Policy => "policy",
         }
     }
 }
 
 /// The rule that decided: one of the topology, or one of the policy file.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RuleName {
     /// Of the topology.
     Topology(Rule),
@@ -78,7 +82,7 @@ impl RuleName {
 }
 
 /// What is expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Expected {
     /// It may happen.
     Allow,

@@ -136,7 +136,7 @@ impl Testimony {
                 Found { outcome: Outcome::Blocked, reason: None, drop_reason: None, evidence: notes.all }
             }
             // A tick for what is on its way, and one more in which a loss would have been told.
-            _ if epoch < case.epoch + 2 => {
+            _ if epoch < case.epoch.saturating_add(2) => {
                 Found { outcome: Outcome::Attempted, reason: None, drop_reason: None, evidence: notes.all }
             }
             EndKind::External | EndKind::Host => unknown(why::OUT_OF_SIGHT, notes),

@@ -10,7 +10,7 @@ mod write;
 
 pub use read::{LONGEST_LINE, Recording, Unreadable};
 pub use replay::Replay;
-pub use write::{Written, write};
+pub use write::{Written, create, write};
 
 use crate::engine::Settings;
 use crate::model::{HostId, KernelTime, SafeText, WallTime};

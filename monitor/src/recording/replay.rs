@@ -1,7 +1,7 @@
 //! Taking in again what was recorded.
 
 use super::Header;
-use crate::engine::{Filter, State};
+use crate::engine::{Filter, State, Topic};
 use crate::model::Step;
 use crate::policy::file::Policy;
 use crate::snapshot::Record;
@@ -23,7 +23,7 @@ impl Replay {
     pub fn new(header: &Header, policy: Policy) -> Self {
         let mut state = State::new(header.settings(policy), header.started);
         let (queue, records) = mpsc::channel(QUEUE);
-        state.subscribe(Filter { findings: true, ..Filter::default() }, queue);
+        state.subscribe(Filter { topic: Topic::Findings, ..Filter::default() }, queue);
         Self { state, records }
     }
 

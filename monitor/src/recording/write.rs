@@ -5,7 +5,21 @@ use super::{End, EndLine, Header};
 use crate::engine::Tapping;
 use crate::model::Step;
 use serde::Serialize;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// Only who records may read it: it has names and addresses.
+const MODE: u32 = 0o600;
+
+/// Makes the file of a recording.
+///
+/// # Errors
+/// When the file exists, or cannot be made.
+pub fn create(file: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(MODE).open(file)
+}
 
 /// What was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

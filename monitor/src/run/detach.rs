@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::host;
 use super::output::Output;
 use crate::collector::StartError;
-use crate::collector::leftovers::{self, Removed};
+use crate::collector::leftovers::{self, Emptied, Removed};
 use crate::collector::probe;
 use crate::model::SafeText;
 use crate::settings::Settings;
@@ -23,7 +23,8 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
         return Err(StartError::NotPermitted { missing }.into());
     }
     let state_dir = settings.collector.state_dir.clone();
-    let removed = tokio::task::spawn_blocking(move || leftovers::remove_all(&state_dir)).await;
+    let removed =
+        tokio::task::spawn_blocking(move || leftovers::remove_all(&state_dir, Emptied::Remove)).await;
     let removed = removed.context("look for leftovers")?.context("remove leftovers")?;
     let mut output = Output::to(std::io::stdout());
     for line in lines(&removed, settings.json)? {

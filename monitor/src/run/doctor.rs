@@ -6,7 +6,8 @@ use super::host;
 use super::output::Output;
 use super::{policy, terminal};
 use crate::collector::{clock, probe};
-use crate::doctor::{Docker, Finding, judge, works};
+use crate::confine::{self, User};
+use crate::doctor::{Docker, Finding, Privileges, judge, privileges, works};
 use crate::policy::file::Policy;
 use crate::settings::Settings;
 use crate::view;
@@ -26,7 +27,13 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     let asked = ask_docker(settings, Docker::has_told_rights);
     let (report, mut docker) = tokio::join!(tokio::task::spawn_blocking(probe::report), asked);
     let report = report.context("look at the kernel")?;
-    let findings = judge(&report, &mut docker, &policy, settings.collector.attach, clock::wall_now());
+    let mut findings = judge(&report, &mut docker, &policy, settings.collector.attach, clock::wall_now());
+    findings.extend(privileges(&Privileges {
+        user: User::least().to_string(),
+        limits: confine::limits(),
+        keeps_bpf: !probe::maps_are_free(),
+        agents: confine::agents(),
+    }));
     let mut output = Output::to(std::io::stdout());
     print(&mut output, &findings, settings.json).await?;
     output.finish(PATIENCE).await?;

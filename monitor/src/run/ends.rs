@@ -3,8 +3,8 @@
 use crate::attribution::{EndKind, NetworkRef, in_subnet};
 use crate::cli::Who;
 use crate::doctor::Docker;
+use crate::document::nearest;
 use crate::model::{Container, ContainerState, Network, NetworkDriver, NetworkId, NetworkMode, SafeText};
-use crate::policy::file::nearest;
 use crate::policy::{AskedEnd, Party};
 use anyhow::bail;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};

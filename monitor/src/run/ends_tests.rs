@@ -42,6 +42,7 @@ fn container(id: &str, name: &str, mode: NetworkMode, on: &[(&str, &str)]) -> Ch
         labels: Vec::new(),
         links: Vec::new(),
         rights: None,
+        details: None,
         published: Vec::new(),
     };
     Change::Container { container: Box::new(container), at: AT }

@@ -37,6 +37,17 @@ impl Failure {
         Self { code: BLIND, error: anyhow::Error::msg(why) }
     }
 
+    /// Whether it is that this process may not watch.
+    pub(super) fn is_not_permitted(&self) -> bool {
+        matches!(self.error.downcast_ref(), Some(StartError::NotPermitted { .. }))
+    }
+
+    /// The same with something that is to be known about it.
+    #[must_use]
+    pub(super) fn noting(self, what: &str) -> Self {
+        Self { error: anyhow::anyhow!("{self} ({what})"), ..self }
+    }
+
     /// What was typed, or a file that was named, is wrong.
     #[must_use]
     pub(super) fn wrong(error: anyhow::Error) -> Self {

@@ -100,7 +100,7 @@ async fn print_records(
             () = &mut over => return Ok(Ended::Done),
             count = records.recv_many(&mut batch, BATCH) => {
                 if count == 0 {
-                    return Err(anyhow!("the engine ended unexpectedly").into());
+                    return Err(watch.session.ended());
                 }
                 if printer.records(watch, &mut batch).await.is_err() {
                     return Ok(Ended::Closed);
@@ -111,10 +111,7 @@ async fn print_records(
 }
 
 fn is_known(snapshot: &Snapshot, name: &str) -> bool {
-    snapshot.containers.iter().any(|row| {
-        let container = &row.container;
-        container.name.as_str() == name || container.id.as_str().starts_with(name)
-    })
+    snapshot.containers.iter().any(|row| row.container.is_called(name))
 }
 
 /// Prints records as lines, samples after their flows, and counts them.

@@ -4,7 +4,8 @@ use crate::model::{HostId, SafeText};
 use anyhow::Context as _;
 use std::fs;
 
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// Where the boot's id is.
+pub(super) const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The host's name and the id of its present boot.
 ///

@@ -3,12 +3,18 @@
 //! ```text
 //! inventory ─Change─▶ relay ─▶ engine ─▶ snapshots, records ─▶ a command's loop ─▶ output
 //! collector ─Observation─────▶ engine ─Ask─▶ inventory's hint, collector's asker
-//!                               └──Step──▶ a recording, if one is made
+//!     │                         └──Step──▶ a recording, if one is made
+//!     └────Captured────▶ the loop of `capture`
 //! ```
+//!
+//! Where an agent does all that already, a command asks it at its socket and has snapshots and records from there
+//! (`source`).
 //!
 //! The collector starts last and stops first: whatever it counted to the end is still taken in, named and printed.
 
+mod agent;
 mod ask;
+mod capture;
 mod check;
 mod containers;
 mod detach;
@@ -17,16 +23,26 @@ mod ends;
 mod failure;
 mod flows;
 mod host;
+mod keys;
+mod latency;
+mod live;
 mod logger;
+mod look;
+mod networks;
 mod output;
 mod pairing;
+mod pairs;
 mod picture;
 mod policy;
+mod protocol;
 mod record;
+mod remote;
 mod replay;
 mod screen;
+mod services;
 mod session;
 mod signals;
+mod source;
 mod terminal;
 mod top;
 mod violations;
@@ -34,8 +50,10 @@ mod watch;
 mod why;
 
 pub use failure::Failure;
+pub use screen::Screen;
 
-use crate::settings::{Senseless, Settings, Task};
+use crate::settings::Task;
+use crate::settings::sources::{Loaded, Refused, Sources};
 use std::process::ExitCode;
 use tokio::runtime::{Builder, Runtime};
 
@@ -46,28 +64,47 @@ const USAGE: u8 = 2;
 
 /// Does what is asked and tells how it went by an exit code.
 #[must_use]
-pub fn run(settings: Settings) -> ExitCode {
-    logger::start(settings.collector.features);
-    let done = runtime().and_then(|runtime| {
-        let done = runtime.block_on(perform(settings));
+pub fn run(loaded: Loaded, sources: Sources) -> ExitCode {
+    logger::start(loaded.settings.collector.features);
+    loaded.ignored.iter().for_each(|line| logger::tell(line));
+    // An agent gives up its rights before there is a second thread.
+    let ready = match &loaded.settings.task {
+        Task::Agent(_) => agent::ready(&loaded, &sources).map(Some),
+        _ => Ok(None),
+    };
+    logger::start_thread();
+    let done = ready.and_then(|ready| {
+        let runtime = runtime()?;
+        let done = runtime.block_on(perform(loaded, sources, ready));
         // A reader of our output that stands still must not keep us from ending.
         runtime.shutdown_background();
         done
     });
-    match done {
+    let code = match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             logger::tell(&failure.to_string());
             ExitCode::from(failure.code())
         }
-    }
+    };
+    logger::finish();
+    code
 }
 
-/// Says that a setting makes no sense.
+/// Says why there are no settings; help is asked for and no mistake.
 #[must_use]
-pub fn refuse(senseless: &Senseless) -> ExitCode {
-    logger::tell(&senseless.to_string());
-    ExitCode::from(USAGE)
+pub fn refuse(refused: &Refused) -> ExitCode {
+    match refused {
+        Refused::Usage(error) => {
+            // Where not even that can be printed, the exit code is all there is.
+            drop(error.print());
+            if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+        }
+        Refused::Wrong(lines) => {
+            lines.iter().for_each(|line| logger::tell(line.as_str()));
+            ExitCode::from(USAGE)
+        }
+    }
 }
 
 fn runtime() -> Result<Runtime, Failure> {
@@ -76,20 +113,30 @@ fn runtime() -> Result<Runtime, Failure> {
     Ok(runtime?)
 }
 
-async fn perform(settings: Settings) -> Result<(), Failure> {
+async fn perform(loaded: Loaded, sources: Sources, ready: Option<agent::Ready>) -> Result<(), Failure> {
+    let settings = &loaded.settings;
+    if let (Task::Agent(agent), Some(ready)) = (&settings.task, ready) {
+        return agent::run(&loaded, agent, sources, ready).await;
+    }
     match settings.task.clone() {
-        Task::Top { once, interval } => top::run(&settings, once, interval).await,
-        Task::Containers { watch_for } => containers::run(&settings, watch_for).await,
+        Task::Top { once, live } => top::run(settings, once, live).await,
+        Task::Containers { watch_for } => containers::run(settings, watch_for).await,
+        Task::Networks { watch_for } => networks::run(settings, watch_for).await,
+        Task::Pairs { watch_for, container } => pairs::run(settings, watch_for, container).await,
+        Task::Latency { watch_for, name } => latency::run(settings, watch_for, name).await,
+        Task::Services { watch_for, name } => services::run(settings, watch_for, name).await,
         Task::Flows { watch_for, container, bridges } => {
-            flows::run(&settings, watch_for, container, bridges).await
+            flows::run(settings, watch_for, container, bridges).await
         }
-        Task::Violations { watch_for, kinds } => violations::run(&settings, watch_for, &kinds).await,
-        Task::Check { watch_for, kinds, fail_on } => check::run(&settings, watch_for, &kinds, fail_on).await,
-        Task::Replay { file, kinds } => replay::run(&settings, &file, &kinds).await,
-        Task::Why { watch_for, from, to } => why::run(&settings, watch_for, &from, &to).await,
-        Task::Doctor => doctor::run(&settings).await,
-        Task::PolicyCheck { file } => policy::check(&settings, file).await,
-        Task::PolicyExplain { file, from, to } => policy::explain(&settings, file, &from, &to).await,
-        Task::Detach => detach::run(&settings).await,
+        Task::Capture(capture) => capture::run(settings, &capture).await,
+        Task::Violations { watch_for, kinds } => violations::run(settings, watch_for, &kinds).await,
+        Task::Check { watch_for, kinds, fail_on } => check::run(settings, watch_for, &kinds, fail_on).await,
+        Task::Replay { file, kinds } => replay::run(settings, &file, &kinds).await,
+        Task::Why { watch_for, from, to } => why::run(settings, watch_for, &from, &to).await,
+        Task::Agent(_) | Task::PrintConfig => agent::print(&loaded).await,
+        Task::Doctor => doctor::run(settings).await,
+        Task::PolicyCheck { file } => policy::check(settings, file).await,
+        Task::PolicyExplain { file, from, to } => policy::explain(settings, file, &from, &to).await,
+        Task::Detach => detach::run(settings).await,
     }
 }

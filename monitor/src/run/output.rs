@@ -1,4 +1,5 @@
-//! Standard output, written by a thread of its own: a reader that stands still stops neither the engine nor Ctrl-C.
+//! Standard output, or a file, written by a thread of its own: a reader that stands still stops neither the engine nor
+//! Ctrl-C.
 
 use super::failure::Failure;
 use anyhow::Context as _;
@@ -16,9 +17,11 @@ const LARGE: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Output {
     /// What was printed and not handed over yet: handing over each line would cost more than writing it.
-    printed: String,
-    texts: mpsc::Sender<String>,
+    printed: Vec<u8>,
+    texts: mpsc::Sender<Vec<u8>>,
     writer: JoinHandle<io::Result<()>>,
+    /// What it is called in messages.
+    name: String,
 }
 
 /// Nobody takes what is printed any more; [`Output::finish`] tells whether that is an error.
@@ -28,11 +31,17 @@ pub(super) struct Closed;
 impl Output {
     /// Starts to write to `target`.
     pub(super) fn to(target: impl Write + Send + 'static) -> Self {
+        Self::called("standard output", target)
+    }
+
+    /// Starts to write to `target`, which has a name. What is handed over at once is written by one `write_all`.
+    pub(super) fn called(name: &str, target: impl Write + Send + 'static) -> Self {
         let (texts, waiting) = mpsc::channel(QUEUE);
         Self {
-            printed: String::new(),
+            printed: Vec::new(),
             texts,
             writer: tokio::task::spawn_blocking(|| write_all(waiting, target)),
+            name: name.to_owned(),
         }
     }
 
@@ -41,7 +50,15 @@ impl Output {
     /// # Errors
     /// When nobody takes it any more.
     pub(super) async fn print(&mut self, text: &str) -> Result<(), Closed> {
-        self.printed.push_str(text);
+        self.bytes(text.as_bytes()).await
+    }
+
+    /// The same with bytes.
+    ///
+    /// # Errors
+    /// When nobody takes it any more.
+    pub(super) async fn bytes(&mut self, bytes: &[u8]) -> Result<(), Closed> {
+        self.printed.extend(bytes);
         if self.printed.len() < LARGE { Ok(()) } else { self.flush().await }
     }
 
@@ -50,7 +67,7 @@ impl Output {
     /// # Errors
     /// When nobody takes it any more.
     pub(super) async fn line(&mut self, line: &str) -> Result<(), Closed> {
-        self.printed.push_str(line);
+        self.printed.extend(line.as_bytes());
         self.print("\n").await
     }
 
@@ -75,6 +92,7 @@ impl Output {
     /// # Errors
     /// When it could not be written. A pipe whose reader has gone is no error.
     pub(super) async fn finish(mut self, patience: Duration) -> Result<(), Failure> {
+        let write = format!("write to {}", self.name);
         let written = async {
             // Nobody taking it shows in how the writer ended.
             let _ = self.flush().await;
@@ -83,18 +101,16 @@ impl Output {
         };
         match tokio::time::timeout(patience, written).await {
             Ok(Ok(Err(error))) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            Ok(Ok(written)) => Ok(written.context("write to standard output")?),
-            Ok(Err(panicked)) => {
-                Err(anyhow::Error::from(panicked).context("write to standard output").into())
-            }
+            Ok(Ok(written)) => Ok(written.context(write)?),
+            Ok(Err(panicked)) => Err(anyhow::Error::from(panicked).context(write).into()),
             Err(_) => Ok(()),
         }
     }
 }
 
-fn write_all(mut texts: mpsc::Receiver<String>, mut target: impl Write) -> io::Result<()> {
+fn write_all(mut texts: mpsc::Receiver<Vec<u8>>, mut target: impl Write) -> io::Result<()> {
     while let Some(text) = texts.blocking_recv() {
-        target.write_all(text.as_bytes())?;
+        target.write_all(&text)?;
         target.flush()?;
     }
     Ok(())

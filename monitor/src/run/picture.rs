@@ -6,7 +6,7 @@ use super::watch::{Ended, Watch};
 use crate::model::{ContainerState, DockerState, NetworkDriver, Traffic};
 use crate::snapshot::{ContainerRow, Snapshot, reason};
 use crate::view::{Frame, Line};
-use crate::wire::{ContainerBody, StatusBody};
+use crate::wire::{Body, StatusBody};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -21,36 +21,47 @@ const READING: Duration = Duration::from_millis(300);
 /// But it takes no longer than this in all.
 const LONGEST_ATTACHING: Duration = Duration::from_secs(10);
 
-/// Waits for a picture and prints it: as text that `draw` makes, or as records with a `body` for each container.
+/// Waits for a picture, after watching for a while if asked to; or for something that ends the command.
 ///
 /// # Errors
 /// When the engine has ended by a fault.
-pub(super) async fn show(
+pub(super) async fn take(
     watch: &mut Watch,
-    window: Duration,
-    draw: fn(&Snapshot, &Frame) -> Vec<Line>,
-    body: for<'a> fn(&'a ContainerRow, Duration) -> ContainerBody<'a>,
-) -> Result<Ended, Failure> {
-    let snapshot = match wait(watch, window).await? {
-        Ok(snapshot) => snapshot,
-        Err(ended) => return Ok(ended),
-    };
-    let printed = if watch.json {
-        records(watch, &snapshot, body).await
-    } else {
-        let frame = watch.frame(false);
-        watch.print(&draw(&snapshot, &frame), &frame).await
-    };
-    Ok(printed.map_or_else(Ended::from, |()| Ended::Done))
+    watch_for: Option<Duration>,
+) -> Result<Result<Arc<Snapshot>, Ended>, Failure> {
+    if let Some(time) = watch_for {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = watch.signals.next() => return Ok(Err(Ended::Signal)),
+            () = watch.output.closed() => return Ok(Err(Ended::Closed)),
+        }
+    }
+    wait(watch).await
 }
 
-async fn records(
+/// Prints a picture: as text that `draw` makes, or as records, the status last.
+pub(super) async fn show<B: Body>(
     watch: &mut Watch,
     snapshot: &Snapshot,
-    body: for<'a> fn(&'a ContainerRow, Duration) -> ContainerBody<'a>,
+    draw: impl FnOnce(&Frame) -> Vec<Line>,
+    bodies: impl Iterator<Item = B>,
+) -> Ended {
+    let printed = if watch.json {
+        records(watch, snapshot, bodies).await
+    } else {
+        let frame = watch.frame(false);
+        watch.print(&draw(&frame), &frame).await
+    };
+    printed.map_or_else(Ended::from, |()| Ended::Done)
+}
+
+async fn records<B: Body>(
+    watch: &mut Watch,
+    snapshot: &Snapshot,
+    bodies: impl Iterator<Item = B>,
 ) -> Result<(), Closed> {
-    for row in &snapshot.containers {
-        watch.record(body(row, snapshot.window)).await?;
+    for body in bodies {
+        watch.record(body).await?;
     }
     let clock = watch.clock();
     watch.record(StatusBody::new(snapshot, &clock)).await
@@ -60,9 +71,10 @@ async fn records(
 ///
 /// # Errors
 /// When the engine has ended by a fault.
-async fn wait(watch: &mut Watch, window: Duration) -> Result<Result<Arc<Snapshot>, Ended>, Failure> {
-    let start = watch.started;
-    let mut due = start + LONGEST.max(window + BEYOND_WINDOW);
+async fn wait(watch: &mut Watch) -> Result<Result<Arc<Snapshot>, Ended>, Failure> {
+    let (start, window) = (watch.started, watch.session.window());
+    // On a busy machine the kernel takes seconds to check the programs; a window is waited for all the same.
+    let mut due = (start + LONGEST.max(window + BEYOND_WINDOW)).max(Instant::now() + window + READING);
     let mut watched = 0;
     loop {
         let snapshot = watch.session.snapshot();
@@ -89,16 +101,18 @@ fn is_worth_showing(snapshot: &Snapshot, watch: &Watch, window: Duration) -> boo
     // Nine tenths: ticks are not exact.
     let measured = snapshot.window * 10 >= window * 9 || nobody;
     let looked_at = snapshot.rights_unknown == 0;
-    told && measured && looked_at && all_watched(snapshot) && all_named(snapshot) && peers_are_known(rows)
+    told && measured
+        && looked_at
+        && rows.iter().all(is_watched)
+        && all_named(snapshot)
+        && peers_are_known(rows)
 }
 
-/// Whether every container that has an interface is watched at it.
-fn all_watched(snapshot: &Snapshot) -> bool {
-    let has_bridge = |row: &ContainerRow| {
-        row.memberships.iter().any(|membership| membership.network.driver == NetworkDriver::Bridge)
-    };
-    let runs = |row: &ContainerRow| row.state == ContainerState::Running;
-    snapshot.containers.iter().all(|row| row.watched || !runs(row) || !has_bridge(row))
+/// Whether a container that has an interface is watched at it.
+pub(super) fn is_watched(row: &ContainerRow) -> bool {
+    let has_bridge =
+        row.memberships.iter().any(|membership| membership.network.driver == NetworkDriver::Bridge);
+    row.watched || row.state != ContainerState::Running || !has_bridge
 }
 
 fn all_named(snapshot: &Snapshot) -> bool {

@@ -5,14 +5,10 @@ use crate::engine::{Tap, Tapping};
 use crate::model::SafeText;
 use crate::recording::{self, Header, Written};
 use anyhow::{Context as _, anyhow};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use tokio::task::JoinHandle;
-
-/// Only who records may read it: it has names and addresses.
-const MODE: u32 = 0o600;
 
 /// A recording that is being made.
 #[derive(Debug)]
@@ -22,13 +18,17 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Starts to record into a new file.
+    /// Starts to record into a new file, which is made by `create`.
     ///
     /// # Errors
     /// When the file exists, or cannot be made.
-    pub(super) fn start(file: &Path, header: Header) -> Result<(Self, Tap), Failure> {
+    pub(super) fn start(
+        file: &Path,
+        create: impl FnOnce(&Path) -> io::Result<File>,
+        header: Header,
+    ) -> Result<(Self, Tap), Failure> {
         let name = SafeText::new(&file.to_string_lossy());
-        let opened = OpenOptions::new().write(true).create_new(true).mode(MODE).open(file);
+        let opened = create(file);
         let opened = opened.with_context(|| format!("make the recording {name}")).map_err(Failure::wrong)?;
         let (tap, tapping) = Tap::new(header.started);
         let writer = tokio::task::spawn_blocking({

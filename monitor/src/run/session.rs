@@ -3,14 +3,18 @@
 use super::failure::Failure;
 use super::record::Record as Recording;
 use super::{host, policy};
-use crate::collector::{self, Asker, Collector, clock};
-use crate::engine::{self, Ask, EngineHandle, Filter};
-use crate::inventory::{Hint, Inventory};
-use crate::model::{Change, DockerState, HostId, KernelTime, SafeText, WallTime};
+use crate::collector::{self, Asker, Captured, Collector, StartError, clock};
+use crate::engine::{self, Ask, EngineHandle, Feed, Filter};
+use crate::inventory::{self, Hint, Inventory};
+use crate::model::{Change, DockerState, HostId, KernelTime, Observation, SafeText, WallTime};
+use crate::policy::file::Policy;
 use crate::recording::{self, Header};
-use crate::settings::Settings;
+use crate::settings::{Settings, Task};
 use crate::snapshot::{Answer, Asked, Record, Snapshot};
 use anyhow::{Context as _, anyhow};
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -23,10 +27,23 @@ const CHANGES: usize = 1_024;
 /// Questions that may wait; behind them the engine asks again later.
 const ASKS: usize = 256;
 
+/// Makes a file at a path.
+type Create = Box<dyn FnOnce(&Path) -> io::Result<File> + Send>;
+
+/// What a session works with.
+pub(super) struct Means {
+    /// Makes the file to record into.
+    pub(super) create: Create,
+    /// How Docker is asked.
+    pub(super) inventory: inventory::Settings,
+}
+
 /// Everything that watches.
 pub(super) struct Session {
     host: HostId,
     collector: Option<Collector>,
+    asker: Asker,
+    captured: Option<mpsc::Receiver<Captured>>,
     inventory: Inventory,
     engine: EngineHandle,
     relay: JoinHandle<()>,
@@ -36,6 +53,7 @@ pub(super) struct Session {
     records: Option<mpsc::Receiver<Record>>,
     booted: WallTime,
     recording: Option<Recording>,
+    policy: Option<String>,
 }
 
 impl Session {
@@ -44,6 +62,21 @@ impl Session {
     /// # Errors
     /// When the collector cannot start, the host does not tell who it is, or a recording cannot be made.
     pub(super) async fn start(settings: &Settings, filter: Option<Filter>) -> Result<Self, Failure> {
+        let means = Means { create: Box::new(recording::create), inventory: settings.inventory.clone() };
+        let collector = settings.collector.clone();
+        Self::start_by(settings, filter, means, move |out| Collector::start(collector, out)).await
+    }
+
+    /// The same with means that were made ready before, and a collector that `start` starts.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub(super) async fn start_by(
+        settings: &Settings,
+        filter: Option<Filter>,
+        means: Means,
+        start: impl FnOnce(mpsc::Sender<Observation>) -> Result<Collector, StartError> + Send + 'static,
+    ) -> Result<Self, Failure> {
         let host = host::id()?;
         let booted = booted();
         let (policy, text) = match settings.policy.clone() {
@@ -55,7 +88,7 @@ impl Session {
         let (recording, tap) = settings
             .record
             .as_deref()
-            .map(|file| Recording::start(file, header(settings, &host, booted, text)))
+            .map(|file| Recording::start(file, means.create, header(settings, &host, booted, text.clone())))
             .transpose()?
             .unzip();
         let (told_changes, from_inventory) = mpsc::channel(CHANGES);
@@ -63,14 +96,14 @@ impl Session {
         let (seen, observations) = mpsc::channel(OBSERVATIONS);
         let (asked, asks) = mpsc::channel(ASKS);
         let (told_when, told) = watch::channel(None);
-        let inventory =
-            Inventory::start(settings.inventory.clone(), told_changes, clock::kernel_now, clock::wall_now);
+        let inventory = Inventory::start(means.inventory, told_changes, clock::kernel_now, clock::wall_now);
         let relay = tokio::spawn(relay(from_inventory, to_engine, told_when));
         let engine = engine::spawn(
             engine::Settings {
                 window: settings.window,
                 policy: Arc::new(policy),
                 booted,
+                by_agent: matches!(settings.task, Task::Agent(_)),
                 ..engine::Settings::new(host.clone())
             },
             changes,
@@ -80,12 +113,17 @@ impl Session {
             tap,
         );
         let records = filter.map(|filter| engine.subscribe(filter));
-        let collector = start_collector(settings.collector.clone(), seen).await?;
-        let asks = tokio::spawn(answer(asks, inventory.hint(), collector.asker()));
+        // Loading takes a while and blocks.
+        let started = tokio::task::spawn_blocking(move || start(seen)).await;
+        let mut collector = started.context("start the collector")??;
+        let (asker, captured) = (collector.asker(), collector.take_captured());
+        let asks = tokio::spawn(answer(asks, inventory.hint(), asker.clone()));
         let snapshots = engine.snapshots();
         Ok(Self {
             host,
             collector: Some(collector),
+            asker,
+            captured,
             inventory,
             engine,
             relay,
@@ -95,7 +133,23 @@ impl Session {
             records,
             booted,
             recording,
+            policy: text,
         })
+    }
+
+    /// By which others follow the engine.
+    pub(super) fn feed(&self) -> Feed {
+        self.engine.feed()
+    }
+
+    /// The text of the policy file that it was started with.
+    pub(super) fn policy_text(&self) -> Option<&str> {
+        self.policy.as_deref()
+    }
+
+    /// Judges by other rules from the next flows on.
+    pub(super) async fn judge_by(&self, policy: Arc<Policy>) {
+        self.engine.judge_by(policy).await;
     }
 
     /// The host that is watched.
@@ -127,9 +181,24 @@ impl Session {
         *self.told.borrow()
     }
 
+    /// The same, for who follows it.
+    pub(super) fn docker_told_when(&self) -> watch::Receiver<Option<KernelTime>> {
+        self.told.clone()
+    }
+
     /// The records that were subscribed to; they can be taken once.
     pub(super) fn take_records(&mut self) -> Option<mpsc::Receiver<Record>> {
         self.records.take()
+    }
+
+    /// The packets that are captured, if any are; they can be taken once.
+    pub(super) fn take_captured(&mut self) -> Option<mpsc::Receiver<Captured>> {
+        self.captured.take()
+    }
+
+    /// Captures at an interface, or does so no more. One that is not asked in time is captured on.
+    pub(super) fn capture(&self, ifindex: u32, on: bool) {
+        self.asker.ask(collector::Command::Capture { ifindex, on });
     }
 
     /// Answers about two ends, after each tick from now on.
@@ -185,15 +254,6 @@ fn header(settings: &Settings, host: &HostId, booted: WallTime, policy: Option<S
         window_ns: nanoseconds(settings.window),
         policy,
     }
-}
-
-/// Loading takes a while and blocks.
-async fn start_collector(
-    settings: collector::Settings,
-    out: mpsc::Sender<crate::model::Observation>,
-) -> Result<Collector, Failure> {
-    let started = tokio::task::spawn_blocking(|| Collector::start(settings, out)).await;
-    Ok(started.context("start the collector")??)
 }
 
 /// Passes the inventory's changes on, and notes when everything there is to know was told.

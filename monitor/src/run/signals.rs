@@ -11,6 +11,15 @@ pub(super) struct Signals {
     hangup: Signal,
 }
 
+/// What a signal means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    /// SIGINT or SIGTERM: the end.
+    End,
+    /// SIGHUP: the end as well, except to who runs without a terminal and reads its settings again.
+    Hangup,
+}
+
 impl Signals {
     /// Catches them from now on.
     ///
@@ -26,10 +35,16 @@ impl Signals {
 
     /// Waits for the next of them.
     pub(super) async fn next(&mut self) {
+        self.received().await;
+    }
+
+    /// Waits for the next of them; the end comes before all else.
+    pub(super) async fn received(&mut self) -> Received {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
+            biased;
+            _ = self.interrupt.recv() => Received::End,
+            _ = self.terminate.recv() => Received::End,
+            _ = self.hangup.recv() => Received::Hangup,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What standard output is: a terminal of some size, or not.
 
+use super::screen::has_keyboard;
 use crate::view::Frame;
 use crate::wire::Clock;
 use rustix::termios::tcgetwinsize;
@@ -10,8 +11,13 @@ const USUAL_WIDTH: usize = 120;
 /// Less than this is taken for nonsense.
 const NARROWEST: usize = 40;
 
-/// Whether a screen can be drawn again and again.
-pub(super) fn is_screen() -> bool {
+/// Whether a screen can be drawn again and again, and somebody can press a key.
+pub(super) fn is_live() -> bool {
+    is_screen() && has_keyboard()
+}
+
+/// Whether it shows colours and knows where its lines end.
+fn is_screen() -> bool {
     stdout().is_terminal() && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 

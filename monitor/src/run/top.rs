@@ -1,55 +1,36 @@
 //! `top`.
 
 use super::failure::Failure;
-use super::picture;
-use super::screen::{Screen, redraw};
-use super::session::Session;
-use super::terminal;
 use super::watch::{Ended, Watch};
-use crate::settings::Settings;
+use super::{live, logger, picture, terminal};
+use crate::engine::{Filter, Topic};
+use crate::settings::{Live, Settings};
 use crate::view;
 use crate::wire::ContainerBody;
-use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::MissedTickBehavior;
 
-/// Shows one picture, or a screen until a signal comes.
-pub(super) async fn run(settings: &Settings, once: bool, interval: Duration) -> Result<(), Failure> {
-    let mut watch = Watch::start(settings, None).await?;
-    let shown = if once || settings.json || !terminal::is_screen() {
-        picture::show(&mut watch, settings.window, view::top, |row, window| {
-            ContainerBody::with_window(row, window)
-        })
-        .await
+/// Shows one picture, or the live view until it is ended.
+pub(super) async fn run(settings: &Settings, once: bool, wanted: Live) -> Result<(), Failure> {
+    let asked = once || settings.json;
+    let is_live = !asked && terminal::is_live();
+    let filter = is_live.then(|| Filter { topic: Topic::All, ..Filter::default() });
+    let mut watch = Watch::start(settings, filter).await?;
+    let shown = if is_live {
+        live::run(&mut watch, wanted).await
     } else {
-        draw_until_signal(&mut watch, interval).await
+        if !asked {
+            logger::tell("this is no terminal for a live view: one picture is printed, as with --once");
+        }
+        print(&mut watch).await
     };
     watch.finish(shown.as_ref().map_or(Ended::Done, |ended| *ended)).await?;
     shown.map(|_| ())
 }
 
-async fn draw_until_signal(watch: &mut Watch, interval: Duration) -> Result<Ended, Failure> {
-    let _screen = Screen::take();
-    let mut resized = signal(SignalKind::window_change())?;
-    let mut timer = tokio::time::interval(interval);
-    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let snapshot = watch.session.snapshot();
-        let frame = watch.frame(true);
-        let text = redraw(&view::top(&snapshot, &frame), &frame);
-        if watch.output.print(&text).await.is_err() || watch.output.flush().await.is_err() {
-            return Ok(Ended::Closed);
-        }
-        tokio::select! {
-            _ = timer.tick() => {}
-            _ = resized.recv() => {}
-            changed = anything_new(&mut watch.session, snapshot.window) => changed?,
-            () = watch.signals.next() => return Ok(Ended::Signal),
-        }
-    }
-}
-
-/// Until rates have a window, whatever is new is shown at once; later only at its time.
-async fn anything_new(session: &mut Session, window: Duration) -> Result<(), Failure> {
-    if window.is_zero() { session.changed().await } else { std::future::pending().await }
+async fn print(watch: &mut Watch) -> Result<Ended, Failure> {
+    let snapshot = match picture::take(watch, None).await? {
+        Ok(snapshot) => snapshot,
+        Err(ended) => return Ok(ended),
+    };
+    let bodies = snapshot.containers.iter().map(|row| ContainerBody::with_window(row, &snapshot));
+    Ok(picture::show(watch, &snapshot, |frame| view::top(&snapshot, frame), bodies).await)
 }

@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::logger;
 use super::output::Closed;
 use super::watch::{Ended, Watch};
-use crate::engine::Filter;
+use crate::engine::{Filter, Topic};
 use crate::settings::{Kinds, Settings};
 use crate::snapshot::{Finding, Record, Standing};
 use crate::view;
@@ -25,7 +25,7 @@ pub(super) async fn run(
     watch_for: Option<Duration>,
     kinds: &Kinds,
 ) -> Result<(), Failure> {
-    let filter = Filter { findings: true, ..Filter::default() };
+    let filter = Filter { topic: Topic::Findings, ..Filter::default() };
     let mut watch = Watch::start(settings, Some(filter)).await?;
     let mut printer = Printer { kinds, told: 0, lost: 0 };
     let ended = stream(&mut watch, watch_for, &mut printer).await;
@@ -85,7 +85,7 @@ async fn until_over(
             () = &mut over => return Ok(Ended::Done),
             count = records.recv_many(&mut batch, BATCH) => {
                 if count == 0 {
-                    return Err(anyhow!("the engine ended unexpectedly").into());
+                    return Err(watch.session.ended());
                 }
                 if printer.records(watch, &mut batch).await.is_err() {
                     return Ok(Ended::Closed);

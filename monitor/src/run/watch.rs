@@ -1,9 +1,9 @@
-//! What every command that watches has: a session, an output, signals, and the two clocks.
+//! What every command that watches has: who watches, an output, signals, and the two clocks.
 
 use super::failure::Failure;
 use super::output::{Closed, Output};
-use super::session::Session;
 use super::signals::Signals;
+use super::source::Source;
 use super::terminal;
 use crate::collector::clock;
 use crate::engine::Filter;
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// A command that watches.
 pub(super) struct Watch {
     pub(super) started: Instant,
-    pub(super) session: Session,
+    pub(super) session: Source,
     pub(super) output: Output,
     pub(super) signals: Signals,
     pub(super) json: bool,
@@ -50,17 +50,31 @@ impl From<Closed> for Ended {
 }
 
 impl Watch {
-    /// Starts to watch. Signals are caught before anything is attached.
+    /// Starts to watch, or to follow an agent that does. Signals are caught before anything is attached.
     ///
     /// # Errors
-    /// As [`Session::start`].
+    /// As [`Source::choose`].
     pub(super) async fn start(settings: &Settings, filter: Option<Filter>) -> Result<Self, Failure> {
         let (started, signals) = (Instant::now(), Signals::catch()?);
-        let session = Session::start(settings, filter).await?;
+        let session = Source::choose(settings, filter).await?;
+        Ok(Self::of(settings, started, signals, session))
+    }
+
+    /// Starts to watch by itself, for what an agent is not asked.
+    ///
+    /// # Errors
+    /// As [`Source::own`].
+    pub(super) async fn start_own(settings: &Settings, filter: Option<Filter>) -> Result<Self, Failure> {
+        let (started, signals) = (Instant::now(), Signals::catch()?);
+        let session = Source::own(settings, filter).await?;
+        Ok(Self::of(settings, started, signals, session))
+    }
+
+    fn of(settings: &Settings, started: Instant, signals: Signals, session: Source) -> Self {
         let stream = Stream::new(session.host().clone());
         // The same offset as that of a recording: what is told must be the same words when it is replayed.
         let clock = Clock::new(KernelTime::default(), session.booted());
-        Ok(Self {
+        Self {
             started,
             session,
             output: Output::to(std::io::stdout()),
@@ -68,7 +82,7 @@ impl Watch {
             json: settings.json,
             clock,
             stream,
-        })
+        }
     }
 
     /// The clock that times are shown by; it follows when the wall clock is set.

@@ -1,17 +1,18 @@
 //! `why`.
 
 use super::ask::docker_that_answers;
-use super::check::BLINDING;
 use super::ends::{Found, find, is_local};
 use super::failure::Failure;
 use super::logger;
+use super::picture;
 use super::watch::{Ended, Watch};
 use crate::cli::{Wanted, Who};
 use crate::model::{Losses, SafeText};
 use crate::settings::Settings;
-use crate::snapshot::{Answer, Asked};
+use crate::snapshot::{Answer, Asked, AskedEnd};
 use crate::view;
 use crate::wire::WhyBody;
+use crate::wire::losses::BLINDING;
 use anyhow::anyhow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +22,8 @@ use tokio::sync::watch::Receiver;
 const TO_DECIDE: u32 = 5;
 /// From the start of a watch: of what begins then it cannot be told who opened it, if it has no handshake.
 const UNCLEAR: Duration = Duration::from_millis(1_500);
-/// How long Docker may take to tell everything, before the watch begins without it.
-const DOCKER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long Docker may take to tell everything, and the kernel to take the programs, before the watch begins without.
+const READY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Watches two ends for a while, and says what is expected, what was seen, and where it stopped.
 pub(super) async fn run(
@@ -38,7 +39,7 @@ pub(super) async fn run(
     let asked = asked(ends, to).map_err(Failure::wrong)?;
     let notes: Vec<SafeText> =
         ends.iter().flat_map(|end| &end.notes).map(|note| SafeText::new(note)).collect();
-    let mut watch = Watch::start(settings, None).await?;
+    let mut watch = Watch::start_own(settings, None).await?;
     let shown = show(&mut watch, settings, watch_for, asked, &notes).await;
     watch.finish(shown.as_ref().map_or(Ended::Done, |ended| *ended)).await?;
     shown.map(|_| ())
@@ -72,7 +73,7 @@ async fn show(
     notes: &[SafeText],
 ) -> Result<Ended, Failure> {
     let tick = settings.collector.tick;
-    wait_for_docker(watch).await?;
+    wait_until_ready(watch, &asked).await?;
     tokio::time::sleep_until(watch.started + UNCLEAR).await;
     let mut answers = watch.session.inquire(asked);
     logger::tell(&format!(
@@ -115,15 +116,23 @@ fn blinding(losses: &Losses) -> Losses {
     blinding
 }
 
-/// Waits until the engine can know who is who: what is expected depends on it.
-async fn wait_for_docker(watch: &mut Watch) -> Result<(), Failure> {
-    let told = async {
-        while watch.session.docker_told().is_none() {
+/// Waits until the engine can know who is who, and both ends are watched: traffic that is asked for before would not be
+/// seen. What is missing after that long is missing in the answer.
+async fn wait_until_ready(watch: &mut Watch, asked: &Asked) -> Result<(), Failure> {
+    let ends = [&asked.from, &asked.to].map(AskedEnd::container);
+    let ready = async {
+        loop {
+            let snapshot = watch.session.snapshot();
+            let told = watch.session.docker_told().is_some_and(|told| told < snapshot.taken_at);
+            let mut rows = snapshot.containers.iter().filter(|row| ends.contains(&Some(&row.container.id)));
+            if told && rows.all(picture::is_watched) {
+                break;
+            }
             watch.session.changed().await?;
         }
         Ok(())
     };
-    tokio::time::timeout(DOCKER_PATIENCE, told).await.unwrap_or(Ok(()))
+    tokio::time::timeout(READY_PATIENCE, ready).await.unwrap_or(Ok(()))
 }
 
 /// Waits until all that was sent before is decided, at most for `patience`: for the tick in which it was sent, and for

@@ -1,17 +1,31 @@
 //! The figures a snapshot is made of, kept from observation to observation.
 
-use super::End;
 use super::interfaces::{Account, Sums};
+use super::latencies::{Handshake, Latencies};
+use super::networks::Networks;
+use super::pairs::Pairs;
 use super::peers::Peers;
+use super::recent;
+use super::replicas::Replicas;
+use super::talk::Talk;
 use super::window::{Base, Marks};
+use super::{End, Service};
 use crate::attribution::Attribution;
-use crate::flows::Latency;
-use crate::model::{ContainerId, DeviceCounters, InterfaceNumber, KernelTime, Losses, Reading, Traffic};
-use std::collections::HashMap;
+use crate::flows::{Latency, Steps};
+use crate::model::{
+    ContainerId, DeviceCounters, DropBatch, Initiator, InterfaceNumber, KernelTime, Losses, Protocol,
+    Reading, SafeText, Traffic,
+};
+use crate::policy::SilentReplica;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 /// Containers whose handshakes are kept as a histogram: up to 70 kB each.
 const HISTOGRAMS: usize = 64;
+/// Reasons of drops that are told apart; those of a kernel are about a hundred.
+const REASONS: usize = 256;
+/// What the rest of them is counted as.
+const OTHER_REASONS: &str = "OTHER";
 
 /// What the books are kept by.
 #[derive(Clone, Copy, Debug)]
@@ -23,12 +37,29 @@ pub struct Settings {
 /// All figures.
 #[derive(Debug)]
 pub struct Books {
+    window: Duration,
+    /// The end of the latest tick whose flows are all in.
+    latest_tick: KernelTime,
     pub(super) marks: Marks,
     pub(super) accounts: HashMap<InterfaceNumber, Account>,
     /// Sums over interfaces that went long ago, by their container.
     pub(super) closed: HashMap<ContainerId, Sums>,
     pub(super) peers: Peers,
+    /// How often a container talked.
+    pub(super) talks: u64,
+    pub(super) pairs: Pairs,
+    pub(super) latencies: Latencies,
+    replicas: Replicas,
+    pub(super) networks: Networks,
     pub(super) handshakes: HashMap<ContainerId, Latency>,
+    /// The same by fixed steps, of every container.
+    pub(super) steps: HashMap<ContainerId, Steps>,
+    /// TCP connections that each container opened, and that were opened to it.
+    pub(super) connections: HashMap<ContainerId, (u64, u64)>,
+    /// Packets from or to each container that were dropped.
+    pub(super) dropped: HashMap<ContainerId, u64>,
+    /// Packets that were dropped, by the kernel's reason.
+    drops: BTreeMap<SafeText, u64>,
     losses: Losses,
 }
 
@@ -37,11 +68,22 @@ impl Books {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
+            window: settings.window,
+            latest_tick: KernelTime(0),
             marks: Marks::new(settings.window),
             accounts: HashMap::new(),
             closed: HashMap::new(),
             peers: Peers::new(settings.window),
+            talks: 0,
+            pairs: Pairs::new(settings.window),
+            latencies: Latencies::default(),
+            replicas: Replicas::default(),
+            networks: Networks::new(settings.window),
             handshakes: HashMap::new(),
+            steps: HashMap::new(),
+            connections: HashMap::new(),
+            dropped: HashMap::new(),
+            drops: BTreeMap::new(),
             losses: Losses::default(),
         }
     }
@@ -80,18 +122,86 @@ impl Books {
         }
     }
 
-    /// A container talked with a peer. `end.port` is the service port, or absent.
-    pub fn talked(&mut self, container: &ContainerId, end: End, traffic: Traffic, at: KernelTime) {
-        self.peers.add(container, end, traffic, at);
+    /// All flows of the tick that ended then were told.
+    pub fn ticked(&mut self, tick_end: KernelTime) {
+        self.latest_tick = self.latest_tick.max(tick_end);
+    }
+
+    /// When the window began of what comes with flows: with the latest tick's flows, it is the window of the totals.
+    pub(super) fn window_start(&self) -> KernelTime {
+        match self.base() {
+            Base { mark: None, .. } => KernelTime(0),
+            Base { window, .. } => recent::start(self.latest_tick, window, self.window),
+        }
+    }
+
+    /// A container talked with a peer.
+    pub fn talked(&mut self, talk: &Talk<'_>) {
+        self.talks += 1;
+        self.pairs.add(talk);
+        self.replicas.take(talk);
+        if let Some(handshake) = Handshake::of_talk(talk) {
+            self.latencies.record(&handshake);
+        }
+        if let Some(network) = talk.network {
+            self.networks.add(&network.id, talk.reach(), talk.tick_end);
+        }
+        let Some(container) = &talk.local.container else { return };
+        let is_client = talk.initiator == Initiator::Local;
+        let port = talk.remote.port.filter(|_| is_client);
+        self.peers.add(&container.id, End { port, ..talk.remote.clone() }, talk.traffic, talk.tick_end);
+        if talk.opened && talk.protocol == Protocol::TCP {
+            change(&mut self.connections, &container.id, |(opened, accepted)| {
+                *(if is_client { opened } else { accepted }) += 1;
+            });
+        }
+        if let Some(took) = talk.handshake().filter(|_| is_client) {
+            self.answered(&container.id, took);
+        }
     }
 
     /// A connection that a container opened was answered.
-    pub fn answered(&mut self, container: &ContainerId, took: Duration) {
+    fn answered(&mut self, container: &ContainerId, took: Duration) {
+        change(&mut self.steps, container, |steps| steps.record(took));
         if let Some(latency) = self.handshakes.get_mut(container) {
             latency.record(took);
         } else if self.handshakes.len() < HISTOGRAMS {
             self.handshakes.entry(container.clone()).or_default().record(took);
         }
+    }
+
+    /// Replicas that answer nobody, at the end of a tick; each once in ten seconds.
+    pub fn silent_replicas(&mut self, tick_end: KernelTime) -> Vec<SilentReplica> {
+        self.replicas.silent(tick_end)
+    }
+
+    /// The kernel dropped packets.
+    pub fn dropped(&mut self, attribution: &Attribution, batch: &DropBatch) {
+        for drop in &batch.drops {
+            self.dropped_for(&drop.reason, drop.packets);
+            let ends = attribution.ends_of_drop(drop);
+            let [source, destination] = ends.map(|end| end.map(|known| &known.container.id));
+            let both = [source, destination.filter(|id| source != Some(*id))];
+            for container in both.into_iter().flatten() {
+                change(&mut self.dropped, container, |packets| {
+                    *packets = packets.saturating_add(drop.packets);
+                });
+            }
+        }
+    }
+
+    /// Counts packets that were dropped for a reason.
+    fn dropped_for(&mut self, reason: &SafeText, packets: u64) {
+        let is_told_apart = self.drops.len() < REASONS || self.drops.contains_key(reason);
+        let reason = if is_told_apart { reason.clone() } else { SafeText::new(OTHER_REASONS) };
+        let total = self.drops.entry(reason).or_default();
+        *total = total.saturating_add(packets);
+    }
+
+    /// Packets from or to what is watched that the kernel dropped, by its reason.
+    #[must_use]
+    pub const fn drops(&self) -> &BTreeMap<SafeText, u64> {
+        &self.drops
     }
 
     /// Sums up what is over: interfaces that went before the window, containers that are forgotten.
@@ -118,6 +228,13 @@ impl Books {
         let known = |id: &ContainerId| attribution.container(id).is_some();
         self.closed.retain(|id, _| known(id));
         self.handshakes.retain(|id, _| known(id));
+        self.steps.retain(|id, _| known(id));
+        self.connections.retain(|id, _| known(id));
+        self.dropped.retain(|id, _| known(id));
+        self.networks.keep(|id| attribution.network(id).is_some());
+        self.pairs.keep(known);
+        let services: HashSet<Service> = attribution.containers().map(Service::of_known).collect();
+        self.latencies.keep(|service| !service.is_of_containers() || services.contains(service));
         self.peers.keep(known);
     }
 
@@ -130,6 +247,41 @@ impl Books {
     pub fn losses(&self) -> Losses {
         let mut losses = self.losses.clone();
         losses.add("peers_forgotten", self.peers.forgotten);
+        losses.add("pairs_forgotten", self.pairs.forgotten);
+        losses.add("connections_not_compared", self.replicas.not_compared);
+        losses.add_all(&self.latencies.losses());
         losses
+    }
+}
+
+/// Changes what is kept of a container; its id is copied only for the first time.
+fn change<T: Default>(
+    of: &mut HashMap<ContainerId, T>,
+    container: &ContainerId,
+    change: impl FnOnce(&mut T),
+) {
+    match of.get_mut(container) {
+        Some(kept) => change(kept),
+        None => change(of.entry(container.clone()).or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Books, OTHER_REASONS, REASONS, Settings};
+    use crate::model::SafeText;
+    use std::time::Duration;
+
+    #[test]
+    fn drops_for_more_reasons_than_a_kernel_has_are_counted_as_one() {
+        let mut books = Books::new(Settings { window: Duration::from_secs(1) });
+        for number in 0..1_000 {
+            books.dropped_for(&SafeText::new(&format!("REASON_{number}")), 2);
+            books.dropped_for(&SafeText::new("REASON_7"), 1);
+        }
+        let drops = books.drops();
+        assert_eq!((drops.len(), drops.values().sum::<u64>()), (REASONS + 1, 3_000));
+        assert_eq!(drops[&SafeText::new("REASON_7")], 1_002);
+        assert_eq!(drops[&SafeText::new(OTHER_REASONS)], 2 * (1_000 - REASONS as u64));
     }
 }

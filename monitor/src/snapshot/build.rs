@@ -1,8 +1,9 @@
 //! From the books to the rows of a snapshot.
 
 use super::interfaces::Sums;
-use super::{Books, BridgeRow, ContainerRow, Membership, UnattributedRow};
+use super::{Books, BridgeRow, ContainerRow, Conversations, Membership, UnattributedRow};
 use crate::attribution::{Attribution, Known, Watched};
+use crate::flows::FlowTable;
 use crate::model::{ContainerId, ContainerState, InterfaceKind, KernelTime, NetworkMode};
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -29,12 +30,13 @@ struct Counted<'a> {
     sums: Sums,
     live: Vec<&'a Watched>,
     any: bool,
+    alive: u64,
 }
 
 impl Books {
     /// The rows as of `now`.
     #[must_use]
-    pub fn rows(&self, attribution: &Attribution, now: KernelTime) -> Rows {
+    pub fn rows(&self, attribution: &Attribution, flows: &FlowTable, now: KernelTime) -> Rows {
         let base = self.base();
         let mut rows = Rows { window: base.window, ..Rows::default() };
         let mut counted: HashMap<&ContainerId, Counted<'_>> = HashMap::new();
@@ -51,6 +53,7 @@ impl Books {
                 let of_container = counted.entry(&known.container.id).or_default();
                 of_container.sums += sums;
                 of_container.any = true;
+                of_container.alive += flows.alive(watched.interface.number);
                 if live {
                     of_container.live.push(watched);
                 }
@@ -70,23 +73,18 @@ impl Books {
                 || !window.sent.is_zero()
                 || !window.received.is_zero()
             {
-                rows.containers.push(self.container_row(attribution, known, &of_container, now));
+                rows.containers.push(self.container_row(attribution, known, &of_container));
             }
         }
         rows.sort();
         rows
     }
 
-    fn container_row(
-        &self,
-        attribution: &Attribution,
-        known: &Known,
-        counted: &Counted<'_>,
-        now: KernelTime,
-    ) -> ContainerRow {
+    fn container_row(&self, attribution: &Attribution, known: &Known, counted: &Counted<'_>) -> ContainerRow {
         let container = &known.container;
         let watched = !counted.live.is_empty();
         let explained = watched || counted.any;
+        let (opened, accepted) = self.connections.get(&container.id).copied().unwrap_or_default();
         ContainerRow {
             container: known.reference().clone(),
             state: if known.gone.is_some() { ContainerState::Exited } else { container.state },
@@ -100,7 +98,11 @@ impl Books {
             watched,
             unwatched_reason: (!explained).then(|| why_unwatched(attribution, known)),
             handshake: self.handshakes.get(&container.id).and_then(|latency| latency.percentiles()),
-            peers: self.peers.busiest(&container.id, self.marks.latest().max(now)),
+            handshake_steps: self.steps.get(&container.id).copied(),
+            peers: self.peers.busiest(&container.id, self.window_start()),
+            conversations: Conversations { alive: counted.alive, opened, accepted },
+            dropped: self.dropped.get(&container.id).copied().unwrap_or(0),
+            details: container.details.clone(),
         }
     }
 }

@@ -9,18 +9,28 @@ mod bracket;
 mod build;
 mod findings;
 mod interfaces;
+mod latencies;
+mod networks;
+mod pairs;
 mod peers;
+mod recent;
 mod records;
+mod replicas;
 mod rows;
+mod service;
+mod services;
+mod shared;
+mod talk;
 mod window;
 
 pub use crate::attribution::{
     ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, Translated, reason,
 };
-pub use crate::flows::{Percentiles, Tcp, TcpState};
+pub use crate::document::nearest;
+pub use crate::flows::{Percentiles, Steps, Tcp, TcpState};
 pub use crate::policy::posture::{PostureRule, Standing, Subject};
 pub use crate::policy::{
-    Answer, Asked, AskedEnd, Conversation, Decision, Heading, Leg, Look, Place, PlaceInterface, Rule,
+    Answer, Asked, AskedEnd, ByHand, Conversation, Decision, Heading, Leg, Look, Place, PlaceInterface, Rule,
     RuleName, Stopped, Way,
 };
 pub use crate::policy::{Evidence, Expected, Finding, Kind, Outcome, Severity, Verdict};
@@ -28,25 +38,41 @@ pub use books::{Books, Settings};
 pub use bracket::{Difference, difference};
 pub use build::Rows;
 pub use findings::findings;
+pub use latencies::{Handshake, Latencies, LatencyRow, Measured};
 pub use records::{FlowRecord, Record, SampleRecord};
-pub use rows::{BridgeRow, ContainerRow, Membership, Peer, UnattributedRow};
+pub use rows::{
+    Answers, BridgeRow, ContainerRow, Conversations, Membership, NetworkRow, PairRow, Peer, Reach,
+    UnattributedRow,
+};
+pub use service::Service;
+pub use services::{ReplicaRow, ServiceRow, services};
+pub use shared::Shared;
+pub use talk::Talk;
 
-use crate::model::{AttachedBy, DockerState, HostId, KernelTime, Losses, NotWatched, Resources, SafeText};
+use crate::model::{
+    AttachedBy, DockerState, HostId, KernelTime, Losses, NotWatched, Resources, SafeText, Word, word,
+};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything, at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The host.
     pub host: HostId,
     /// When, on the kernel's clock.
     pub taken_at: KernelTime,
+    /// The end of the latest generation whose flows are all in, if there was none yet the beginning: until when all is
+    /// counted. Snapshots are made of other news too, so their own time does not tell that it goes on.
+    pub counted_at: KernelTime,
     /// The window that `window` fields are about; zero until two readings exist.
     pub window: Duration,
-    /// Since when the agent watches.
+    /// Since when it is watched.
     pub watching_since: KernelTime,
+    /// Whether the agent watches, for all who ask it; else a command does for itself.
+    pub by_agent: bool,
     /// Docker's state.
     pub docker: DockerState,
     /// Running containers, and stopped ones that still have traffic in the window; busiest first.
@@ -55,10 +81,17 @@ pub struct Snapshot {
     pub unattributed: Vec<UnattributedRow>,
     /// Watched bridges.
     pub bridges: Vec<BridgeRow>,
+    /// Docker networks, by name.
+    pub networks: Arc<[NetworkRow]>,
+    /// Who talks to whom, busiest first; at most 4,096.
+    pub pairs: Arc<[PairRow]>,
+    /// How long services took to answer each other, those with the most connections first; at most 128.
+    pub latencies: Arc<[LatencyRow]>,
     /// Devices that should be watched and are not.
     pub not_watched: Vec<NotWatched>,
     /// What this kernel does not let us see, and why: `drops`, `translations`. Fixed words: they are part of the JSON.
-    pub missing: BTreeMap<&'static str, SafeText>,
+    #[serde(deserialize_with = "word::read_keys")]
+    pub missing: BTreeMap<Word, SafeText>,
     /// How the programs are attached to those watched now.
     pub attached: AttachedBy,
     /// Interfaces watched now.
@@ -71,6 +104,9 @@ pub struct Snapshot {
     pub standing: Vec<Arc<Standing>>,
     /// Running containers of which Docker has not told rights and mounts.
     pub rights_unknown: usize,
+    /// Packets from or to what is watched that the kernel dropped, by its reason, since the start; not measured where
+    /// drops are not watched (`drops` in `missing`).
+    pub drops: BTreeMap<SafeText, u64>,
     /// Losses since the start.
     pub losses: Losses,
     /// How full the maps are.

@@ -1,9 +1,10 @@
 //! With whom each container talks.
 
+use super::recent::Recent;
 use super::{End, EndKind, Peer};
 use crate::model::{ContainerId, KernelTime, Traffic};
 use std::cmp::Reverse;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -13,8 +14,6 @@ const PER_CONTAINER: usize = 64;
 const IN_ALL: usize = 4_096;
 /// Peers a row shows.
 const SHOWN: usize = 16;
-/// Parts a window is divided into.
-const PARTS: u32 = 10;
 
 /// What makes peers the same: the container, or else the address; and the service port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,14 +36,14 @@ impl Key {
 struct Account {
     end: End,
     traffic: Traffic,
-    parts: VecDeque<(u64, Traffic)>,
+    recent: Recent<Traffic>,
     last: KernelTime,
 }
 
 /// All peers of all containers.
 #[derive(Debug)]
 pub(super) struct Peers {
-    part: Duration,
+    window: Duration,
     of: HashMap<ContainerId, HashMap<Key, Account>>,
     count: usize,
     /// Peers that made room for others.
@@ -53,17 +52,11 @@ pub(super) struct Peers {
 
 impl Peers {
     pub(super) fn new(window: Duration) -> Self {
-        let part = (window / PARTS).max(Duration::from_millis(1));
-        Self { part, of: HashMap::new(), count: 0, forgotten: 0 }
+        Self { window, of: HashMap::new(), count: 0, forgotten: 0 }
     }
 
-    fn part_of(&self, at: KernelTime) -> u64 {
-        at.0 / u64::try_from(self.part.as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    /// Adds traffic of one tick. `end.port` is the service port, or absent.
+    /// Adds traffic of the tick that ended at `at`. `end.port` is the service port, or absent.
     pub(super) fn add(&mut self, container: &ContainerId, end: End, traffic: Traffic, at: KernelTime) {
-        let part = self.part_of(at);
         if !self.of.contains_key(container) {
             self.of.insert(container.clone(), HashMap::new());
         }
@@ -82,29 +75,21 @@ impl Peers {
         let account = peers.entry(key).or_insert_with(|| Account {
             end: end.clone(),
             traffic: Traffic::default(),
-            parts: VecDeque::new(),
+            recent: Recent::default(),
             last: at,
         });
         account.end = end;
         account.traffic += traffic;
         account.last = account.last.max(at);
-        match account.parts.back_mut() {
-            Some((last, sum)) if *last >= part => *sum += traffic,
-            _ => account.parts.push_back((part, traffic)),
-        }
-        while account.parts.len() > PARTS as usize + 1 {
-            account.parts.pop_front();
-        }
+        account.recent.add(at, self.window, traffic);
     }
 
-    /// The busiest peers of a container in the window of that length that ends at `now`.
-    pub(super) fn busiest(&self, container: &ContainerId, now: KernelTime) -> Vec<Peer> {
-        let from = self.part_of(now).saturating_sub(u64::from(PARTS));
+    /// The busiest peers of a container after a moment, in the window that began with it.
+    pub(super) fn busiest(&self, container: &ContainerId, start: KernelTime) -> Vec<Peer> {
         let accounts = self.of.get(container).into_iter().flatten();
         let mut peers: Vec<Peer> = accounts
             .map(|(_, account)| {
-                let recent = account.parts.iter().filter(|(part, _)| *part > from);
-                let window = recent.fold(Traffic::default(), |sum, (_, traffic)| sum + *traffic);
+                let window = account.recent.after(start);
                 Peer { end: account.end.clone(), traffic: account.traffic, window }
             })
             .collect();

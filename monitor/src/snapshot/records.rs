@@ -2,10 +2,11 @@
 
 use super::{End, Finding, NetworkRef, ObservedAt, OriginEnd, Standing, Tcp, Translated, Verdict};
 use crate::model::{Counts, Direction, FlowId, FlowPorts, Initiator, KernelTime, Protocol, SafeText};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// One tick of one flow, both ends named.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowRecord {
     /// Number of the flow.
     pub flow_id: FlowId,
@@ -54,7 +55,7 @@ pub struct FlowRecord {
 }
 
 /// A sampled packet, tied to its flow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleRecord {
     /// When.
     pub at: KernelTime,
@@ -73,7 +74,7 @@ pub struct SampleRecord {
 }
 
 /// What streams past the views.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
     /// One tick of one flow.
     Flow(Arc<FlowRecord>),

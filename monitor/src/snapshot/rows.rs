@@ -1,12 +1,16 @@
 //! The rows of a snapshot.
 
-use super::{ContainerRef, End, NetworkRef, ObservedAt, Percentiles};
-use crate::model::{ContainerState, Counts, Mac, SafeText, Traffic, WallTime};
+use super::{ContainerRef, End, NetworkRef, ObservedAt, Percentiles, Steps, Verdict};
+use crate::model::{
+    ContainerState, Counts, Details, KernelTime, Mac, Protocol, SafeText, Traffic, WallTime, Word, word,
+};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 /// A container's membership in a network, with the interface it is watched at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
     /// The network.
     pub network: NetworkRef,
@@ -19,7 +23,7 @@ pub struct Membership {
 }
 
 /// Traffic with one peer, for a container's row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
     /// The peer; `port` is the service port when the container is the client.
     pub end: End,
@@ -30,7 +34,7 @@ pub struct Peer {
 }
 
 /// One container.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerRow {
     /// Who.
     pub container: Arc<ContainerRef>,
@@ -58,19 +62,153 @@ pub struct ContainerRow {
     pub unwatched_reason: Option<String>,
     /// How long the TCP connections it opened took to be answered; absent when none were seen.
     pub handshake: Option<Percentiles>,
+    /// The same, counted by fixed steps; absent when none were seen.
+    pub handshake_steps: Option<Steps>,
     /// Its peers, busiest in the window first; at most 16.
     pub peers: Vec<Peer>,
+    /// Its conversations.
+    pub conversations: Conversations,
+    /// Packets that the kernel dropped on their way from or to this container; not measured where drops are not
+    /// watched (`drops` in [`Snapshot::missing`](super::Snapshot::missing)).
+    pub dropped: u64,
+    /// What else Docker tells of it; absent until it was inspected.
+    pub details: Option<Arc<Details>>,
+}
+
+/// How many conversations a container has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conversations {
+    /// Alive now, of every protocol.
+    pub alive: u64,
+    /// TCP connections it opened since the watch began.
+    pub opened: u64,
+    /// TCP connections that were opened to it since the watch began.
+    pub accepted: u64,
+}
+
+/// Where traffic of a network's containers goes. Sent is what the containers sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// Between containers of the network, counted once, at the sender.
+    pub inside: Counts,
+    /// With the host itself.
+    pub host: Traffic,
+    /// With what is outside of the host.
+    pub outside: Traffic,
+    /// With containers of other networks.
+    pub networks: Traffic,
+    /// With what cannot be told, and multicast.
+    pub other: Traffic,
+}
+
+impl AddAssign for Reach {
+    fn add_assign(&mut self, other: Self) {
+        self.inside += other.inside;
+        self.host += other.host;
+        self.outside += other.outside;
+        self.networks += other.networks;
+        self.other += other.other;
+    }
+}
+
+/// One Docker network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkRow {
+    /// The network.
+    pub network: NetworkRef,
+    /// Its subnets.
+    pub subnets: Vec<(IpAddr, u8)>,
+    /// Whether it is `--internal`.
+    pub internal: bool,
+    /// Its running containers, by name.
+    pub members: Vec<Arc<ContainerRef>>,
+    /// How many interfaces of it are watched.
+    pub interfaces_watched: usize,
+    /// By the flows that were seen at its interfaces, since the watch began.
+    pub totals: Reach,
+    /// Of the totals, what fell into the window.
+    pub window: Reach,
+    /// Open findings of kind crossing or violation with an end on it.
+    pub crossings: usize,
+}
+
+impl NetworkRow {
+    /// Whether its traffic was measured: an interface of it is watched, or was and had some.
+    #[must_use]
+    pub fn is_measured(&self) -> bool {
+        self.interfaces_watched > 0 || self.totals != Reach::default()
+    }
+}
+
+/// Who talks to whom: all conversations between two ends about one service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairRow {
+    /// Who opens them; without a port.
+    pub client: End,
+    /// Who is asked; its port is the service's. Without a port where nobody can tell who opened them, or where the
+    /// protocol has none.
+    pub server: End,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// The Docker network they were seen on.
+    pub network: Option<NetworkRef>,
+    /// What the client sent and received since the watch began, each counted at its sender where that is watched.
+    pub traffic: Traffic,
+    /// Of it, what fell into the window.
+    pub window: Traffic,
+    /// Conversations that were opened since the watch began.
+    pub conversations: u64,
+    /// How its TCP connections went.
+    pub answers: Answers,
+    /// How long its TCP connections took to be answered.
+    pub handshake: Option<Percentiles>,
+    /// What is expected of the latest of them, and what became of it.
+    pub verdict: Option<Verdict>,
+    /// The last packet.
+    pub last_seen: KernelTime,
+}
+
+/// How TCP connections went, since the watch began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answers {
+    /// A SYN-ACK came.
+    pub answered: u64,
+    /// A reset came in its place.
+    pub refused: u64,
+    /// A reset of either end came later.
+    pub reset: u64,
+}
+
+impl Answers {
+    /// What came on top of an earlier state of the same.
+    #[must_use]
+    pub const fn since(self, before: Self) -> Self {
+        Self {
+            answered: self.answered.saturating_sub(before.answered),
+            refused: self.refused.saturating_sub(before.refused),
+            reset: self.reset.saturating_sub(before.reset),
+        }
+    }
+}
+
+impl AddAssign for Answers {
+    fn add_assign(&mut self, other: Self) {
+        self.answered += other.answered;
+        self.refused += other.refused;
+        self.reset += other.reset;
+    }
 }
 
 /// A watched interface whose container is not known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnattributedRow {
     /// The interface.
     pub observed_at: ObservedAt,
     /// The Docker network of its bridge, if that is known.
     pub network: Option<NetworkRef>,
     /// Why it has no container, by a fixed name (`docker_down`, `not_announced_yet`, `not_a_container`).
-    pub reason: &'static str,
+    #[serde(deserialize_with = "word::read")]
+    pub reason: Word,
     /// Totals since it was watched.
     pub totals: Traffic,
     /// Of the totals, what fell into the window.
@@ -80,7 +218,7 @@ pub struct UnattributedRow {
 }
 
 /// One bridge that is watched.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BridgeRow {
     /// The bridge.
     pub observed_at: ObservedAt,

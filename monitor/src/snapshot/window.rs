@@ -59,11 +59,6 @@ impl Marks {
         self.marks.front().map_or(self.next, |(mark, _)| *mark)
     }
 
-    /// The time of the latest reading.
-    pub(super) fn latest(&self) -> KernelTime {
-        self.latest
-    }
-
     /// Where the window that ends with the latest reading begins: at the mark nearest to its nominal start.
     pub(super) fn base(&self) -> Base {
         let whole = self.since.map_or(Duration::ZERO, |since| self.latest.since(since));

@@ -5,8 +5,8 @@ use super::names;
 use super::style::{Frame, Line, Tone, cut_name, width};
 use super::table::{Column, Layout};
 use super::units::{bytes, duration, exact, plural};
-use crate::model::{Direction, FlowId, FlowPorts, Initiator};
-use crate::snapshot::{End, Expected, FlowRecord, SampleRecord, Snapshot, TcpState};
+use crate::model::{Direction, FlowId, FlowPorts, Initiator, KernelTime};
+use crate::snapshot::{End, Expected, FlowRecord, SampleRecord, Snapshot};
 use std::fmt::Write as _;
 
 const COLUMNS: [Column; 8] = [
@@ -68,6 +68,12 @@ impl FlowLines {
             flow.network.as_ref().map_or_else(|| "-".to_owned(), |network| network.name.to_string()),
             flow.observed_at.interface.to_string(),
         ]))
+    }
+
+    /// One captured packet and what is said of it.
+    pub fn captured(&self, at: KernelTime, length: u32, comment: &str) -> Line {
+        let time = self.frame.clock.time_of_day(at);
+        Line::of(Tone::Plain, format!("{time}  {:>12}  {comment}", plural(u64::from(length), "byte")))
     }
 
     /// One sampled packet; it names its interface when the line above is not its flow's.
@@ -146,16 +152,24 @@ fn tcp_state(flow: &FlowRecord) -> String {
     let Some(tcp) = flow.tcp else {
         return if flow.last { "ended".to_owned() } else { String::new() };
     };
-    match tcp.state {
-        TcpState::SynSent => "syn sent",
-        TcpState::SynReceived => "syn received",
-        TcpState::Established => "established",
-        TcpState::Closing => "closing",
-        TcpState::Closed => "closed",
-        TcpState::Reset => "reset",
-        TcpState::Refused => "refused",
+    tcp.state.words().to_owned()
+}
+
+/// The last line of a capture: how much it has, of what, and what was lost.
+#[must_use]
+pub fn capture_ended(taken: u64, interfaces: Option<usize>, lost: u64, undecided: u64) -> Line {
+    let mut text = plural(taken, "packet");
+    if let Some(interfaces) = interfaces {
+        write!(text, " of {}", plural(interfaces as u64, "interface"))
+            .expect("writing to a String cannot fail");
     }
-    .to_owned()
+    let mut line = Line::of(Tone::Plain, format!("{text}; "));
+    let tone = if lost > 0 { Tone::Warning } else { Tone::Plain };
+    line.push(tone, format!("{} lost because they came too fast", exact(lost)));
+    if undecided > 0 {
+        line.push(Tone::Warning, format!("; {} not judged in time", exact(undecided)));
+    }
+    line
 }
 
 /// The last line of a stream: how much it told, and what was lost.

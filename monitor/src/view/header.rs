@@ -12,8 +12,15 @@ pub(super) fn header(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
     first.push(Tone::Faint, format!("  {}", frame.clock.date_and_time(snapshot.taken_at)));
     first.push(Tone::Plain, format!("  {}", window(snapshot)));
     let mut lines = vec![first];
+    lines.extend(agent(snapshot, frame));
     lines.extend(docker(snapshot, frame));
     lines
+}
+
+/// That not this run watches, and since when it is watched: totals count from there.
+fn agent(snapshot: &Snapshot, frame: &Frame) -> Option<Line> {
+    let since = frame.clock.date_and_time(snapshot.watching_since);
+    snapshot.by_agent.then(|| Line::of(Tone::Plain, format!("the agent watches since {since}")))
 }
 
 /// What the rates are about.

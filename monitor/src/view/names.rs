@@ -4,7 +4,7 @@ use crate::snapshot::{ContainerRow, End, EndKind, Peer, UnattributedRow};
 use std::net::IpAddr;
 
 /// An end without its port: a container's name, or what it is and its address.
-pub(super) fn end(end: &End) -> String {
+pub(crate) fn end(end: &End) -> String {
     match (&end.container, end.kind) {
         (Some(container), _) => container.name.to_string(),
         (None, EndKind::Host) => format!("host({})", end.address),
@@ -16,7 +16,7 @@ pub(super) fn end(end: &End) -> String {
 }
 
 /// An end with its port, where it has one.
-pub(super) fn end_and_port(which: &End) -> String {
+pub(crate) fn end_and_port(which: &End) -> String {
     match (which.port, which.address, which.container.is_some(), which.kind) {
         (None, ..) => end(which),
         (Some(port), IpAddr::V6(address), false, EndKind::Container) => format!("[{address}]:{port}"),
@@ -25,7 +25,7 @@ pub(super) fn end_and_port(which: &End) -> String {
 }
 
 /// A container's peer: `→ name:port` where the container asks, `← name` where it is asked.
-pub(super) fn peer(peer: &Peer) -> String {
+pub(crate) fn peer(peer: &Peer) -> String {
     match peer.end.port {
         Some(_) => format!("→ {}", end_and_port(&peer.end)),
         None => format!("← {}", end(&peer.end)),
@@ -38,12 +38,12 @@ pub(super) fn networks(row: &ContainerRow) -> Vec<&str> {
 }
 
 /// What stands for a container whose name is not known: its interface, in brackets, which no container name has.
-pub(super) fn interface(row: &UnattributedRow) -> String {
+pub(crate) fn interface(row: &UnattributedRow) -> String {
     format!("[{}]", row.observed_at.interface)
 }
 
 /// A name that may be absent.
-pub(super) fn or_dash(name: Option<&crate::model::SafeText>) -> String {
+pub(crate) fn or_dash(name: Option<&crate::model::SafeText>) -> String {
     name.map_or_else(|| "-".to_owned(), ToString::to_string)
 }
 

@@ -96,12 +96,12 @@ impl Line {
 }
 
 /// Columns a text takes on a terminal.
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     text.width()
 }
 
 /// The text cut to a number of columns, with `…` for what is missing.
-pub(super) fn cut(text: &str, columns: usize) -> String {
+pub(crate) fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
@@ -122,7 +122,7 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
 }
 
 /// A name cut to a number of columns in its middle: names that begin alike (`project-service-1`) differ at the end.
-pub(super) fn cut_name(name: &str, columns: usize) -> String {
+pub(crate) fn cut_name(name: &str, columns: usize) -> String {
     if width(name) <= columns || columns < 5 {
         return cut(name, columns);
     }
@@ -138,7 +138,7 @@ pub(super) fn cut_name(name: &str, columns: usize) -> String {
 }
 
 /// Text in pieces of at most `columns`, broken at spaces where there are any.
-pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split(' ') {

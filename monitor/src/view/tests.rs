@@ -1,8 +1,13 @@
 //! Screens as text.
 
-use super::{FlowLines, Frame, Line, containers, flows_ended, standing, top};
+use super::{
+    FlowLines, Frame, Line, containers, flows_ended, latency, networks, pairs, services, standing, top,
+};
 use crate::model::{AttachedBy, FlowPorts, Initiator, Protocol};
-use crate::snapshot::{ContainerRow, EndKind, FlowRecord, Membership, Severity, Snapshot, Standing};
+use crate::snapshot::{
+    ContainerRow, EndKind, Expected, FlowRecord, LatencyRow, Membership, NetworkRow, PairRow, Reach, Service,
+    Severity, Snapshot, Standing, Verdict,
+};
 use crate::wire::fixtures;
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
@@ -37,6 +42,14 @@ fn top_of_the_example() {
 }
 
 #[test]
+fn what_an_agent_watches_says_since_when() {
+    let frame = frame(100);
+    let said = |by_agent| draw(&top(&Snapshot { by_agent, ..fixtures::snapshot() }, &frame), &frame);
+    assert!(said(true).contains("\nthe agent watches since 20"), "{}", said(true));
+    assert!(!said(false).contains("the agent"), "{}", said(false));
+}
+
+#[test]
 fn top_in_trouble() {
     check("top_in_trouble", top, &fixtures::troubled_snapshot());
 }
@@ -56,6 +69,66 @@ fn top_without_containers() {
 fn containers_of_the_example() {
     check("containers", containers, &fixtures::snapshot());
     check("containers_in_trouble", containers, &fixtures::troubled_snapshot());
+}
+
+/// A quiet example, a network that is not watched, names made to harm, and ends of every kind.
+fn crowd() -> Snapshot {
+    let snapshot = fixtures::snapshot();
+    let [back, front] = [&snapshot.networks[0], &snapshot.networks[1]];
+    let internal = NetworkRow {
+        internal: true,
+        subnets: vec![("172.19.0.0".parse().unwrap(), 16), ("fd00:19::".parse().unwrap(), 64)],
+        members: (0..40).map(|number| fixtures::container(&format!("worker-{number}"), None)).collect(),
+        crossings: 3,
+        ..front.clone()
+    };
+    let hostile = NetworkRow {
+        network: fixtures::network("evil\x1b[31m\u{202e}日本語ネットワーク🐳"),
+        members: vec![fixtures::container("日本語🐳コンテナ", None)],
+        interfaces_watched: 0,
+        totals: Reach::default(),
+        subnets: Vec::new(),
+        ..front.clone()
+    };
+    let pair = &snapshot.pairs[0];
+    let asked_from_outside = PairRow {
+        client: fixtures::end(EndKind::External, "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", None),
+        server: fixtures::container_end("日本語🐳コンテナ", "172.18.0.3", Some(443)),
+        ..pair.clone()
+    };
+    let denied = PairRow {
+        server: fixtures::end(EndKind::Unknown, "172.19.0.9", None),
+        protocol: Protocol::ICMP,
+        network: None,
+        handshake: None,
+        verdict: pair.verdict.clone().map(|verdict| Verdict { expected: Expected::Deny, ..verdict }),
+        ..pair.clone()
+    };
+    Snapshot {
+        networks: [back.clone(), internal, hostile].into(),
+        pairs: [pair.clone(), asked_from_outside, denied].into(),
+        ..fixtures::snapshot()
+    }
+}
+
+fn all_pairs(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
+    pairs(snapshot, snapshot.pairs.iter(), frame)
+}
+
+#[test]
+fn networks_of_the_example() {
+    check("networks", networks, &crowd());
+    let nothing = Snapshot { networks: [].into(), ..fixtures::snapshot() };
+    let frame = frame(80);
+    assert!(draw(&networks(&nothing, &frame), &frame).contains("no networks"));
+}
+
+#[test]
+fn pairs_of_the_example() {
+    check("pairs", all_pairs, &crowd());
+    let nothing = Snapshot { pairs: [].into(), ..fixtures::snapshot() };
+    let frame = frame(80);
+    assert!(draw(&all_pairs(&nothing, &frame), &frame).contains("no traffic"));
 }
 
 #[test]
@@ -229,6 +302,10 @@ proptest! {
     #[test]
     fn no_name_breaks_a_line_or_its_width(name in "\\PC{0,60}|[\u{0}-\u{ff}\u{200b}-\u{206f}]{0,40}", width in 20_usize..200) {
         let mut snapshot = fixtures::troubled_snapshot();
+        let client = fixtures::container_end(&name, "172.18.0.3", None);
+        let server = fixtures::container_end(&name, "172.18.0.3", Some(65_535));
+        snapshot.networks = [fixtures::network_row(&name)].into();
+        snapshot.pairs = [PairRow { client, server, ..fixtures::pair_row() }].into();
         let peers = vec![fixtures::peer(fixtures::container_end(&name, "172.18.0.3", Some(80)))];
         snapshot.containers[0] = fixtures::row(&name, Some(&name), &name, peers);
         snapshot.containers[2].unwatched_reason = Some(name);
@@ -237,7 +314,7 @@ proptest! {
         for line in standing(&stands, &frame) {
             prop_assert!(line.draw(&frame).width() <= width);
         }
-        for view in [top, containers] {
+        for view in [top, containers, networks, all_pairs] {
             for line in view(&snapshot, &frame) {
                 let text = line.draw(&frame);
                 prop_assert!(text.width() <= width);
@@ -245,4 +322,40 @@ proptest! {
             }
         }
     }
+}
+
+fn all_latencies(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
+    latency(snapshot, snapshot.latencies.iter(), frame)
+}
+
+fn all_services(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
+    services(snapshot, &crate::snapshot::services(&snapshot.pairs, &[], &snapshot.containers), frame)
+}
+
+#[test]
+fn latencies_of_the_example_have_a_line_for_each_end_that_saw_them() {
+    let snapshot = fixtures::snapshot();
+    let outside = LatencyRow {
+        server: Service::Outside(Some("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap())),
+        at_server: None,
+        between: None,
+        ..snapshot.latencies[0].clone()
+    };
+    let hostile = LatencyRow {
+        client: Service::Container(crate::model::SafeText::new("evil\x1b[31m日本語コンテナ🐳")),
+        ..snapshot.latencies[0].clone()
+    };
+    let latencies = [snapshot.latencies[0].clone(), outside, hostile].into();
+    check("latency", all_latencies, &Snapshot { latencies, ..snapshot });
+    let nothing = Snapshot { latencies: [].into(), ..fixtures::snapshot() };
+    let frame = frame(80);
+    assert!(draw(&all_latencies(&nothing, &frame), &frame).contains("no TCP connection"));
+}
+
+#[test]
+fn services_of_the_example_have_a_line_for_each_replica() {
+    check("services", all_services, &fixtures::snapshot());
+    let nothing = Snapshot { pairs: [].into(), ..fixtures::snapshot() };
+    let frame = frame(80);
+    assert!(draw(&all_services(&nothing, &frame), &frame).contains("no Compose service"));
 }

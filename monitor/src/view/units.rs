@@ -3,20 +3,26 @@
 use std::time::Duration;
 
 const BINARY: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+const BITS: [&str; 6] = ["kb", "Mb", "Gb", "Tb", "Pb", "Eb"];
 const DECIMAL: [&str; 6] = ["k", "M", "G", "T", "P", "E"];
 
 /// Bytes in units of 1,024, at most 8 columns: `812 B`, `1.37 KiB`, `12.3 MiB`.
-pub(super) fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     if count < 1_024 { format!("{count} B") } else { scaled(count, 1_024, &BINARY) }
 }
 
+/// Bits in units of 1,000, at most 7 columns: `812 b`, `1.37 kb`, `12.3 Mb`.
+pub(crate) fn bits(count: u64) -> String {
+    if count < 1_000 { format!("{count} b") } else { scaled(count, 1_000, &BITS) }
+}
+
 /// A count, at most 7 columns: `9,412`, `1.26 M`.
-pub(super) fn count(count: u64) -> String {
+pub(crate) fn count(count: u64) -> String {
     if count < 1_000_000 { exact(count) } else { scaled(count, 1_000, &DECIMAL) }
 }
 
 /// A count with all its digits: `1,003,111`.
-pub(super) fn exact(count: u64) -> String {
+pub(crate) fn exact(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.char_indices() {
@@ -29,19 +35,19 @@ pub(super) fn exact(count: u64) -> String {
 }
 
 /// A number of things: `1 packet`, `1,203 packets`.
-pub(super) fn plural(number: u64, one: &str) -> String {
+pub(crate) fn plural(number: u64, one: &str) -> String {
     format!("{} {one}{}", exact(number), if number == 1 { "" } else { "s" })
 }
 
 /// What a second's share of a count over a window is; `None` for a window of no length.
-pub(super) fn per_second(count: u64, window: Duration) -> Option<u64> {
+pub(crate) fn per_second(count: u64, window: Duration) -> Option<u64> {
     let nanoseconds = window.as_nanos();
     let share = (u128::from(count) * 1_000_000_000 + nanoseconds / 2).checked_div(nanoseconds)?;
     Some(u64::try_from(share).unwrap_or(u64::MAX))
 }
 
 /// A part of a whole in per cent: `3.2 %`; never rounded to 0 or 100 when it is not.
-pub(super) fn share(part: u64, whole: u64) -> String {
+pub(crate) fn share(part: u64, whole: u64) -> String {
     if whole == 0 || part == 0 {
         return "0 %".to_owned();
     }
@@ -66,6 +72,17 @@ pub fn duration(time: Duration) -> String {
         _ => (1_000_000_000, "s"),
     };
     format!("{} {name}", three_digits(nanoseconds, unit))
+}
+
+/// An age, at most 6 columns: `7 s`, `12 m`, `3.5 h`, `12 d`.
+pub(crate) fn age(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} m", seconds / 60),
+        3_600..86_400 => format!("{}.{} h", seconds / 3_600, seconds % 3_600 / 360),
+        _ => format!("{} d", (seconds / 86_400).min(9_999)),
+    }
 }
 
 /// `count` in the first of `units` in which it has at most three digits before the point.
@@ -93,7 +110,7 @@ fn three_digits(value: u128, unit: u128) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, count, duration, per_second, plural, share};
+    use super::{age, bits, bytes, count, duration, per_second, plural, share};
     use std::time::Duration;
 
     #[test]
@@ -125,6 +142,24 @@ mod tests {
             (plural(1, "packet"), plural(1_203, "packet")),
             ("1 packet".into(), "1,203 packets".into())
         );
+    }
+
+    #[test]
+    fn bits_fit_seven_columns_and_ages_six() {
+        for (number, expected) in [(0, "0 b"), (999, "999 b"), (12_300_000, "12.3 Mb"), (u64::MAX, "18.4 Eb")]
+        {
+            assert_eq!(bits(number), expected);
+        }
+        for (seconds, expected) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (3_599, "59 m"),
+            (12_600, "3.5 h"),
+            (90_000, "1 d"),
+            (u64::MAX, "9999 d"),
+        ] {
+            assert_eq!(age(Duration::from_secs(seconds)), expected);
+        }
     }
 
     #[test]

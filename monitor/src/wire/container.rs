@@ -1,13 +1,13 @@
 //! `container`.
 
 use super::Body;
-use super::parts::{BeforeWatchPart, EndpointPart, NetworkPart};
+use super::details::DetailsPart;
+use super::parts::{BeforeWatchPart, EndpointPart, HandshakePart, NetworkPart};
 use super::time::wall_rfc3339;
 use crate::model::{ContainerId, ContainerState, Counts, Mac, SafeText, Traffic};
-use crate::snapshot::{ContainerRow, Membership, Peer, Percentiles};
+use crate::snapshot::{ContainerRow, Conversations, Membership, Peer, Snapshot};
 use serde::Serialize;
 use std::net::IpAddr;
-use std::time::Duration;
 
 /// A container's identity, and its totals since its interfaces were watched.
 #[derive(Serialize)]
@@ -35,14 +35,8 @@ pub struct ContainerBody<'a> {
     handshake: Option<HandshakePart>,
     #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<WindowPart<'a>>,
-}
-
-/// How long the TCP connections it opened took to be answered, since the watch began.
-#[derive(Serialize)]
-struct HandshakePart {
-    count: u64,
-    p50_us: u64,
-    p99_us: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<DetailsPart<'a>>,
 }
 
 /// What only a watched container has.
@@ -54,6 +48,18 @@ struct Measured {
     not_recorded: Counts,
     #[serde(skip_serializing_if = "Option::is_none")]
     unaccounted_bytes: Option<u64>,
+    conversations: ConversationsPart,
+    /// Packets from or to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropped: Option<u64>,
+}
+
+/// Alive now, of every protocol; TCP connections opened by it and to it since the watch began.
+#[derive(Serialize)]
+struct ConversationsPart {
+    alive: u64,
+    opened: u64,
+    accepted: u64,
 }
 
 #[derive(Serialize)]
@@ -92,9 +98,9 @@ impl Body for ContainerBody<'_> {
 }
 
 impl<'a> ContainerBody<'a> {
-    /// Identity and totals.
+    /// Identity and totals of a row of a snapshot.
     #[must_use]
-    pub fn new(row: &'a ContainerRow) -> Self {
+    pub fn new(row: &'a ContainerRow, snapshot: &Snapshot) -> Self {
         let container = &row.container;
         Self {
             id: &container.id,
@@ -105,18 +111,20 @@ impl<'a> ContainerBody<'a> {
             state: row.state,
             since: row.started_at.map(wall_rfc3339),
             networks: row.memberships.iter().map(Into::into).collect(),
-            measured: was_watched(row).then(|| Measured::of(row)),
+            measured: was_watched(row).then(|| Measured::of(row, snapshot)),
             shares_namespace_with: &container.shares_namespace_with,
             watched: row.watched,
             not_watched_reason: row.unwatched_reason.as_deref().map(SafeText::new),
             handshake: row.handshake.map(Into::into),
             window: None,
+            details: row.details.as_deref().map(Into::into),
         }
     }
 
-    /// The same, and what fell into a snapshot's window; nothing more while there is no window yet.
+    /// The same, and what fell into the snapshot's window; nothing more while there is no window yet.
     #[must_use]
-    pub fn with_window(row: &'a ContainerRow, window: Duration) -> Self {
+    pub fn with_window(row: &'a ContainerRow, snapshot: &Snapshot) -> Self {
+        let window = snapshot.window;
         let part = WindowPart {
             seconds: window.as_secs_f64(),
             sent: row.window.sent,
@@ -124,7 +132,7 @@ impl<'a> ContainerBody<'a> {
             peers: row.peers.iter().map(Into::into).collect(),
         };
         let measured = was_watched(row) && !window.is_zero();
-        Self { window: measured.then_some(part), ..Self::new(row) }
+        Self { window: measured.then_some(part), ..Self::new(row, snapshot) }
     }
 }
 
@@ -134,21 +142,17 @@ fn was_watched(row: &ContainerRow) -> bool {
 }
 
 impl Measured {
-    fn of(row: &ContainerRow) -> Self {
+    fn of(row: &ContainerRow, snapshot: &Snapshot) -> Self {
+        let Conversations { alive, opened, accepted } = row.conversations;
         Self {
             sent: row.totals.sent,
             received: row.totals.received,
             before_watch: row.before_watch.into(),
             not_recorded: row.not_recorded,
             unaccounted_bytes: row.unaccounted_bytes,
+            conversations: ConversationsPart { alive, opened, accepted },
+            dropped: (!snapshot.missing.contains_key("drops")).then_some(row.dropped),
         }
-    }
-}
-
-impl From<Percentiles> for HandshakePart {
-    fn from(handshake: Percentiles) -> Self {
-        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        Self { count: handshake.count, p50_us: micros(handshake.p50), p99_us: micros(handshake.p99) }
     }
 }
 

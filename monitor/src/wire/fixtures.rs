@@ -4,14 +4,15 @@ pub(crate) mod why;
 
 use super::Clock;
 use crate::model::{
-    AttachedBy, ContainerId, ContainerState, Counts, Direction, DockerState, FlowId, FlowPorts, HostId,
-    Initiator, InterfaceKind, InterfaceNumber, KernelTime, Losses, NetworkDriver, NetworkId, NotWatched,
-    Protocol, Resources, SafeText, TcpFlags, Traffic, WallTime,
+    AttachedBy, ContainerId, ContainerState, Counts, Details, Direction, DockerState, FlowId, FlowPorts,
+    HostId, Initiator, InterfaceKind, InterfaceNumber, KernelTime, Losses, NetworkDriver, NetworkId,
+    NotWatched, Protocol, Resources, SafeText, TcpFlags, Traffic, WallTime,
 };
 use crate::snapshot::{
-    BridgeRow, ContainerRef, ContainerRow, End, EndKind, FlowRecord, Membership, NetworkRef, ObservedAt,
-    OriginEnd, OriginKind, Peer, Percentiles, PostureRule, SampleRecord, Severity, Snapshot, Standing,
-    Subject, Tcp, TcpState, UnattributedRow,
+    Answers, BridgeRow, ContainerRef, ContainerRow, Conversations, End, EndKind, Expected, FlowRecord,
+    LatencyRow, Measured, Membership, NetworkRef, NetworkRow, ObservedAt, OriginEnd, OriginKind, Outcome,
+    PairRow, Peer, Percentiles, PostureRule, Reach, Rule, RuleName, SampleRecord, Service, Severity,
+    Snapshot, Standing, Steps, Subject, Tcp, TcpState, UnattributedRow, Verdict,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -91,18 +92,105 @@ pub(crate) fn row(name: &str, service: Option<&str>, network_name: &str, peers: 
         unaccounted_bytes: Some(0),
         watched: true,
         unwatched_reason: None,
-        handshake: Some(Percentiles {
-            count: 12,
-            p50: Duration::from_micros(213),
-            p99: Duration::from_micros(1_040),
-        }),
+        handshake: Some(handshake()),
+        handshake_steps: None,
         peers,
+        conversations: Conversations { alive: 4, opened: 12, accepted: 3 },
+        dropped: 0,
+        details: None,
+    }
+}
+
+pub(crate) fn details() -> Details {
+    Details {
+        restarts: Some(2),
+        health: Some(text("healthy")),
+        command: Some(text("nginx -g daemon off;")),
+        memory_limit: Some(256 << 20),
+        nano_cpus: Some(1_500_000_000),
+        pids_limit: Some(100),
+        capabilities_added: vec![text("NET_ADMIN")],
+        capabilities_dropped: vec![text("MKNOD"), text("NET_RAW")],
+        privileged: false,
+        restart_policy: Some(text("unless-stopped")),
+        labels: vec![(text("com.example.team"), text("shop"))],
+        published: vec![("0.0.0.0".parse().unwrap(), 8_080, 80, "tcp".to_owned())],
+    }
+}
+
+pub(crate) fn handshake() -> Percentiles {
+    Percentiles {
+        count: 12,
+        p50: Duration::from_micros(213),
+        p90: Duration::from_micros(640),
+        p99: Duration::from_micros(1_040),
+        p999: Duration::from_micros(1_040),
+        max: Duration::from_micros(1_040),
     }
 }
 
 pub(crate) fn peer(end: End) -> Peer {
     let window = traffic(counts(900, 1_100_000), counts(300, 120_000));
     Peer { end, traffic: window, window }
+}
+
+pub(crate) fn network_row(name: &str) -> NetworkRow {
+    NetworkRow {
+        network: network(name),
+        subnets: vec![("172.18.0.0".parse().unwrap(), 16)],
+        internal: false,
+        members: vec![
+            container("shop-flask_app-1", Some("flask_app")),
+            container("shop-nginx-1", Some("nginx")),
+        ],
+        interfaces_watched: 2,
+        totals: Reach { inside: counts(9_412, 12_900_000), ..Reach::default() },
+        window: Reach { inside: counts(941, 1_290_000), ..Reach::default() },
+        crossings: 0,
+    }
+}
+
+pub(crate) fn pair_row() -> PairRow {
+    PairRow {
+        client: container_end("shop-nginx-1", "172.18.0.2", None),
+        server: container_end("shop-flask_app-1", "172.18.0.3", Some(5000)),
+        protocol: Protocol::TCP,
+        network: Some(network("shop_back")),
+        traffic: traffic(counts(9_412, 12_900_000), counts(1_003_111, 1_258_291)),
+        window: traffic(counts(941, 1_290_000), counts(311, 125_829)),
+        conversations: 12,
+        answers: Answers { answered: 12, refused: 0, reset: 1 },
+        handshake: Some(handshake()),
+        verdict: Some(Verdict {
+            rule: RuleName::Topology(Rule::SameNetwork),
+            expected: Expected::Allow,
+            outcome: Outcome::Answered,
+        }),
+        last_seen: NOW,
+    }
+}
+
+pub(crate) fn service(name: &str) -> Service {
+    Service::Compose { project: Some(text("shop")), service: text(name) }
+}
+
+pub(crate) fn measured(micros: u64) -> Measured {
+    let took = Duration::from_micros(micros);
+    let mut steps = Steps::default();
+    steps.record(took);
+    let percentiles = Percentiles { count: 1, p50: took, p90: took, p99: took, p999: took, max: took };
+    Measured { percentiles, steps }
+}
+
+pub(crate) fn latency_row() -> LatencyRow {
+    LatencyRow {
+        client: service("nginx"),
+        server: service("flask_app"),
+        port: Some(5_000),
+        at_client: Some(measured(213)),
+        at_server: Some(measured(113)),
+        between: Some(measured(100)),
+    }
 }
 
 /// Two services, a host client, nothing lost.
@@ -113,8 +201,10 @@ pub(crate) fn snapshot() -> Snapshot {
     Snapshot {
         host: host(),
         taken_at: NOW,
+        counted_at: NOW,
         window: Duration::from_millis(1_000),
         watching_since: KernelTime(98_000_000_000),
+        by_agent: false,
         docker: DockerState::Up {
             version: text("28.5.2"),
             api: text("1.51"),
@@ -128,6 +218,9 @@ pub(crate) fn snapshot() -> Snapshot {
         ],
         unattributed: Vec::new(),
         bridges: Vec::new(),
+        networks: [network_row("shop_back"), network_row("shop_front")].into(),
+        pairs: [pair_row()].into(),
+        latencies: [latency_row()].into(),
         not_watched: Vec::new(),
         missing: BTreeMap::new(),
         attached: AttachedBy { tcx: 3, clsact: 0 },
@@ -136,12 +229,20 @@ pub(crate) fn snapshot() -> Snapshot {
         findings: Vec::new(),
         standing: Vec::new(),
         rights_unknown: 0,
+        drops: BTreeMap::new(),
         losses: Losses::default(),
         resources: Resources {
             flows: 6,
             flow_capacity: 65_536,
+            flows_ipv6: 0,
             slots: 3,
             slot_capacity: 1_024,
+            drop_capacity: 16_384,
+            claim_capacity: 8_192,
+            ring_bytes: 4_096,
+            ring_capacity: 1 << 20,
+            cpu_ns: Some(1_250_000_000),
+            resident_bytes: Some(24 << 20),
             ..Resources::default()
         },
     }
@@ -250,6 +351,7 @@ pub(crate) fn flow() -> FlowRecord {
             received_flags: TcpFlags(0x1a),
             state: TcpState::Established,
             handshake: Some(Duration::from_nanos(213_500)),
+            failed: false,
         }),
         several_source_macs: false,
         verdict: None,

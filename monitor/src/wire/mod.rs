@@ -7,11 +7,19 @@
 
 mod community;
 mod container;
+mod details;
 mod finding;
 mod flow;
+mod latency;
+pub mod losses;
+mod network;
+mod pair;
 mod parts;
 mod policy;
 mod report;
+mod service;
+mod setting;
+mod socket;
 mod standing;
 mod status;
 mod time;
@@ -20,14 +28,21 @@ mod why;
 pub use container::ContainerBody;
 pub use finding::FindingBody;
 pub use flow::{FlowBody, SampleBody};
+pub use latency::LatencyBody;
+pub use network::NetworkBody;
+pub use pair::PairBody;
 pub use policy::{
     ExplainedAccept, ExplainedEnd, ExplainedPass, ExplainedRule, PolicyBody, PolicyErrorBody,
     PolicyExplanationBody,
 };
 pub use report::{CheckBody, DetachedBody, DoctorBody};
+pub use service::ServiceBody;
+pub use setting::{SettingBody, SettingValue};
+pub use socket::{EndpointBody, ErrorBody, HealthBody, HelperPart, LostBody, PrivilegesPart};
 pub use standing::StandingBody;
 pub use status::StatusBody;
 pub use time::Clock;
+pub(crate) use time::wall_date_and_time;
 pub use why::WhyBody;
 
 use crate::model::HostId;
@@ -66,6 +81,11 @@ impl Stream {
     #[must_use]
     pub fn new(host: HostId) -> Self {
         Self { host, next: 0 }
+    }
+
+    /// Leaves out the numbers of lines that are lost: a gap tells the reader how many.
+    pub fn skip(&mut self, lines: u64) {
+        self.next = self.next.saturating_add(lines);
     }
 
     /// The next line, without its line feed.

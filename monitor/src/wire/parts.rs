@@ -2,10 +2,12 @@
 
 use crate::model::{ContainerId, Counts, InterfaceKind, NetworkId, SafeText, Traffic, Tuple};
 use crate::snapshot::{
-    ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, Translated,
+    ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, Percentiles, Service,
+    Translated,
 };
 use serde::Serialize;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// `network`.
 #[derive(Serialize)]
@@ -84,6 +86,66 @@ pub(super) const fn end_kind(kind: EndKind) -> &'static str {
         EndKind::External => "external",
         EndKind::Multicast => "multicast",
         EndKind::Unknown => "unknown",
+    }
+}
+
+/// `client`, `server` or `service`, where containers of one service are one.
+#[derive(Serialize)]
+pub(super) struct ServicePart<'a> {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<&'a SafeText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a SafeText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<&'a SafeText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
+}
+
+impl<'a> From<&'a Service> for ServicePart<'a> {
+    fn from(of: &'a Service) -> Self {
+        let kind = match of {
+            Service::Compose { .. } => "service",
+            Service::Container(_) => "container",
+            Service::Host => "host",
+            Service::Outside(_) => "external",
+            Service::Unknown => "unknown",
+        };
+        let nobody = Self { kind, project: None, service: None, container: None, address: None };
+        match of {
+            Service::Compose { project, service } => {
+                Self { project: project.as_ref(), service: Some(service), ..nobody }
+            }
+            Service::Container(name) => Self { container: Some(name), ..nobody },
+            Service::Outside(address) => Self { address: *address, ..nobody },
+            Service::Host | Service::Unknown => nobody,
+        }
+    }
+}
+
+/// `handshake`: how long TCP connections took to be answered, since the watch began.
+#[derive(Serialize)]
+pub(super) struct HandshakePart {
+    count: u64,
+    p50_us: u64,
+    p90_us: u64,
+    p99_us: u64,
+    p999_us: u64,
+    max_us: u64,
+}
+
+impl From<Percentiles> for HandshakePart {
+    fn from(handshake: Percentiles) -> Self {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        Self {
+            count: handshake.count,
+            p50_us: micros(handshake.p50),
+            p90_us: micros(handshake.p90),
+            p99_us: micros(handshake.p99),
+            p999_us: micros(handshake.p999),
+            max_us: micros(handshake.max),
+        }
     }
 }
 

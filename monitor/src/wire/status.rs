@@ -6,12 +6,14 @@ use crate::model::{AttachedBy, ContainerId, Counts, DockerState, Losses, NotWatc
 use crate::snapshot::{BridgeRow, ContainerRow, Severity, Snapshot, UnattributedRow};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The agent's own state at one moment.
 #[derive(Serialize)]
 pub struct StatusBody<'a> {
     time: String,
     watching_since: String,
+    watched_by: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     window_seconds: Option<f64>,
     docker: DockerPart<'a>,
@@ -31,6 +33,8 @@ pub struct StatusBody<'a> {
     posture: Option<PosturePart>,
     losses: &'a Losses,
     maps: MapsPart,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<AgentPart>,
 }
 
 #[derive(Serialize)]
@@ -87,12 +91,34 @@ struct PosturePart {
 #[derive(Serialize)]
 struct MapsPart {
     flows_last_tick: u64,
+    ipv6_flows_last_tick: u64,
     flow_capacity: u64,
     flows_kept: usize,
     interface_slots: u64,
     interface_slot_capacity: u64,
     generations: u64,
     drain_ns: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drops_last_tick: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drop_capacity: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claims_last_tick: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claim_capacity: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ring_bytes_last_tick: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ring_capacity: Option<u64>,
+}
+
+/// What the agent itself takes: processor time since it was started, and memory now.
+#[derive(Serialize)]
+struct AgentPart {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resident_bytes: Option<u64>,
 }
 
 impl Body for StatusBody<'_> {
@@ -107,6 +133,7 @@ impl<'a> StatusBody<'a> {
         Self {
             time: clock.rfc3339(snapshot.taken_at),
             watching_since: clock.rfc3339(snapshot.watching_since),
+            watched_by: if snapshot.by_agent { "agent" } else { "command" },
             window_seconds: (!snapshot.window.is_zero()).then_some(snapshot.window.as_secs_f64()),
             docker: DockerPart::new(&snapshot.docker, clock),
             attached: snapshot.attached,
@@ -121,6 +148,7 @@ impl<'a> StatusBody<'a> {
             posture: (!snapshot.standing.is_empty()).then(|| snapshot.into()),
             losses: &snapshot.losses,
             maps: MapsPart::new(&snapshot.resources, snapshot.flows_kept),
+            agent: AgentPart::new(&snapshot.resources),
         }
     }
 }
@@ -196,12 +224,27 @@ impl MapsPart {
     fn new(resources: &Resources, flows_kept: usize) -> Self {
         Self {
             flows_last_tick: resources.flows,
+            ipv6_flows_last_tick: resources.flows_ipv6,
             flow_capacity: resources.flow_capacity,
             flows_kept,
             interface_slots: resources.slots,
             interface_slot_capacity: resources.slot_capacity,
             generations: resources.flips,
             drain_ns: resources.drain_ns,
+            drops_last_tick: (resources.drop_capacity > 0).then_some(resources.drops),
+            drop_capacity: Some(resources.drop_capacity).filter(|capacity| *capacity > 0),
+            claims_last_tick: (resources.claim_capacity > 0).then_some(resources.claims),
+            claim_capacity: Some(resources.claim_capacity).filter(|capacity| *capacity > 0),
+            ring_bytes_last_tick: (resources.ring_capacity > 0).then_some(resources.ring_bytes),
+            ring_capacity: Some(resources.ring_capacity).filter(|capacity| *capacity > 0),
         }
+    }
+}
+
+impl AgentPart {
+    fn new(resources: &Resources) -> Option<Self> {
+        let cpu_seconds = resources.cpu_ns.map(|time| Duration::from_nanos(time).as_secs_f64());
+        let resident_bytes = resources.resident_bytes;
+        (cpu_seconds.is_some() || resident_bytes.is_some()).then_some(Self { cpu_seconds, resident_bytes })
     }
 }

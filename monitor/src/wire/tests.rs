@@ -1,15 +1,17 @@
 //! The JSON against its description: which fields exist, and that a line is one harmless line.
 
 use super::{
-    Body, ContainerBody, DetachedBody, DoctorBody, FlowBody, SampleBody, StandingBody, StatusBody, Stream,
-    WhyBody, fixtures,
+    Body, ContainerBody, DetachedBody, DoctorBody, FlowBody, NetworkBody, PairBody, SampleBody, StandingBody,
+    StatusBody, Stream, WhyBody, fixtures,
 };
-use crate::model::{FlowPorts, Initiator, Losses, Protocol, SafeText, Tuple};
-use crate::snapshot::{FlowRecord, Severity, Standing, Subject, Translated};
+use crate::model::{Details, FlowPorts, Initiator, Losses, Protocol, SafeText, Tuple};
+use crate::snapshot::{FlowRecord, PairRow, Severity, Snapshot, Standing, Subject, Translated};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+mod rows;
 
 fn line(body: impl Body) -> String {
     Stream::new(fixtures::host()).line(body)
@@ -38,6 +40,7 @@ const EVERY: &str = "schema type host boot_id sequence";
 const COUNTS: &str = "packets bytes skbs skb_bytes";
 const DEVICE_COUNTS: &str = "skbs skb_bytes";
 const NETWORK: &str = "id name driver";
+const HANDSHAKE: &str = "count p50_us p90_us p99_us p999_us max_us";
 const OBSERVED_AT: &str = "kind interface ifindex";
 
 /// `prefix` and `prefix.field` for each field.
@@ -197,24 +200,37 @@ fn container_fields() -> Vec<String> {
         within("before_watch.sent", DEVICE_COUNTS),
         within("before_watch.received", DEVICE_COUNTS),
         within("not_recorded", COUNTS),
-        within("handshake", "count p50_us p99_us"),
+        within("handshake", HANDSHAKE),
+        within("conversations", "alive opened accepted"),
+        "dropped".to_owned(),
+        within(
+            "details",
+            "health restarts restart_policy command privileged labels limits capabilities published",
+        ),
+        within("details.labels", "com.example.team"),
+        within("details.limits", "memory_bytes nano_cpus processes"),
+        within("details.capabilities", "added dropped"),
+        within("details.published", "address port container_port protocol"),
     ]
 }
 
 #[test]
 fn a_container_has_the_promised_fields() {
-    let row = fixtures::row("web", Some("web"), "shop_front", Vec::new());
-    let record = value(ContainerBody::new(&row));
+    let mut row = fixtures::row("web", Some("web"), "shop_front", Vec::new());
+    row.details = Some(std::sync::Arc::new(fixtures::details()));
+    let snapshot = fixtures::snapshot();
+    let record = value(ContainerBody::new(&row, &snapshot));
     check_fields(&record, &container_fields(), &["not_watched_reason", "shares_namespace_with"]);
     assert_eq!(record["networks"][0]["address"], "172.18.0.2");
-    insta::assert_snapshot!(line(ContainerBody::new(&row)));
+    insta::assert_snapshot!(line(ContainerBody::new(&row, &snapshot)));
 }
 
 #[test]
 fn a_container_that_is_not_watched_has_no_counts() {
     let snapshot = fixtures::troubled_snapshot();
-    let record = value(ContainerBody::with_window(&snapshot.containers[2], snapshot.window));
-    for field in ["sent", "received", "before_watch", "not_recorded", "unaccounted_bytes", "window"] {
+    let record = value(ContainerBody::with_window(&snapshot.containers[2], &snapshot));
+    let measured = ["sent", "received", "before_watch", "not_recorded", "unaccounted_bytes", "window"];
+    for field in measured.into_iter().chain(["conversations", "dropped", "details"]) {
         assert!(record.get(field).is_none(), "{field} was not measured");
     }
     assert_eq!(record["not_watched_reason"], "host mode: it uses the host's own network");
@@ -223,17 +239,18 @@ fn a_container_that_is_not_watched_has_no_counts() {
 #[test]
 fn a_container_of_top_adds_the_window() {
     let snapshot = fixtures::snapshot();
-    let record = value(ContainerBody::with_window(&snapshot.containers[0], snapshot.window));
+    let record = value(ContainerBody::with_window(&snapshot.containers[0], &snapshot));
     assert_eq!(record["window"]["seconds"], 1.0);
     assert_eq!(record["window"]["peers"][0]["peer"]["port"], 5000);
-    let early = value(ContainerBody::with_window(&snapshot.containers[0], Duration::ZERO));
+    let early = Snapshot { window: Duration::ZERO, ..snapshot };
+    let early = value(ContainerBody::with_window(&early.containers[0], &early));
     assert!(early.get("window").is_none(), "there is no window before two readings exist");
 }
 
 #[test]
 fn a_status_has_the_promised_fields() {
     let promised = [
-        "time watching_since window_seconds interfaces_watched unaccounted_bytes".to_owned(),
+        "time watching_since watched_by window_seconds interfaces_watched unaccounted_bytes".to_owned(),
         within("docker", "state since reason"),
         within("attached", "tcx clsact"),
         within("interfaces_not_watched", "interface ifindex reason"),
@@ -256,8 +273,11 @@ fn a_status_has_the_promised_fields() {
         within("losses", "flow_map_full ring_full"),
         within(
             "maps",
-            "flows_last_tick flow_capacity flows_kept interface_slots interface_slot_capacity generations drain_ns",
+            "flows_last_tick ipv6_flows_last_tick flow_capacity flows_kept interface_slots interface_slot_capacity generations drain_ns \
+                drops_last_tick drop_capacity claims_last_tick claim_capacity ring_bytes_last_tick \
+                ring_capacity",
         ),
+        within("agent", "cpu_seconds resident_bytes"),
     ];
     let snapshot = fixtures::troubled_snapshot();
     check_fields(&value(StatusBody::new(&snapshot, &fixtures::clock())), &promised, &[]);
@@ -373,12 +393,19 @@ proptest! {
         snapshot.not_watched[0].reason.clone_from(&name);
         snapshot.not_watched[0].name = SafeText::new(&name);
         snapshot.containers[0] = fixtures::row(&name, Some(&name), &name, Vec::new());
+        let labels = vec![(SafeText::new(&name), SafeText::new(&name))];
+        let details = Details { command: Some(SafeText::new(&name)), labels, ..fixtures::details() };
+        snapshot.containers[0].details = Some(std::sync::Arc::new(details));
+        let client = fixtures::container_end(&name, "172.18.0.2", None);
+        let pair = PairRow { client, network: Some(fixtures::network(&name)), ..fixtures::pair_row() };
         let clock = fixtures::clock();
         let safe = SafeText::new(&name);
         let lines = [
             line(StatusBody::new(&snapshot, &clock)),
-            line(ContainerBody::new(&snapshot.containers[0])),
-            line(ContainerBody::new(&snapshot.containers[2])),
+            line(ContainerBody::new(&snapshot.containers[0], &snapshot)),
+            line(ContainerBody::new(&snapshot.containers[2], &snapshot)),
+            line(NetworkBody::new(&fixtures::network_row(&name), &snapshot)),
+            line(PairBody::new(&pair, &snapshot, &clock)),
             line(StandingBody::new(&fixtures::standing(&name, Severity::Info), &clock)),
             line(DoctorBody { subject: "btf", result: "ok", found: safe.clone(), todo: Some(safe.clone()) }),
             line(DetachedBody { interface: safe.clone(), what: safe }),

@@ -48,9 +48,20 @@ impl Clock {
         self.timestamp(at).strftime("%H:%M:%S.%3f").to_string()
     }
 
+    /// The moment on the wall clock.
+    #[must_use]
+    pub fn wall(&self, at: KernelTime) -> WallTime {
+        WallTime(i64::try_from(i128::from(at.0) + self.offset).unwrap_or(i64::MAX))
+    }
+
     fn timestamp(&self, at: KernelTime) -> Timestamp {
         timestamp(i128::from(at.0) + self.offset)
     }
+}
+
+/// A wall time as date and time of day in UTC, whole seconds, for a screen.
+pub(crate) fn wall_date_and_time(at: WallTime) -> String {
+    timestamp(i128::from(at.0)).strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// A wall time in RFC 3339, UTC, with milliseconds.

@@ -11,3 +11,4 @@ mod neighbours;
 mod rig;
 mod speed;
 mod translations;
+mod undisturbed;

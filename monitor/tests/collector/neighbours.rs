@@ -3,7 +3,8 @@
 use crate::exact::check_exact;
 use crate::foreign::{Foreign, tcx_programs};
 use crate::rig::{Host, Watch, ifindex_of, modes, run, traffic, wait_until};
-use monitor::collector::{Collector, Settings, leftovers, probe};
+use monitor::collector::leftovers::{self, Emptied};
+use monitor::collector::{Collector, Settings, probe};
 use monitor::model::AttachMode;
 use std::process::{Command, Stdio};
 
@@ -121,11 +122,11 @@ fn what_a_killed_process_left_is_removed_and_nothing_else() {
     helper.wait().unwrap();
     assert_eq!(filters(), 2);
 
-    let removed = leftovers::remove_all(&host.state_dir).unwrap();
+    let removed = leftovers::remove_all(&host.state_dir, Emptied::LetBe).unwrap();
     assert!(removed.len() >= 2, "{removed:?}");
     assert_eq!(filters(), 1, "those of the living stay");
     assert!(run("tc filter show dev v2 egress").contains("u32"));
-    assert_eq!(leftovers::remove_all(&host.state_dir).unwrap(), []);
+    assert_eq!(leftovers::remove_all(&host.state_dir, Emptied::LetBe).unwrap(), []);
     living.stop();
     assert_eq!(filters(), 0);
     assert!(run("tc qdisc show dev v2").contains("clsact"));

@@ -30,6 +30,9 @@ fn a_full_generation_is_drained_fast() {
         _ => None,
     });
     println!("flip to last batch of {} flows: {:?}", full.flows, Duration::from_nanos(full.drain_ns));
+    let most = watch.resources().map(|resources| resources.ring_bytes).max();
+    assert_eq!(full.ring_capacity, 1 << 20);
+    assert!(most.is_some_and(|most| (64..=full.ring_capacity).contains(&most)), "first packets: {most:?}");
     watch.stop();
     let totals = watch.last_reading(numbers[0]).totals.sent;
     let flows = watch.flows()[&numbers[0]].sent;

@@ -1,56 +1,12 @@
 //! The main job: nginx in front of Flask, asked from the host and from outside. Who talks to whom, by name, exactly.
 
 use anyhow::{Context, Result, ensure};
-use lab::{Container, Lab, Network, Vethwatch, docker, image, text, wait_for};
+use lab::{Container, Lab, Network, Outside, Running, Vethwatch, docker, image, text, wait_for};
 use serde_json::Value;
 use std::process::Command;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// "Outside": a namespace with a route to this host, and nothing behind it.
-struct Outside {
-    name: String,
-}
-
-/// The outside's address and the host's towards it (a range for benchmarks between networks, RFC 2544).
-const OUTSIDE: &str = "198.18.77.2";
-const HOST: &str = "198.18.77.1";
-
-impl Outside {
-    fn new() -> Result<Self> {
-        let outside = Self { name: format!("vw-out-{}", std::process::id()) };
-        let host_end = outside.host_end();
-        ip(&["netns", "add", &outside.name])?;
-        ip(&["link", "add", &host_end, "type", "veth", "peer", "name", "up0", "netns", &outside.name])?;
-        ip(&["addr", "add", &format!("{HOST}/30"), "dev", &host_end])?;
-        ip(&["link", "set", &host_end, "up"])?;
-        ip(&["-n", &outside.name, "addr", "add", &format!("{OUTSIDE}/30"), "dev", "up0"])?;
-        ip(&["-n", &outside.name, "link", "set", "up0", "up"])?;
-        Ok(outside)
-    }
-
-    fn host_end(&self) -> String {
-        format!("vwo{}", std::process::id())
-    }
-
-    fn get(&self, url: &str) -> Result<String> {
-        ip(&["netns", "exec", &self.name, "curl", "-sSf", "--max-time", "5", url])
-    }
-}
-
-impl Drop for Outside {
-    fn drop(&mut self) {
-        // The veth goes with the namespace's end of it.
-        if let Err(error) = ip(&["netns", "del", &self.name]) {
-            eprintln!("{error:#}");
-        }
-    }
-}
-
-fn ip(words: &[&str]) -> Result<String> {
-    text(Command::new("ip").args(words), Duration::from_secs(10))
-}
 
 /// The example, as its Compose file makes it.
 struct Example {
@@ -64,7 +20,7 @@ struct Example {
 
 impl Example {
     fn new(name: &str) -> Result<Self> {
-        let outside = Outside::new()?;
+        let outside = Outside::new(&[])?;
         let lab = Lab::new(name)?;
         let network = lab.network("custom_network", &[])?;
         let debian = image::ready(image::DEBIAN)?;
@@ -97,7 +53,8 @@ impl Example {
     }
 
     fn ask_from_outside(&self) -> Result<String> {
-        self.outside.get(&format!("http://{HOST}:{}/", self.port))
+        let url = format!("http://{}:{}/", self.outside.host, self.port);
+        self.outside.run(&["curl", "-sSf", "--max-time", "5", &url])
     }
 }
 
@@ -163,8 +120,8 @@ fn both_ends_of_every_conversation_are_named_at_both_interfaces() -> Result<()> 
     };
     running.wait_for("the host's client, through the proxy", PATIENCE, client("host", "host"))?;
     let external = running.wait_for("the client from outside", PATIENCE, client("external", "uplink"))?;
-    ensure!(external["remote"]["address"] == OUTSIDE, "{external}");
-    ensure!(external["origin"]["interface"] == *example.outside.host_end(), "{external}");
+    ensure!(external["remote"]["address"] == *example.outside.address, "{external}");
+    ensure!(external["origin"]["interface"] == *example.outside.device, "{external}");
     running.signal(libc::SIGINT)?;
     let (code, _) = running.end()?;
     ensure!(code == Some(0), "exit code {code:?}");
@@ -176,13 +133,16 @@ fn one_screen_names_everyone_and_its_peers() -> Result<()> {
     let example = Example::new("main-top")?;
     let stop = std::sync::atomic::AtomicBool::new(false);
     let screen = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                // Only the traffic is wanted; the other test checks the answers.
-                let _ = example.ask_from_host();
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        });
+        // Several, so that one request that waits for something does not leave the window without any.
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    // Only the traffic is wanted; the other test checks the answers.
+                    let _ = example.ask_from_host();
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            });
+        }
         let screen = vethwatch().with("COLUMNS", "160").finish(&["top", "--once"]);
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         screen
@@ -226,5 +186,98 @@ fn totals_with_what_crossed_before_the_watch_are_the_devices_own() -> Result<()>
     ensure!(sum("received", "skbs") == now.tx_packets, "{row} {now:?}");
     ensure!(sum("received", "skb_bytes") == now.tx_bytes, "{row} {now:?}");
     ensure!(row["unaccounted_bytes"] == 0, "{row}");
+    example.lab.close()
+}
+
+/// How long the commands of the next test watch: longer than it takes to start them and to ask.
+const WATCH: &str = "12s";
+
+/// The lock that a vethwatch holds while its filters are on devices; they bear its path.
+fn lock(running: &Running) -> Result<Option<String>> {
+    for descriptor in std::fs::read_dir(format!("/proc/{}/fd", running.pid()))? {
+        // One that was closed meanwhile leads nowhere.
+        let Ok(target) = std::fs::read_link(descriptor?.path()) else { continue };
+        let path = target.to_string_lossy().into_owned();
+        if path.contains("/vethwatch/tc-") {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+#[test]
+fn pairs_and_networks_agree_with_containers() -> Result<()> {
+    let example = Example::new("main-pairs")?;
+    let commands = ["containers", "pairs", "networks"];
+    let start = |command: &&str| {
+        vethwatch().start(&[command, "--json", "--for", WATCH, "--attach", "clsact", "--no-bridges"])
+    };
+    let running = commands.iter().map(start).collect::<Result<Vec<_>>>()?;
+    for container in [&example.nginx, &example.flask] {
+        let device = container.host_device(&example.network)?;
+        for direction in ["ingress", "egress"] {
+            wait_for("all of them to watch", PATIENCE, || {
+                let mut tc = Command::new("tc");
+                let filters = text(tc.args(["filter", "show", "dev", &device.name, direction]), PATIENCE)?;
+                let locks = running.iter().map(lock).collect::<Result<Vec<_>>>()?;
+                let is_there = |lock: &Option<String>| lock.as_ref().is_some_and(|it| filters.contains(it));
+                Ok(locks.iter().all(is_there).then_some(()))
+            })?;
+        }
+    }
+    for _ in 0..20 {
+        ensure!(example.ask_from_host()?.contains("hello"), "no answer through the published port");
+    }
+    let mut told = Vec::new();
+    for command in running {
+        let (code, lines) = command.end()?;
+        ensure!(code == Some(0), "exit code {code:?}");
+        told.push(lines);
+    }
+    let [containers, pairs, networks] = &told[..] else { anyhow::bail!("three were started") };
+    let container = |id: &str| containers.iter().find(|row| row["id"] == *id).context("it is listed");
+    let (nginx, flask) = (container(&example.nginx.id)?, container(&example.flask.id)?);
+    let number = |value: &Value| value.as_u64().context("a number");
+
+    let between = |row: &&Value| {
+        row["client"]["container"]["id"] == *example.nginx.id
+            && row["server"]["container"]["id"] == *example.flask.id
+    };
+    let asked: Vec<&Value> = pairs.iter().filter(between).collect();
+    let [pair] = asked[..] else { anyhow::bail!("one pair of nginx and flask: {pairs:?}") };
+    ensure!(pair["server"]["port"] == 5_000 && pair["protocol"] == "tcp", "{pair}");
+    ensure!(pair["network"]["name"] == *example.network.name, "{pair}");
+    ensure!(pair["conversations"] == 20 && pair["handshake"]["count"] == 20, "{pair}");
+    ensure!(pair["verdict"]["expected"] == "allow", "{pair}");
+    ensure!(flask["conversations"]["accepted"] == 20, "{flask}");
+    ensure!(nginx["conversations"]["opened"] == 20, "{nginx}");
+    ensure!(nginx["dropped"] == 0 && flask["dropped"] == 0, "{nginx} {flask}");
+    ensure!(nginx["details"]["command"].as_str().is_some_and(|it| it.starts_with("nginx ")), "{nginx}");
+
+    // Each direction at its sender: all that a container sent in flows is in the pairs. What is in none is ARP.
+    for row in [nginx, flask] {
+        let mut in_pairs = [0, 0];
+        for pair in pairs.iter().filter(|row| row["type"] == "pair") {
+            for (end, direction) in [("client", "sent"), ("server", "received")] {
+                if pair[end]["container"]["id"] == row["id"] {
+                    in_pairs[0] += number(&pair[direction]["packets"])?;
+                    in_pairs[1] += number(&pair[direction]["bytes"])?;
+                }
+            }
+        }
+        let rest =
+            number(&row["sent"]["packets"])?.checked_sub(in_pairs[0]).context("no more than in all")?;
+        let bytes = number(&row["sent"]["bytes"])?.checked_sub(in_pairs[1]).context("no more than in all")?;
+        ensure!(bytes == 42 * rest && rest < 64, "{bytes} bytes in {rest} packets of {row} are no ARP");
+    }
+
+    let network = networks.iter().find(|row| row["id"] == *example.network.id).context("it is listed")?;
+    ensure!(network["interfaces_watched"] == 2 && network["members"].as_array().map(Vec::len) == Some(2));
+    for unit in ["packets", "bytes"] {
+        let inside = number(&network["totals"]["inside"][unit])?;
+        let exchanged = number(&pair["sent"][unit])? + number(&pair["received"][unit])?;
+        ensure!(inside == exchanged, "{network} {pair}");
+    }
+    ensure!(number(&network["totals"]["host"]["sent"]["bytes"])? > 0, "{network}");
     example.lab.close()
 }

@@ -9,6 +9,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// The kernel would ask for routers at times of its own, and a device has to be quiet while it is attached.
+const ASKS_NO_ROUTER: [&str; 2] = ["--sysctl", "net.ipv6.conf.eth0.router_solicitations=0"];
+
 /// How a scene is set up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
@@ -50,8 +53,9 @@ impl Scene {
         let options: &[&str] = if plan.ipv6 { &["--ipv6", "--subnet", "fd76:7700:1::/64"] } else { &[] };
         let network = lab.network("net", options)?;
         let debian = image::ready(image::DEBIAN)?;
-        let start =
-            |name: &str, command: &[&str]| lab.container(name).image(&debian).on(&network).run(command);
+        let start = |name: &str, command: &[&str]| {
+            lab.container(name).image(&debian).on(&network).options(&ASKS_NO_ROUTER).run(command)
+        };
         let b = start("b", &["iperf3", "-s"])?;
         let a = start("a", &["sleep", "infinity"])?;
         let devices = [a.host_device(&network)?, b.host_device(&network)?];

@@ -200,6 +200,7 @@ fn listen_patiently(fake: &Fake) -> crate::support::Listener {
         host: Some(fake.host()),
         request_timeout: patience,
         ping_interval: patience,
+        way: None,
     };
     crate::support::Listener::start(settings)
 }

@@ -23,7 +23,7 @@ fn id(start: &str) -> String {
 fn listen(fake: &Fake) -> Listener {
     let patience = Duration::from_millis(500);
     let host = Some(fake.host());
-    Listener::start(Settings { host, request_timeout: patience, ping_interval: patience })
+    Listener::start(Settings { host, request_timeout: patience, ping_interval: patience, way: None })
 }
 
 /// An entry of `GET /containers/json` of a running container on network `net`.

@@ -7,5 +7,6 @@ mod claims;
 mod events;
 mod features;
 mod packets;
+mod pending;
 mod read;
 mod rig;

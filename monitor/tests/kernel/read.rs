@@ -7,9 +7,10 @@ use aya::programs::SchedClassifier;
 use monitor_common::claims::{ClaimEntry, ClaimKey};
 use monitor_common::counters::Direction;
 use monitor_common::flow::{FlowEntry, FlowKey4};
-use monitor_common::flow_table::{self, Slot};
+use monitor_common::flow_table::{self, Slot, epoch};
 use monitor_common::interface::{InterfaceEntry, InterfaceTotals};
 use monitor_common::loss::Loss;
+use monitor_common::pending::{self, Pending};
 use zerocopy::FromBytes;
 
 impl Rig {
@@ -37,22 +38,21 @@ impl Rig {
         test_run(self.program(direction)?, packet, skb, 1)
     }
 
-    /// All flows of a generation; `N` is the size of their key.
+    /// All flows of a generation, with what the CPUs have not added to their entries; `N` is the size of their key.
     pub(crate) fn flows<const N: usize>(&self, generation: u32) -> Result<Vec<([u8; N], FlowEntry)>> {
-        if N == size_of::<FlowKey4>() {
-            self.slots::<N, { size_of::<Slot>() }>("ARENA4", 4, generation)
-        } else {
-            self.slots::<N, { size_of::<Slot>() }>("ARENA6", 6, generation)
-        }
+        self.slots(generation, &self.left(family::<N>())?)
     }
 
-    fn slots<const N: usize, const BYTES: usize>(
-        &self,
-        arena: &str,
-        family: u8,
-        generation: u32,
-    ) -> Result<Vec<([u8; N], FlowEntry)>> {
-        let arena: Array<_, [u8; BYTES]> = self.map(arena)?.try_into()?;
+    /// All entries of a generation, as they are in the arena.
+    pub(crate) fn entries<const N: usize>(&self, generation: u32) -> Result<Vec<([u8; N], FlowEntry)>> {
+        self.slots(generation, &[])
+    }
+
+    fn slots<const N: usize>(&self, generation: u32, left: &[Pending]) -> Result<Vec<([u8; N], FlowEntry)>> {
+        const BYTES: usize = size_of::<Slot>();
+        let family = family::<N>();
+        let arena: Array<_, [u8; BYTES]> =
+            self.map(if family == 4 { "ARENA4" } else { "ARENA6" })?.try_into()?;
         let half = arena.len() / 2;
         let used = self.given_out(family, generation)?;
         let used = u32::try_from(used).map_or(half, |used| used.min(half));
@@ -62,10 +62,31 @@ impl Rig {
             let (key, entry) = slot.split_at(BYTES - size_of::<FlowEntry>());
             if key.iter().any(|byte| *byte != 0) {
                 let key = key.first_chunk().expect("a key of N bytes");
-                found.push((*key, FlowEntry::read_from_bytes(entry).expect("the sizes agree")));
+                let mut entry = FlowEntry::read_from_bytes(entry).expect("the sizes agree");
+                let own = left
+                    .iter()
+                    .filter(|line| line.slot == number && generation == (pending::epoch(line.tag) + 1) & 1);
+                own.for_each(|line| line.add_to(&mut entry));
+                found.push((*key, entry));
             }
         }
         Ok(found)
+    }
+
+    /// What the CPUs have of a family's flows, in the epoch that is active and the one before, and have not added to
+    /// their entries.
+    fn left(&self, family: u8) -> Result<Vec<Pending>> {
+        let lines: Array<_, [u8; size_of::<Pending>()]> = self.map("PENDING")?.try_into()?;
+        let active = self.active()?;
+        let mut left = Vec::new();
+        for number in 0..lines.len() {
+            let line: Pending = zerocopy::transmute!(lines.get(&number, 0)?);
+            let epochs = [active, active.wrapping_sub(1)].map(epoch);
+            if pending::family(line.tag) == family && epochs.iter().any(|epoch| line.is_left(*epoch)) {
+                left.push(line);
+            }
+        }
+        Ok(left)
     }
 
     /// How many slots of a half of a family's arena were given out.
@@ -116,4 +137,9 @@ impl Rig {
     fn map(&self, name: &str) -> Result<&Map> {
         self.ebpf.map(name).with_context(|| format!("find the map {name}"))
     }
+}
+
+/// The family whose keys have this size.
+const fn family<const N: usize>() -> u8 {
+    if N == size_of::<FlowKey4>() { 4 } else { 6 }
 }

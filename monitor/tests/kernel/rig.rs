@@ -66,7 +66,9 @@ impl Rig {
         let bytes = settings.as_bytes();
         let mut loader = EbpfLoader::new();
         loader.override_global("SETTINGS", bytes, true);
-        for (map, entries) in map_sizes(settings).into_iter().chain(others.iter().copied()) {
+        let cpus = aya::util::nr_cpus().map_err(|(_, error)| error)?;
+        for (map, entries) in map_sizes(settings, cpus.try_into()?).into_iter().chain(others.iter().copied())
+        {
             loader.map_max_entries(map, entries);
         }
         let mut ebpf = loader.load(OBJECT).context("load the object")?;

@@ -1,7 +1,7 @@
 //! What the configuration says, from what Docker tells to what a reader of findings gets.
 
-use crate::world::{World, bridge_network, container, id};
-use monitor::engine::Filter;
+use crate::world::{World, bridge_network, container, flow, id};
+use monitor::engine::{Filter, Topic};
 use monitor::model::{Change, Container, NetworkMode, Rights};
 use monitor::policy::file::Policy;
 use monitor::snapshot::Record;
@@ -19,7 +19,7 @@ impl Told {
         let policy = Arc::new(Policy::read(policy.as_bytes()).unwrap());
         let mut world = World::without_docker(|settings| settings.policy = policy);
         let (queue, findings) = mpsc::channel(100);
-        world.state.subscribe(Filter { findings: true, ..Filter::default() }, queue);
+        world.state.subscribe(Filter { topic: Topic::Findings, ..Filter::default() }, queue);
         world.docker_up();
         world.network(bridge_network("a", &[("172.18.0.0", 16)], &["172.18.0.1"]));
         Self { world, findings }
@@ -44,6 +44,29 @@ impl Told {
 
 fn in_host_mode(name: &str) -> Container {
     Container { network_mode: NetworkMode::Host, ..container(name, &[]) }
+}
+
+#[test]
+fn who_takes_in_all_gets_flows_and_findings_and_nobody_gets_what_he_did_not_ask_for() {
+    let mut world = World::new();
+    world.two_networks();
+    world.running("web", 1, "a", "172.18.0.2");
+    let mut readers = [Topic::Flows, Topic::Findings, Topic::All].map(|topic| {
+        let (queue, records) = mpsc::channel(100);
+        world.state.subscribe(Filter { topic, ..Filter::default() }, queue);
+        records
+    });
+    world.container(in_host_mode("agent"));
+    world.pass_until(5_000);
+    world.flows(vec![flow(1, "172.18.0.2:1", "9.9.9.9:80")]);
+    let told = readers.each_mut().map(|records| {
+        let mut told = [0, 0];
+        while let Ok(record) = records.try_recv() {
+            told[usize::from(!matches!(record, Record::Flow(_)))] += 1;
+        }
+        told
+    });
+    assert_eq!(told, [[1, 0], [0, 1], [1, 1]], "flows, and others");
 }
 
 #[test]

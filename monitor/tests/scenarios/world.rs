@@ -92,6 +92,7 @@ pub(crate) fn container(name: &str, endpoints: &[(&str, &str)]) -> Container {
         labels: Vec::new(),
         links: Vec::new(),
         rights: None,
+        details: None,
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crate::recorded::Recorded;
 use anyhow::{Context, Result, bail, ensure};
-use lab::{Container, ContainerSpec, Lab, Network, Running, Vethwatch, image, text};
+pub(crate) use lab::Rules;
+use lab::{Container, ContainerSpec, Lab, Network, Running, Vethwatch, image};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::time::Duration;
 
 /// How long anything may take.
@@ -217,45 +217,6 @@ fn name(end: &Value, prefix: &str) -> String {
         None if container.is_empty() => end["kind"].as_str().unwrap_or_default().to_owned(),
         None => container.to_owned(),
     }
-}
-
-/// Rules in a chain of iptables or ip6tables, removed when dropped. Each must name a device of the row.
-pub(crate) struct Rules {
-    made: Vec<(&'static str, Vec<String>)>,
-}
-
-impl Rules {
-    pub(crate) fn new() -> Self {
-        Self { made: Vec::new() }
-    }
-
-    /// Puts a rule first in its chain: `words` begin with the chain.
-    pub(crate) fn insert(&mut self, program: &'static str, words: &str) -> Result<()> {
-        let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
-        run(program, "-I", &words)?;
-        self.made.push((program, words));
-        Ok(())
-    }
-}
-
-impl Drop for Rules {
-    fn drop(&mut self) {
-        for (program, words) in self.made.iter().rev() {
-            if let Err(error) = run(program, "-D", words) {
-                eprintln!("{error:#}");
-            }
-        }
-    }
-}
-
-fn run(program: &str, action: &str, words: &[String]) -> Result<()> {
-    let (table, rule): (Vec<&String>, Vec<&String>) = match words {
-        [option, table, rule @ ..] if option == "-t" => (vec![option, table], rule.iter().collect()),
-        rule => (Vec::new(), rule.iter().collect()),
-    };
-    let mut command = Command::new(program);
-    command.args(["-w", "10"]).args(table).arg(action).args(rule);
-    text(&mut command, Duration::from_secs(15)).map(drop)
 }
 
 /// Runs a command in a container that may fail: what counts is what it sends.

@@ -5,7 +5,8 @@
 mod rig;
 
 use anyhow::{Context, Result, ensure};
-use rig::{Outside, Rig, Rule, attempt, commands, places, refused, the_one, ways, why};
+use lab::Outside;
+use rig::{Rig, Rule, attempt, commands, connect, places, refused, the_one, ways, why};
 
 #[test]
 fn what_works_is_followed_to_the_other_end_and_back() -> Result<()> {
@@ -141,13 +142,13 @@ fn from_outside_a_published_port_works_and_another_one_is_stopped() -> Result<()
     let rig = Rig::new("whyoutside")?;
     let net = rig.lab.network("net", &[])?;
     let b = rig.server("b", &net, &["--publish", "28086:80"])?;
-    let outside = Outside::new(&rig)?;
-    let answer = why("outside", &format!("{}:80", b.name), || outside.connect(Outside::HOST, "28086"))?;
+    let outside = Outside::new(&[])?;
+    let answer = why("outside", &format!("{}:80", b.name), || connect(&outside, &outside.host, "28086"))?;
     let seen = the_one(&answer, ["allow", "exposed-port", "answered"], false)?;
-    ensure!(seen["source"]["address"] == Outside::ADDRESS, "{seen}");
+    ensure!(seen["source"]["address"] == *outside.address, "{seen}");
     ensure!(seen["translated"]["kind"] == "published-port", "{seen}");
     let to = b.address(&net)?;
-    let answer = why(Outside::ADDRESS, &format!("{to}:81"), || outside.connect(&to, "81"))?;
+    let answer = why(&outside.address, &format!("{to}:81"), || connect(&outside, &to, "81"))?;
     ensure!(answer["expected"] == "deny" && answer["rule"] == "exposed-port", "{answer}");
     ensure!(answer["drops"][0]["reason"] == "NETFILTER_DROP" && answer["drops"][0]["port"] == 81, "{answer}");
     Ok(())

@@ -1,7 +1,7 @@
 //! Two networks with containers, and what `vethwatch why` answers about two ends while something is sent.
 
 use anyhow::{Context, Result, anyhow, ensure};
-use lab::{Container, Finished, Lab, Network, Vethwatch, image, text, wait_for};
+use lab::{Container, Finished, Lab, Network, Outside, Vethwatch, image, text, wait_for};
 use serde_json::Value;
 use std::net::TcpStream;
 use std::os::fd::AsRawFd as _;
@@ -140,59 +140,17 @@ fn iptables(table: &str, action: &str, words: &str) -> Result<()> {
     text(&mut command, PATIENCE).map(drop)
 }
 
-/// A namespace of the test's own that stands for the outside, with a device of the host as its way; gone when dropped.
-pub(crate) struct Outside {
-    name: String,
-    device: String,
-}
-
-impl Outside {
-    /// Its own address.
-    pub(crate) const ADDRESS: &str = "198.19.77.2";
-    /// The host's address on the way to it.
-    pub(crate) const HOST: &str = "198.19.77.1";
-
-    pub(crate) fn new(rig: &Rig) -> Result<Self> {
-        let name = format!("{}-out", rig.lab.prefix());
-        let device = format!("vwy{}", std::process::id());
-        ip(&format!("netns add {name}"))?;
-        let outside = Self { name, device };
-        let Self { name, device } = &outside;
-        ip(&format!("link add {device} type veth peer name eth0 netns {name}"))?;
-        ip(&format!("addr add {}/24 dev {device}", Self::HOST))?;
-        ip(&format!("link set {device} up"))?;
-        ip(&format!("-n {name} addr add {}/24 dev eth0", Self::ADDRESS))?;
-        ip(&format!("-n {name} link set eth0 up"))?;
-        ip(&format!("-n {name} route add default via {}", Self::HOST))?;
-        Ok(outside)
-    }
-
-    /// Tries to reach a port from there.
-    pub(crate) fn connect(&self, address: &str, port: &str) -> Result<()> {
-        let target: std::net::SocketAddr = format!("{address}:{port}").parse()?;
-        let namespace = std::fs::File::open(format!("/run/netns/{}", self.name))?;
-        let try_it = move || {
-            // SAFETY: a plain system call on a descriptor that is open; only this thread changes its namespace.
-            let entered = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
-            ensure!(entered == 0, "entering the namespace: {}", std::io::Error::last_os_error());
-            // Whether it worked shows in the answer.
-            drop(TcpStream::connect_timeout(&target, Duration::from_secs(1)));
-            Ok(())
-        };
-        std::thread::spawn(try_it).join().map_err(|_| anyhow!("the thread panicked"))?
-    }
-}
-
-impl Drop for Outside {
-    fn drop(&mut self) {
-        for command in [format!("link del {}", self.device), format!("netns del {}", self.name)] {
-            if let Err(error) = ip(&command) {
-                eprintln!("{error:#}");
-            }
-        }
-    }
-}
-
-fn ip(words: &str) -> Result<()> {
-    text(Command::new("ip").args(words.split_whitespace()), PATIENCE).map(drop)
+/// Tries to reach a port from outside.
+pub(crate) fn connect(from: &Outside, address: &str, port: &str) -> Result<()> {
+    let target: std::net::SocketAddr = format!("{address}:{port}").parse()?;
+    let namespace = std::fs::File::open(format!("/run/netns/{}", from.name))?;
+    let try_it = move || {
+        // SAFETY: a plain system call on a descriptor that is open; only this thread changes its namespace.
+        let entered = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
+        ensure!(entered == 0, "entering the namespace: {}", std::io::Error::last_os_error());
+        // Whether it worked shows in the answer.
+        drop(TcpStream::connect_timeout(&target, Duration::from_secs(1)));
+        Ok(())
+    };
+    std::thread::spawn(try_it).join().map_err(|_| anyhow!("the thread panicked"))?
 }

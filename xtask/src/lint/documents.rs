@@ -10,12 +10,23 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The documents whose commands are checked.
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 18] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
+    "contrib/prometheus/vethwatch.rules.yml",
+    "docs/alerts.md",
+    "docs/capture.md",
+    "docs/configuration.md",
+    "docs/health.md",
+    "docs/metrics.md",
+    "docs/operations.md",
     "docs/policy.md",
     "docs/recording.md",
+    "docs/records.md",
+    "docs/socket.md",
+    "docs/top.md",
+    "docs/verdicts.md",
     "docs/why.md",
     "examples/nginx-flask/README.md",
 ];

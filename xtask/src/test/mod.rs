@@ -6,17 +6,22 @@
 mod needs;
 mod tally;
 
-use crate::cargo::{Target, cargo, tests_run_by_name};
-use crate::{image, signals};
+use crate::cargo::{Profile, Target, build, built_already, cargo, tests_run_by_name};
+use crate::{image, package, signals};
 use anyhow::{Context, Result, ensure};
 use lab::{Listing, docker, wait_for};
+pub(crate) use needs::{install_missing, is_installed};
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 pub(crate) use tally::Tally;
 
 /// The longest that one target may take, building it included.
 const TARGET_LIMIT: Duration = Duration::from_secs(20 * 60);
+
+/// The variable that says where the Debian package is.
+const PACKAGE: &str = "VW_PACKAGE";
 
 /// How long the kernel may take to remove the last device or namespace after its container is gone.
 const SETTLE: Duration = Duration::from_secs(20);
@@ -49,7 +54,7 @@ pub(crate) fn run_all(arguments: &Arguments) -> Result<Tally> {
         run_one("unit", unit, &mut tally)?;
     }
     if !targets.is_empty() {
-        needs::install_missing()?;
+        install_missing()?;
         run_as_root(&targets, &mut tally)?;
     }
     signals::check()?;
@@ -58,15 +63,15 @@ pub(crate) fn run_all(arguments: &Arguments) -> Result<Tally> {
 
 /// Makes the images, runs the targets, removes the images that were not there before, and compares listings.
 fn run_as_root(targets: &[Target], tally: &mut Tally) -> Result<()> {
-    lab::remove_leftovers()?;
+    remove_leftovers();
     let before = Listing::take()?;
     image::make_testbox()?;
     image::make_debian()?;
     for target in targets {
         signals::check()?;
-        run_one(&target.name, target_command(target), tally)?;
+        run_target(target, tally)?;
     }
-    lab::remove_leftovers()?;
+    remove_leftovers();
     let difference = before_and_after(&before)?;
     tally.record("nothing is left behind", difference.is_empty());
     if !difference.is_empty() {
@@ -75,12 +80,54 @@ fn run_as_root(targets: &[Target], tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// `cargo test` for one target; cargo runs as whoever this is, the test itself as root, one test at a time.
-fn target_command(target: &Target) -> Command {
+/// Removes what earlier runs left. What an engine does not let go of is told; the listings show whether it is of this run.
+fn remove_leftovers() {
+    if let Err(error) = lab::remove_leftovers() {
+        eprintln!("removing what earlier runs left: {error:#}");
+    }
+}
+
+/// Runs one target. What it would have cargo build is built before, by whoever this is, if that is not root.
+fn run_target(target: &Target, tally: &mut Tally) -> Result<()> {
+    let is_root = lab::is_root();
+    let built = if is_root { Ok(Vec::new()) } else { build_for(target) };
+    match built {
+        Ok(built) => run_one(&target.name, target_command(target, is_root, &built), tally),
+        Err(error) => {
+            println!("{}: {error:#}", target.name);
+            tally.record(&target.name, false);
+            Ok(())
+        }
+    }
+}
+
+/// Builds what a test of these commands needs; the variable that tells it where that is.
+fn build_for(target: &Target) -> Result<Vec<(String, PathBuf)>> {
+    match (target.package.as_str(), target.name.as_str()) {
+        ("xtask", "package") => Ok(vec![(PACKAGE.to_owned(), package::make(Profile::Dev)?)]),
+        ("xtask", "demo") => {
+            let program = build(&[("monitor", "vethwatch")], Profile::Dev)?.pop();
+            let program = program.context("cargo built nothing")?;
+            Ok(vec![
+                (built_already("vethwatch"), program),
+                (built_already("testbox"), image::build_testbox()?),
+            ])
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// `cargo test` for one target; cargo runs as whoever this is, the test itself as root, one test at a time. sudo drops
+/// variables, so that these go with its arguments.
+fn target_command(target: &Target, is_root: bool, built: &[(String, PathBuf)]) -> Command {
     let mut command = cargo();
     command.args(["test", "--package", &target.package, "--test", &target.name]).env("VW_IMAGES_READY", "1");
-    if !lab::is_root() {
-        command.args(["--config", r#"target."cfg(unix)".runner = ["sudo", "env", "VW_IMAGES_READY=1"]"#]);
+    if !is_root {
+        let told = built.iter().map(|(name, path)| format!("{name}={}", path.display()));
+        let words = ["sudo", "env", "VW_IMAGES_READY=1"].map(str::to_owned).into_iter().chain(told);
+        // Words in quotes are the same in TOML.
+        let words: Vec<String> = words.map(|word| format!("{word:?}")).collect();
+        command.args(["--config", &format!(r#"target."cfg(unix)".runner = [{}]"#, words.join(", "))]);
     }
     command.args(["--", "--test-threads", "1"]);
     command
@@ -125,4 +172,26 @@ fn before_and_after(before: &Listing) -> Result<lab::Difference> {
         Ok(difference.is_empty().then_some(()))
     });
     Ok(difference)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Target, target_command};
+    use std::path::PathBuf;
+
+    fn arguments(is_root: bool) -> Vec<String> {
+        let target = Target { package: "xtask".to_owned(), name: "demo".to_owned() };
+        let built = [("VW_BUILT_A".to_owned(), PathBuf::from("/a b/\"c\"/\\d"))];
+        let command = target_command(&target, is_root, &built);
+        command.get_args().map(|word| word.to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn a_test_as_root_is_told_what_was_built_for_it() {
+        let runner = r#"target."cfg(unix)".runner = ["sudo", "env", "VW_IMAGES_READY=1", "VW_BUILT_A=/a b/\"c\"/\\d"]"#;
+        let test = ["test", "--package", "xtask", "--test", "demo"];
+        let one_at_a_time = ["--", "--test-threads", "1"];
+        assert_eq!(arguments(false), [&test[..], &["--config", runner], &one_at_a_time].concat());
+        assert_eq!(arguments(true), [&test[..], &one_at_a_time].concat());
+    }
 }

@@ -2,12 +2,13 @@
 //!
 //! Each holds a lock on a file of its own, `tc-<n>.lock` in the state directory, as long as it lives. Its filters
 //! carry n in their handle and the lock's path in their name: a filter whose lock is free was left by a process
-//! that was killed. The file lists the devices whose clsact qdisc that process made.
+//! that was killed. The file lists the devices whose clsact qdisc that process made, a line each: the cookie of their
+//! network namespace, their ifindex there, and [`STAYS`] where the qdisc is not taken from a device in use.
 
-use super::clsact;
+use super::{clsact, namespace};
 use crate::collector::netlink::Netlink;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, ftruncate, open};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -19,6 +20,18 @@ const HANDLE: u32 = 0x7677_0000;
 const INSTANCES: u16 = 255;
 /// The most bytes a lock file is read.
 const LONGEST_LIST: u64 = 1 << 20;
+/// Ends the line of a device that keeps its qdisc while it is in use.
+const STAYS: &str = "stays";
+
+/// What becomes of the qdisc of a device in use when nothing is on it any more. (While one is grafted or taken off, the
+/// kernel drops what is sent on the device.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WhenInUse {
+    /// It is removed all the same.
+    Removed,
+    /// It stays until the device is gone or no longer in use.
+    Stays,
+}
 
 /// A held lock.
 #[derive(Debug)]
@@ -26,8 +39,12 @@ pub(super) struct Instance {
     number: u16,
     path: PathBuf,
     file: File,
-    /// Devices whose qdisc we made and which may still have it.
-    qdiscs: BTreeSet<u32>,
+    /// The cookie of our network namespace.
+    namespace: u64,
+    /// Devices of our namespace whose qdisc we made and which may still have it.
+    qdiscs: BTreeMap<u32, WhenInUse>,
+    /// Lines about devices of other namespaces, which are theirs to look at.
+    others: Vec<String>,
 }
 
 impl Instance {
@@ -36,7 +53,8 @@ impl Instance {
     /// # Errors
     /// When the directory or the file cannot be had, or all locks are held.
     pub(super) fn acquire(state_dir: &Path) -> io::Result<Self> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir)?;
+        // The agent's socket is there too, which others than root may look for; the locks are root's alone.
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(state_dir)?;
         for number in 1..=INSTANCES {
             if let Some(instance) = Self::take(state_dir, number)? {
                 return Ok(instance);
@@ -59,11 +77,29 @@ impl Instance {
             Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
+        let namespace = namespace::cookie()?;
+        let mut instance =
+            Self { number, path, file, namespace, qdiscs: BTreeMap::new(), others: Vec::new() };
+        instance.read_again();
+        Ok(Some(instance))
+    }
+
+    /// Reads the list of devices anew: another process that shares the lock may have written it.
+    pub(super) fn read_again(&mut self) {
         let mut list = String::new();
-        // What is not a list of numbers was not written by us and is forgotten.
-        let _ = (&file).take(LONGEST_LIST).read_to_string(&mut list);
-        let qdiscs = list.lines().filter_map(|line| line.parse().ok()).collect();
-        Ok(Some(Self { number, path, file, qdiscs }))
+        // What is no such list was not written by us and is forgotten.
+        let _ = self.file.rewind().and_then(|()| (&self.file).take(LONGEST_LIST).read_to_string(&mut list));
+        self.qdiscs.clear();
+        self.others.clear();
+        for line in list.lines() {
+            match read_line(line) {
+                Some((cookie, ifindex, when)) if cookie == self.namespace => {
+                    self.qdiscs.insert(ifindex, when);
+                }
+                Some(_) => self.others.push(line.to_owned()),
+                None => (),
+            }
+        }
     }
 
     /// The handle of our filters.
@@ -80,18 +116,18 @@ impl Instance {
     ///
     /// # Errors
     /// When it cannot be written down.
-    pub(super) fn note_qdisc(&mut self, ifindex: u32) -> io::Result<()> {
-        self.qdiscs.insert(ifindex);
+    pub(super) fn note_qdisc(&mut self, ifindex: u32, when_in_use: WhenInUse) -> io::Result<()> {
+        self.qdiscs.insert(ifindex, when_in_use);
         self.write()
     }
 
-    /// Removes a device's qdisc if we made it and nothing is on it. Whether it was removed.
+    /// Removes a device's qdisc if we made it and nothing is on it, unless it stays while the device is in use. Whether
+    /// it was removed.
     pub(super) fn remove_qdisc(&mut self, netlink: &mut Netlink, ifindex: u32) -> bool {
-        if !self.qdiscs.contains(&ifindex) {
-            return false;
-        }
+        let Some(when_in_use) = self.qdiscs.get(&ifindex) else { return false };
+        let stays = *when_in_use == WhenInUse::Stays && netlink.is_in_use(ifindex);
         let removed = match clsact::filters(netlink, ifindex) {
-            Ok(filters) if filters.is_empty() => clsact::remove_qdisc(netlink, ifindex).is_ok(),
+            Ok(filters) if filters.is_empty() && !stays => clsact::remove_qdisc(netlink, ifindex).is_ok(),
             // Somebody else's are on it: whoever looks for leftovers next removes it, if they are gone by then.
             Ok(_) => return false,
             // The device is gone, and its qdisc with it.
@@ -106,15 +142,41 @@ impl Instance {
 
     /// Devices whose qdisc this instance made and has not removed.
     pub(super) fn qdiscs(&self) -> Vec<u32> {
-        self.qdiscs.iter().copied().collect()
+        self.qdiscs.keys().copied().collect()
+    }
+
+    /// From now on no qdisc stays because its device is in use.
+    pub(super) fn let_none_stay(&mut self) {
+        self.qdiscs.values_mut().for_each(|when_in_use| *when_in_use = WhenInUse::Removed);
     }
 
     fn write(&mut self) -> io::Result<()> {
-        let list: String = self.qdiscs.iter().map(|ifindex| format!("{ifindex}\n")).collect();
+        let own = self.qdiscs.iter().map(|(ifindex, when)| line(self.namespace, *ifindex, *when));
+        let list: String = own.chain(self.others.iter().cloned()).map(|line| line + "\n").collect();
         ftruncate(&self.file, 0)?;
         self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(list.as_bytes())
     }
+}
+
+/// A line of the list.
+fn line(namespace: u64, ifindex: u32, when_in_use: WhenInUse) -> String {
+    match when_in_use {
+        WhenInUse::Removed => format!("{namespace} {ifindex}"),
+        WhenInUse::Stays => format!("{namespace} {ifindex} {STAYS}"),
+    }
+}
+
+/// Reads a line of the list: the namespace's cookie, the device's ifindex there, and what becomes of its qdisc.
+fn read_line(line: &str) -> Option<(u64, u32, WhenInUse)> {
+    let mut words = line.split(' ');
+    let (namespace, ifindex) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let when_in_use = match (words.next(), words.next()) {
+        (None, None) => WhenInUse::Removed,
+        (Some(STAYS), None) => WhenInUse::Stays,
+        _ => return None,
+    };
+    Some((namespace, ifindex, when_in_use))
 }
 
 /// The instance a filter belongs to, if it is one of ours whose lock is in `state_dir` (canonical).
@@ -168,10 +230,39 @@ mod tests {
         let second = Instance::acquire(&directory).unwrap();
         assert_eq!((first.number, second.number), (1, 2));
         assert!(Instance::take(&directory, 1).unwrap().is_none());
-        first.note_qdisc(77).unwrap();
+        first.note_qdisc(77, WhenInUse::Stays).unwrap();
         drop(first);
         let again = Instance::acquire(&directory).unwrap();
         assert_eq!((again.number, again.qdiscs()), (1, vec![77]));
         fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn devices_of_other_namespaces_stay_on_the_list_and_are_not_looked_at() {
+        let directory = std::env::temp_dir().join(format!("vw-instance-others-{}", std::process::id()));
+        let mut first = Instance::acquire(&directory).unwrap();
+        let other = line(first.namespace + 1, 5, WhenInUse::Stays);
+        first.others.push(other.clone());
+        first.note_qdisc(77, WhenInUse::Removed).unwrap();
+        drop(first);
+        let mut again = Instance::acquire(&directory).unwrap();
+        assert_eq!((again.qdiscs(), &again.others), (vec![77], &vec![other.clone()]));
+        let mut netlink = Netlink::open().unwrap();
+        assert!(!again.remove_qdisc(&mut netlink, 77), "there is no such device");
+        drop(again);
+        let file = fs::read_to_string(directory.join("tc-1.lock")).unwrap();
+        assert_eq!(file, other + "\n");
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_line_reads_back_as_it_was_written() {
+        for when_in_use in [WhenInUse::Removed, WhenInUse::Stays] {
+            let written = line(u64::MAX, 7, when_in_use);
+            assert_eq!(read_line(&written), Some((u64::MAX, 7, when_in_use)));
+        }
+        for line in ["", "7", "7 x", "7 8 y", "7 8 stays z", "-1 8", "7  8"] {
+            assert_eq!(read_line(line), None, "{line:?}");
+        }
     }
 }

@@ -25,13 +25,23 @@ pub enum Removed {
     },
 }
 
+/// What is done about clsact qdiscs of ours that are empty but whose devices are in use. (The kernel drops what is sent
+/// on a device while a qdisc is taken off.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emptied {
+    /// Those of devices that were attached to while there was no traffic yet stay, until the devices are gone.
+    LetBe,
+    /// They are removed.
+    Remove,
+}
+
 /// Removes the filters whose process is gone, and then the clsact qdiscs such processes made, where nothing is on
-/// them. A process is known to be gone by its free lock in `state_dir`, so all that run on one host must use
+/// them and `emptied` does not let them be. A process is known to be gone by its free lock in `state_dir`, so all that run on one host must use
 /// the same directory; filters of other directories are left alone.
 ///
 /// # Errors
 /// When the directory or the qdiscs cannot be read. No directory: nothing was left.
-pub fn remove_all(state_dir: &Path) -> io::Result<Vec<Removed>> {
+pub fn remove_all(state_dir: &Path, emptied: Emptied) -> io::Result<Vec<Removed>> {
     let state_dir = match state_dir.canonicalize() {
         Ok(state_dir) => state_dir,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -56,6 +66,9 @@ pub fn remove_all(state_dir: &Path) -> io::Result<Vec<Removed>> {
             clsact::remove(&mut netlink, filter)?;
             let program = if filter.hook == Hook::Ingress { SENT } else { RECEIVED };
             removed.push(Removed::Filter { ifindex: filter.ifindex, program });
+        }
+        if emptied == Emptied::Remove {
+            gone.let_none_stay();
         }
         for ifindex in gone.qdiscs() {
             if gone.remove_qdisc(&mut netlink, ifindex) {

@@ -1,25 +1,20 @@
-//! The only part that puts programs on devices, and the only one that opens a path it was given.
-//!
-//! Commands and answers are plain data across this one boundary, so that the attacher can move into a small
-//! privileged process of its own.
+//! Puts programs on devices, and tells them where they find the interface. What needs a right for that is done by
+//! [`rights`], in this process or in another.
 
 mod clsact;
 mod instance;
 pub mod leftovers;
 pub(super) mod namespace;
+pub(super) mod rights;
 
-use super::bpf::{self, TcxHook};
-use super::netlink::Netlink;
-use super::programs::{Maps, Programs, RECEIVED, SENT};
+use super::programs::Maps;
 use crate::model::{AttachMode, InterfaceNumber};
-use clsact::{Filter, Hook};
-use instance::Instance;
-use monitor_common::interface::{INTERFACE_BUCKETS, InterfaceEntry};
-use rustix::fd::{AsFd, OwnedFd};
+use monitor_common::interface::{INTERFACE_BUCKETS, InterfaceEntry, interface_flag::CAPTURE};
+use rights::{Call, Request};
+use rustix::fd::OwnedFd;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::{io, mem};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the attacher is told to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +36,13 @@ pub(super) enum Command {
     Note {
         /// Which device.
         ifindex: u32,
+    },
+    /// Capture at a device that both programs are on, or do so no more.
+    Capture {
+        /// Which device.
+        ifindex: u32,
+        /// Whether.
+        on: bool,
     },
     /// Take both programs off a device, if it still exists.
     Detach {
@@ -77,48 +79,23 @@ pub(super) enum Answer {
 /// How the programs hang on one device.
 #[derive(Debug)]
 enum Attached {
-    /// Two links; closing them detaches.
-    Tcx { _sent: OwnedFd, _received: OwnedFd },
-    /// Two filters.
-    Clsact { sent: Filter, received: Filter },
-}
-
-/// What only changes one command at a time.
-#[derive(Debug)]
-struct State {
-    netlink: Netlink,
-    attached: HashMap<u32, Attached>,
-    state_dir: PathBuf,
-    /// This process among those that use clsact; absent until it does.
-    instance: Option<Instance>,
+    /// Links; closing them detaches.
+    Tcx { _links: Vec<OwnedFd> },
+    /// Filters.
+    Clsact,
 }
 
 /// The attacher.
-#[derive(Debug)]
 pub(super) struct Attacher {
-    programs: Programs,
+    call: Call,
     maps: Arc<Maps>,
-    state: Mutex<State>,
+    attached: Mutex<HashMap<u32, Attached>>,
 }
 
 impl Attacher {
-    /// An attacher that has nothing attached yet.
-    ///
-    /// # Errors
-    /// When no netlink socket can be had or, if `mode`, the usual one, is clsact, no lock in `state_dir`.
-    pub(super) fn new(
-        programs: Programs,
-        maps: Arc<Maps>,
-        mode: AttachMode,
-        state_dir: &Path,
-    ) -> io::Result<Self> {
-        let instance = match mode {
-            AttachMode::Tcx => None,
-            AttachMode::Clsact => Some(Instance::acquire(state_dir)?),
-        };
-        let state_dir = state_dir.to_owned();
-        let state = State { netlink: Netlink::open()?, attached: HashMap::new(), state_dir, instance };
-        Ok(Self { programs, maps, state: Mutex::new(state) })
+    /// An attacher that has nothing attached yet; what needs a right it has done by `call`.
+    pub(super) fn new(call: Call, maps: Arc<Maps>) -> Self {
+        Self { call, maps, attached: Mutex::default() }
     }
 
     /// Does what it is told.
@@ -143,34 +120,66 @@ impl Attacher {
                     Err(error) => Answer::NotAttached { reason: error.to_string() },
                 }
             }
+            Command::Capture { ifindex, on } => match self.capture(ifindex, on) {
+                Ok(()) => Answer::Noted,
+                Err(error) => Answer::NotAttached { reason: error.to_string() },
+            },
             Command::Detach { ifindex } => {
-                self.lock().detach(ifindex);
+                self.detach(ifindex);
                 self.forget(ifindex);
                 Answer::Detached
             }
-            Command::Namespace { sandbox } => Answer::Namespace(namespace::number(&sandbox)),
+            Command::Namespace { sandbox } => match (self.call)(Request::Namespace { sandbox }).0 {
+                rights::Answer::Namespace(number) => Answer::Namespace(number),
+                rights::Answer::Done | rights::Answer::Refused { .. } => Answer::Namespace(None),
+            },
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    /// Asks for a device of another namespace, by a request with this number; the answer comes at the socket that the
+    /// collector was prepared with.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn ask_peer(&self, namespace: i32, ifindex: u32, sequence: u32) -> io::Result<()> {
+        (self.call)(Request::Peer { namespace, ifindex, sequence }).0.done()
+    }
+
+    /// Removes what processes left that are gone.
+    ///
+    /// # Errors
+    /// When it cannot be looked for.
+    pub(super) fn remove_leftovers(&self) -> io::Result<()> {
+        (self.call)(Request::Leftovers).0.done()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Attached>> {
         // A panic between two steps leaves at worst a program that the kernel removes with the process.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.attached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn attach(&self, entry: InterfaceEntry, mode: AttachMode) -> io::Result<()> {
         let InterfaceEntry { ifindex, slot, .. } = entry;
         self.maps.totals.zero(slot)?;
         self.enter(entry)?;
-        let mut state = self.lock();
+        let (answer, links) = (self.call)(Request::Attach { ifindex, by_tcx: mode == AttachMode::Tcx });
+        answer.done()?;
         let attached = match mode {
-            AttachMode::Tcx => Attached::Tcx {
-                _sent: bpf::tcx_attach(self.programs.sent.as_fd(), ifindex, TcxHook::Ingress)?,
-                _received: bpf::tcx_attach(self.programs.received.as_fd(), ifindex, TcxHook::Egress)?,
-            },
-            AttachMode::Clsact => state.attach_clsact(&self.programs, ifindex)?,
+            AttachMode::Tcx => Attached::Tcx { _links: links },
+            AttachMode::Clsact => Attached::Clsact,
         };
-        state.attached.insert(ifindex, attached);
+        self.lock().insert(ifindex, attached);
         Ok(())
+    }
+
+    fn detach(&self, ifindex: u32) {
+        // Dropped unlocked: closing a link takes its time.
+        let attached = self.lock().remove(&ifindex);
+        if let Some(Attached::Clsact) = attached
+            && let Err(error) = (self.call)(Request::Detach { ifindex }).0.done()
+        {
+            log::warn!("the filters of interface {ifindex} could not be removed: {error}");
+        }
     }
 
     /// Writes where the programs find the interface, before they are there to look.
@@ -182,6 +191,22 @@ impl Attacher {
         } else {
             self.maps.overflow.update(&entry.ifindex, &entry)
         }
+    }
+
+    /// Changes what [`Attacher::enter`] wrote, of a device that is attached to and stays so meanwhile.
+    fn capture(&self, ifindex: u32, on: bool) -> io::Result<()> {
+        let attached = self.lock();
+        if !attached.contains_key(&ifindex) {
+            return Ok(());
+        }
+        let resident = self.maps.interfaces.lookup(&(ifindex & (INTERFACE_BUCKETS - 1)))?;
+        let entry = match resident.filter(|entry| entry.ifindex == ifindex) {
+            Some(entry) => Some(entry),
+            None => self.maps.overflow.lookup(&ifindex)?,
+        };
+        let Some(entry) = entry else { return Ok(()) };
+        let flags = if on { entry.flags | CAPTURE } else { entry.flags & !CAPTURE };
+        self.enter(InterfaceEntry { flags, ..entry })
     }
 
     /// Removes what [`Attacher::enter`] wrote.
@@ -199,65 +224,10 @@ impl Attacher {
     }
 }
 
-impl State {
-    fn attach_clsact(&mut self, programs: &Programs, ifindex: u32) -> io::Result<Attached> {
-        let Self { netlink, instance, state_dir, .. } = self;
-        let instance = match instance {
-            Some(instance) => instance,
-            None => instance.insert(Instance::acquire(state_dir)?),
-        };
-        if clsact::make_qdisc(netlink, ifindex)? {
-            instance.note_qdisc(ifindex)?;
-        }
-        let added = both_filters(netlink, instance, programs, ifindex);
-        if added.is_err() {
-            instance.remove_qdisc(netlink, ifindex);
-        }
-        added
-    }
-
-    fn detach(&mut self, ifindex: u32) {
-        match self.attached.remove(&ifindex) {
-            Some(Attached::Clsact { sent, received }) => {
-                for filter in [sent, received] {
-                    if let Err(error) = clsact::remove(&mut self.netlink, &filter) {
-                        log::warn!("a filter of interface {ifindex} could not be removed: {error}");
-                    }
-                }
-                if let Some(instance) = &mut self.instance {
-                    instance.remove_qdisc(&mut self.netlink, ifindex);
-                }
-            }
-            Some(links @ Attached::Tcx { .. }) => drop(links),
-            None => (),
-        }
-    }
-}
-
-/// Puts a filter on each hook, or on none.
-fn both_filters(
-    netlink: &mut Netlink,
-    instance: &Instance,
-    programs: &Programs,
-    ifindex: u32,
-) -> io::Result<Attached> {
-    let add = |netlink: &mut Netlink, hook, name: &str, program: &OwnedFd| {
-        let name = instance.filter_name(name);
-        clsact::add(netlink, ifindex, hook, instance.handle(), &name, program.as_fd())
-    };
-    let sent = add(netlink, Hook::Ingress, SENT, &programs.sent)?;
-    match add(netlink, Hook::Egress, RECEIVED, &programs.received) {
-        Ok(received) => Ok(Attached::Clsact { sent, received }),
-        Err(error) => {
-            clsact::remove(netlink, &sent)?;
-            Err(error)
-        }
-    }
-}
-
-impl Drop for State {
+impl Drop for Attacher {
     fn drop(&mut self) {
-        for ifindex in mem::take(&mut self.attached).into_keys().collect::<Vec<_>>() {
+        let attached: Vec<u32> = self.lock().keys().copied().collect();
+        for ifindex in attached {
             self.detach(ifindex);
         }
     }

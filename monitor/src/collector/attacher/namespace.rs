@@ -1,8 +1,9 @@
-//! The number of a network namespace, from a path that somebody else named.
+//! The number of a network namespace, from a path that somebody else named; and what our own is known by.
 
 use crate::collector::netlink::{Netlink, Request, attributes_after, i32_at, kind};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, fstat, fstatfs, open, stat};
+use std::io;
 use std::path::Path;
 
 /// `NSFS_MAGIC`.
@@ -28,6 +29,26 @@ pub(super) fn number(path: &str) -> Option<i32> {
     });
     read.ok()?;
     number.filter(|number| *number >= 0)
+}
+
+/// The cookie of the calling thread's network namespace (`SO_NETNS_COOKIE`): no other has it until the next boot.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn cookie() -> io::Result<u64> {
+    let socket = rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::DGRAM, None)?;
+    let (mut cookie, mut length) = (0_u64, libc::socklen_t::try_from(size_of::<u64>()).unwrap_or_default());
+    // SAFETY: the value is alive and as long as said.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NETNS_COOKIE,
+            std::ptr::from_mut(&mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 { Ok(cookie) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Opens a namespace's file, if it is not our own namespace.

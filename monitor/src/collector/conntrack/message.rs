@@ -42,10 +42,13 @@ pub(super) enum Entry {
     Plain,
 }
 
+/// How many lists there are.
+pub(super) const LISTS: u8 = 2;
+
 /// What to ask for to be told all translations. The kernel picks the entries of which all the bits asked for are
 /// set and the others of the mask are not, so it takes two lists, which have nothing in common. Before Linux 5.15 it
 /// does not pick, and both are of everything.
-pub(super) fn lists() -> [Request; 2] {
+pub(super) fn lists() -> [Request; LISTS as usize] {
     [(SOURCE_CHANGED, SOURCE_CHANGED), (DESTINATION_CHANGED, SOURCE_CHANGED | DESTINATION_CHANGED)].map(
         |(bits, mask)| {
             Request::new(GET, 0, &[0; HEADER])

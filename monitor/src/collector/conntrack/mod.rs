@@ -9,14 +9,15 @@ mod filter;
 mod message;
 mod silent;
 
+use super::attacher::rights::{Call, Request};
 use super::clock;
 use super::losses::{Lost, OwnLosses};
-use super::netlink::{Message, Netlink, Notifications, Quiet};
+use super::netlink::{self, Message, Netlink, Notifications, Quiet};
 use super::outbox::Backlog;
 use super::wake::{Bell, wait};
 use crate::model::{Conntrack, KernelTime, Observation, SafeText, Translation, TranslationChange};
 use message::Entry;
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, BorrowedFd};
 use silent::Silent;
 use std::io;
 use std::sync::Arc;
@@ -40,9 +41,34 @@ const NOT_SOONER: Duration = Duration::from_secs(5);
 /// Whether the kernel announces changes, in the namespace of who reads it: 0 no, 1 yes, 2 to whom it listens.
 const SETTING: &str = "/proc/sys/net/netfilter/nf_conntrack_events";
 
+/// Asks for one of the lists at the socket where it is to be read.
+///
+/// # Errors
+/// What the kernel says, or that there is no such list.
+pub(super) fn ask_list(socket: impl AsFd, list: u8, sequence: u32) -> io::Result<()> {
+    let request = message::lists().into_iter().nth(list.into()).ok_or(io::ErrorKind::InvalidInput)?;
+    netlink::dump_at(socket, request, sequence)
+}
+
+/// What it learns from, or why it cannot.
+pub(super) struct Opened(Result<Sources, String>);
+
+impl Opened {
+    /// Begins to listen.
+    pub(super) fn new() -> Self {
+        let why = || objection(std::fs::read_to_string(SETTING));
+        Self(Sources::open().and_then(|sources| why().map_or(Ok(sources), Err)))
+    }
+
+    /// Where lists are read, if they can be had.
+    pub(super) fn lists(&self) -> Option<BorrowedFd<'_>> {
+        self.0.as_ref().ok().map(|sources| sources.netlink.as_fd())
+    }
+}
+
 /// Learns until `stop` rings, or says why it cannot.
-pub(super) fn run(mut out: Backlog, losses: Arc<OwnLosses>, stop: &Bell) {
-    let followed = Sources::open().and_then(|sources| Tracker::new(sources, &mut out, losses).follow(stop));
+pub(super) fn run(opened: Opened, call: Call, mut out: Backlog, losses: Arc<OwnLosses>, stop: &Bell) {
+    let followed = opened.0.and_then(|sources| Tracker::new(sources, call, &mut out, losses).follow(stop));
     if let Err(why) = followed {
         log::warn!("translations are not learned: {why}");
         out.push(Observation::Conntrack(Conntrack::Off(SafeText::new(&why))));
@@ -70,10 +96,11 @@ impl Sources {
     }
 
     /// The translations that there are.
-    fn list(&mut self, losses: &OwnLosses) -> io::Result<Vec<Translation>> {
+    fn list(&mut self, call: &Call, losses: &OwnLosses) -> io::Result<Vec<Translation>> {
         let mut list = Vec::new();
-        for request in message::lists() {
-            self.netlink.dump_each(request, |message| match read(message, losses) {
+        for number in 0..message::LISTS {
+            let ask = |sequence| call(Request::Translations { list: number, sequence }).0.done();
+            self.netlink.ask_by(ask, |message| match read(message, losses) {
                 Some(TranslationChange::Known(_)) if list.len() == MOST_LISTED => {
                     losses.add(Lost::TranslationsNotListed, 1);
                 }
@@ -88,6 +115,8 @@ impl Sources {
 /// The thread's state.
 struct Tracker<'a> {
     sources: Sources,
+    /// Who may ask for lists.
+    call: Call,
     out: &'a mut Backlog,
     losses: Arc<OwnLosses>,
     /// What was read and not told yet.
@@ -101,9 +130,10 @@ struct Tracker<'a> {
 }
 
 impl<'a> Tracker<'a> {
-    fn new(sources: Sources, out: &'a mut Backlog, losses: Arc<OwnLosses>) -> Self {
+    fn new(sources: Sources, call: Call, out: &'a mut Backlog, losses: Arc<OwnLosses>) -> Self {
         Self {
             sources,
+            call,
             out,
             losses,
             changes: Vec::new(),
@@ -116,10 +146,8 @@ impl<'a> Tracker<'a> {
 
     /// Follows what changes until `stop` rings. The error is why it cannot.
     fn follow(mut self, stop: &Bell) -> Result<(), String> {
-        let listed = self.sources.list(&self.losses).map_err(|error| explain("the first list", &error))?;
-        if let Some(why) = objection(std::fs::read_to_string(SETTING)) {
-            return Err(why);
-        }
+        let listed =
+            self.sources.list(&self.call, &self.losses).map_err(|error| explain("the first list", &error))?;
         self.tell_anew(Conntrack::Watched, &listed);
         while !stop.wait(PAUSE) {
             if self.out.flush() {
@@ -181,7 +209,7 @@ impl<'a> Tracker<'a> {
 
     /// Asks for the list again, after an overrun or to find what has ended without a word.
     fn list(&mut self) {
-        let listed = self.sources.list(&self.losses);
+        let listed = self.sources.list(&self.call, &self.losses);
         self.listed_at = clock::kernel_now();
         self.look_again = (self.look_again * 2).min(LONGEST_LOOK);
         let listed = match listed {

@@ -174,3 +174,49 @@ proptest! {
         let _ = event(&record);
     }
 }
+
+fn captured_record(tag: Option<u16>, bytes: &[u8]) -> Vec<u8> {
+    let header = CapturedHeader {
+        flow_id: 9,
+        time: 11,
+        interface: 7,
+        length: 80,
+        captured: u32::try_from(bytes.len()).unwrap(),
+        vlan_tag: tag.unwrap_or(0xffff),
+        vlan_protocol: if tag.is_some() { 0x8100 } else { 0 },
+        direction: 1,
+        padding: [0; 7],
+    };
+    // Rooms are larger than what is in them.
+    [header.as_bytes(), bytes, &[0xee; 16]].concat()
+}
+
+/// An IPv4 packet from 10.0.0.3, port 80, to 10.0.0.2, port 1000.
+fn frame() -> Vec<u8> {
+    let ip = [0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 3, 10, 0, 0, 2, 0, 80, 3, 232, 0, 0, 0, 0];
+    [&[2; 12][..], &[8, 0], &ip].concat()
+}
+
+#[test]
+fn a_captured_packet_is_decoded_and_has_its_tag_again() {
+    let plain = captured(&captured_record(None, &frame())).unwrap();
+    assert_eq!((plain.packet.bytes, plain.packet.length), (frame(), 80));
+    let key = plain.key.unwrap();
+    let ends = [key.local, key.remote].map(|address| address.to_string());
+    assert_eq!(ends, ["10.0.0.2", "10.0.0.3"]);
+    assert_eq!((key.ports, key.vlan), (FlowPorts::Ports { local: 1_000, remote: 80 }, None));
+
+    let tagged = captured(&captured_record(Some(0x6004), &frame())).unwrap();
+    let expected = [&[2; 12][..], &[0x81, 0, 0x60, 4, 8, 0], &frame()[14..]].concat();
+    assert_eq!((tagged.packet.bytes, tagged.packet.length), (expected, 84));
+    assert_eq!(tagged.key.unwrap().vlan, Some(4));
+}
+
+#[test]
+fn a_captured_record_that_is_not_what_the_programs_write_is_refused() {
+    let record = captured_record(None, &frame());
+    for length in 0..size_of::<CapturedHeader>() + frame().len() {
+        assert_eq!(captured(&record[..length]), Err(Malformed), "{length}");
+    }
+    assert!(captured(&captured_record(Some(1), &[])).unwrap().key.is_none());
+}

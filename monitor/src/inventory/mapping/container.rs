@@ -1,9 +1,10 @@
 //! Containers.
 
+use super::details::details;
 use super::rights::rights;
 use super::{MOST_ENDPOINTS, MOST_LABELS, MOST_LINKS, MOST_PORTS, Refusals, address, mac, parsed};
 use crate::model::{
-    Container, ContainerId, ContainerState, Endpoint, NetworkId, NetworkMode, SafeText, WallTime,
+    Container, ContainerId, ContainerState, Details, Endpoint, NetworkId, NetworkMode, SafeText, WallTime,
 };
 use bollard::models::{
     self, ContainerConfig, ContainerInspectResponse, ContainerStateStatusEnum as Status, ContainerSummary,
@@ -11,6 +12,7 @@ use bollard::models::{
 };
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 /// The label with a container's Compose project.
 const PROJECT: &str = "com.docker.compose.project";
@@ -39,6 +41,11 @@ pub(in super::super) fn container(
     };
     let state = raw.state.as_ref();
     let name = raw.name.as_deref().unwrap_or("");
+    let labels_kept = kept_labels(labels, refusals);
+    let published = published(settings.and_then(|settings| settings.ports.as_ref()), refusals);
+    let details = details(raw).map(|details| {
+        Arc::new(Details { labels: labels_kept.clone(), published: published.clone(), ..details })
+    });
     Some(Container {
         id,
         name: SafeText::new(name.strip_prefix('/').unwrap_or(name)),
@@ -58,15 +65,16 @@ pub(in super::super) fn container(
             .and_then(|state| state.pid)
             .and_then(|pid| u32::try_from(pid).ok())
             .filter(|pid| *pid != 0),
-        labels: kept_labels(labels, refusals),
+        labels: labels_kept,
         links: links(raw.host_config.as_ref(), refusals),
         rights: rights(raw),
-        published: published(settings.and_then(|settings| settings.ports.as_ref()), refusals),
+        published,
+        details,
     })
 }
 
 /// An entry of `GET /containers/json` in the form of `GET /containers/ID/json`. It lacks the start time, the process,
-/// the namespace, links and rights.
+/// the namespace, links, rights and details.
 pub(in super::super) fn from_summary(raw: ContainerSummary) -> ContainerInspectResponse {
     let names = raw.names.unwrap_or_default();
     // Legacy links add names of the form `/other/alias`.

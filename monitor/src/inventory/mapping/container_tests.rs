@@ -181,5 +181,25 @@ fn an_entry_of_the_list_tells_no_rights_but_an_inspect_does() {
     let (container, _) = map(&RUNNING.replace("\"HostConfig\":{", "\"HostConfig\":{\"Privileged\":false,"));
     assert_eq!(container.unwrap().rights.map(|rights| rights.net_raw), Some(true));
     let (container, _) = map(RUNNING);
-    assert_eq!(container.unwrap().rights, None);
+    let container = container.unwrap();
+    assert_eq!((container.rights, container.details), (None, None));
+}
+
+#[test]
+fn an_inspect_tells_details_which_no_recording_has() {
+    let inspect = RUNNING.replace("\"HostConfig\":{", "\"HostConfig\":{\"Privileged\":false,").replace(
+        "\"Name\":",
+        "\"Path\":\"server\",\"Args\":[\"--password\",\"hunter2\"],\"RestartCount\":2,\"Name\":",
+    );
+    let (container, refused) = map(&inspect);
+    let container = container.unwrap();
+    let details = container.details.as_deref().unwrap();
+    assert_eq!(details.command, Some(SafeText::new("server --password hunter2")));
+    assert_eq!((details.restarts, details.labels.len(), details.published.len()), (Some(2), 2, 2));
+    assert_eq!((&details.labels, &details.published), (&container.labels, &container.published));
+    assert_eq!(refused, None);
+    let recorded = serde_json::to_string(&container).unwrap();
+    assert!(recorded.contains("com.docker.compose.project") && !recorded.contains("hunter2"), "{recorded}");
+    let read: Container = serde_json::from_str(&recorded).unwrap();
+    assert_eq!(read, Container { details: None, ..container });
 }

@@ -4,9 +4,9 @@ use super::{Refusals, parsed};
 use crate::model::{ContainerId, NetworkId};
 use bollard::models::{EventMessage, EventMessageTypeEnum as Type};
 
-/// The events that are asked for. `kill`, `oom`, `health_status` and the `exec_…` family change nothing that is
-/// known here, and health checks alone would make several a second; what they lead to has an event of its own.
-pub(in super::super) const WATCHED: [&str; 13] = [
+/// The events that are asked for. `kill`, `oom` and the `exec_…` family change nothing that is known here, and health
+/// checks alone would make several of the last a second; what they lead to has an event of its own.
+pub(in super::super) const WATCHED: [&str; 14] = [
     "create",
     "start",
     "restart",
@@ -17,6 +17,7 @@ pub(in super::super) const WATCHED: [&str; 13] = [
     "rename",
     "destroy",
     "update",
+    "health_status",
     "connect",
     "disconnect",
     "remove",
@@ -67,6 +68,8 @@ pub(in super::super) enum NetworkEvent {
 /// What an event says; none if it changes nothing here.
 pub(in super::super) fn event(raw: &EventMessage, refusals: &mut Refusals) -> Option<Event> {
     let action = raw.action.as_deref().unwrap_or("");
+    // Some are followed by what they are about: `health_status: healthy`.
+    let action = action.split_once(':').map_or(action, |(action, _)| action);
     let id = raw.actor.as_ref().and_then(|actor| actor.id.as_deref()).unwrap_or("");
     let kind = match raw.typ {
         Some(Type::CONTAINER) if WATCHED.contains(&action) => {
@@ -136,7 +139,7 @@ mod tests {
         check("start", Some(ContainerEvent::Changed));
         check("rename", Some(ContainerEvent::Changed));
         check("exec_create: sh -c true", None);
-        check("health_status: healthy", None);
+        check("health_status: healthy", Some(ContainerEvent::Changed));
         check("kill", None);
     }
 

@@ -4,6 +4,7 @@
 //! answer without a usable id is dropped as a whole. Nothing here trusts a length: every list is cut.
 
 mod container;
+mod details;
 mod event;
 mod network;
 mod rights;

@@ -8,25 +8,20 @@
 
 mod accept;
 mod glob;
-mod mistakes;
 mod pattern;
 mod read;
 mod rule;
 mod selector;
-mod suggest;
 
 pub use super::Severity;
+pub use crate::document::Mistake;
 pub use accept::Accept;
-pub use mistakes::Mistake;
 pub use pattern::PassedOver;
 pub use rule::{Action, Rule};
-pub use suggest::nearest;
 
 use super::Party;
 use crate::model::{Protocol, WallTime};
 
-/// The most bytes of a file that is read.
-pub const MOST_BYTES: usize = 1 << 20;
 /// The most rules of a file, and the most findings it accepts, each.
 pub const MOST_ENTRIES: usize = 4_096;
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::attribution::{EndKind, NetworkRef};
+use crate::document::MOST_BYTES;
 use crate::model::{Container, ContainerId, ContainerState, NetworkDriver, NetworkId, NetworkMode, SafeText};
 use proptest::prelude::*;
 
@@ -68,6 +69,7 @@ fn web() -> Who {
         labels: vec![(text("tier"), text("front")), (text("team"), text("a=b"))],
         links: Vec::new(),
         rights: None,
+        details: None,
         published: Vec::new(),
     };
     let network = NetworkRef {

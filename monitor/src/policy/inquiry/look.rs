@@ -130,7 +130,7 @@ fn capture(answer: &Answer, place: &Place, subject: &AskedEnd, used: &Used, end:
 }
 
 /// How to find the rule of the firewall that dropped it.
-fn firewall(reason: Option<&SafeText>, destination: IpAddr) -> Vec<Look> {
+pub(super) fn firewall(reason: Option<&SafeText>, destination: IpAddr) -> Vec<Look> {
     if reason.map(SafeText::as_str) != Some("NETFILTER_DROP") {
         return Vec::new();
     }
@@ -143,7 +143,7 @@ fn firewall(reason: Option<&SafeText>, destination: IpAddr) -> Vec<Look> {
     ]
 }
 
-fn tracked(translated: &Translated) -> Option<Look> {
+pub(super) fn tracked(translated: &Translated) -> Option<Look> {
     let (original, _) = translated.original.zip(translated.reply)?;
     Some(Look {
         shows: "how the host translates it".to_owned(),
@@ -168,7 +168,7 @@ fn attempt(answer: &Answer) -> Option<Look> {
 }
 
 /// What to call a container in a command: its name if that is as Docker lets names be, else its id.
-fn exec_name(container: &ContainerRef) -> &str {
+pub(super) fn exec_name(container: &ContainerRef) -> &str {
     let name = container.name.as_str();
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
     let fits = name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.chars().all(is_plain);
@@ -176,7 +176,7 @@ fn exec_name(container: &ContainerRef) -> &str {
 }
 
 /// A device's name as one word of a shell; `None` where its true name is not known, because it would harm a terminal.
-fn word(name: &SafeText) -> Option<String> {
+pub(super) fn word(name: &SafeText) -> Option<String> {
     let name = name.as_str();
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_.@".contains(character);
     if name.contains('\\') {

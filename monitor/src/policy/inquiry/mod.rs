@@ -6,6 +6,7 @@
 
 mod answer;
 mod asked;
+mod by_hand;
 mod course;
 mod look;
 mod seen;
@@ -14,6 +15,7 @@ mod ways;
 
 pub use answer::{Answer, Conversation, Decision, Heading, Leg, Look, Place, PlaceInterface, Stopped, Way};
 pub use asked::{Asked, AskedEnd};
+pub use by_hand::ByHand;
 
 use super::case::{Around, Case, Seen, Side};
 use super::file::Policy;

@@ -1,7 +1,9 @@
 //! The rules of posture.
 
+use serde::{Deserialize, Serialize};
+
 /// A rule of posture. In the order in which findings of one severity are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum PostureRule {
     /// The Docker socket is mounted in a container.
     DockerSocket,

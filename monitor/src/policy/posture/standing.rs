@@ -4,10 +4,11 @@ use super::PostureRule;
 use crate::attribution::{ContainerRef, NetworkRef};
 use crate::model::{KernelTime, SafeText, WallTime};
 use crate::policy::Severity;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What a standing finding is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Subject {
     /// A container.
     Container(Arc<ContainerRef>),
@@ -27,7 +28,7 @@ impl Subject {
 }
 
 /// A standing finding, as of one revision.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// The same for what is found again: rule and subject make it.
     pub id: u64,

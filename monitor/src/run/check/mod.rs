@@ -4,32 +4,17 @@ mod report;
 
 use super::failure::Failure;
 use super::watch::{Ended, Watch};
-use crate::engine::Filter;
-use crate::model::{ContainerState, DockerState, NetworkDriver};
+use crate::engine::{Filter, Topic};
+use crate::model::{ContainerState, DockerState, Losses, NetworkDriver};
 use crate::settings::{Kinds, Settings};
 use crate::snapshot::{Finding, Outcome, Record, Severity, Snapshot, Standing};
+use crate::wire::losses::BLINDING;
 use anyhow::anyhow;
 use report::Report;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Losses after which a check cannot say that it saw everything.
-pub(super) const BLINDING: [&str; 12] = [
-    "flow_map_full",
-    "drain_failed",
-    "grace_period_failed",
-    "unknown_interface",
-    "drop_map_full",
-    "drops_missed",
-    "flows_forgotten",
-    "flows_not_paired",
-    "conversations_not_judged",
-    "findings_refused",
-    "standing_findings_refused",
-    "records_lost_by_slow_readers",
-];
 
 /// What was found, each in its last revision.
 #[derive(Default)]
@@ -57,10 +42,11 @@ pub(super) async fn run(
     kinds: &Kinds,
     fail_on: Severity,
 ) -> Result<(), Failure> {
-    let filter = Filter { findings: true, ..Filter::default() };
+    let filter = Filter { topic: Topic::Findings, ..Filter::default() };
     let mut watch = Watch::start(settings, Some(filter)).await?;
     let mut records = watch.session.take_records().ok_or_else(|| anyhow!("no records were asked for"))?;
     let mut latest = Latest::default();
+    let (since, lost_before) = watch.session.since();
     let mut over = std::pin::pin!(tokio::time::sleep(watch_for));
     let ended = loop {
         tokio::select! {
@@ -69,19 +55,20 @@ pub(super) async fn run(
             () = &mut over => break Ended::Done,
             record = records.recv() => match record {
                 Some(record) => latest.take(record),
-                None => return Err(anyhow!("the engine ended unexpectedly").into()),
+                None => return Err(watch.session.ended()),
             },
         }
     };
-    // What is watched is asked before the programs go.
+    // What is watched is asked before the programs go, what was lost when all that they counted is told.
     let snapshot = watch.session.snapshot();
     watch.session.stop_collecting().await?;
     while let Some(record) = records.recv().await {
         latest.take(record);
     }
-    let mut blind = what_was_not_seen(&snapshot);
+    let lost = watch.session.snapshot().losses.since(&lost_before);
+    let mut blind = what_was_not_seen(&snapshot, &lost);
     if kinds.posture {
-        blind.extend(what_may_stand(&snapshot));
+        blind.extend(what_may_stand(&snapshot, &lost));
     }
     if latest.lost > 0 {
         blind.push(format!("{} findings were lost", latest.lost));
@@ -89,8 +76,9 @@ pub(super) async fn run(
     if ended != Ended::Done {
         blind.push("it was ended early".to_owned());
     }
-    let mut findings: Vec<_> =
-        latest.findings.into_values().filter(|finding| kinds.of_traffic.contains(&finding.kind)).collect();
+    // An agent tells what was open before, and what had its last packet before does not count.
+    let counts = |it: &Arc<Finding>| kinds.of_traffic.contains(&it.kind) && it.last_seen >= since;
+    let mut findings: Vec<_> = latest.findings.into_values().filter(counts).collect();
     findings.sort_by_key(|finding| (Reverse(finding.severity), finding.first_seen));
     let mut standing: Vec<_> = latest.standing.into_values().collect();
     standing.sort_by_key(|one| (Reverse(one.severity), one.rule, one.subject.name().clone(), one.id));
@@ -107,20 +95,20 @@ pub(super) async fn run(
 }
 
 /// Why a check may have missed something that stands.
-fn what_may_stand(snapshot: &Snapshot) -> impl Iterator<Item = String> {
+fn what_may_stand(snapshot: &Snapshot, lost: &Losses) -> impl Iterator<Item = String> {
     let unknown = (snapshot.rights_unknown as u64, "containers whose rights and mounts Docker did not tell");
-    let refused = (snapshot.losses.get("standing_findings_refused"), "standing findings without room");
+    let refused = (lost.get("standing_findings_refused"), "standing findings without room");
     let some = [unknown, refused].into_iter().filter(|(count, _)| *count > 0);
     some.map(|(count, what)| format!("{count} {what}"))
 }
 
 /// Why a check may have missed something.
-fn what_was_not_seen(snapshot: &Snapshot) -> Vec<String> {
+fn what_was_not_seen(snapshot: &Snapshot, lost: &Losses) -> Vec<String> {
     let mut blind = Vec::new();
     if !matches!(snapshot.docker, DockerState::Up { .. }) {
         blind.push("Docker did not answer".to_owned());
     }
-    for (name, count) in snapshot.losses.iter().filter(|(name, _)| BLINDING.contains(name)) {
+    for (name, count) in lost.iter().filter(|(name, _)| BLINDING.contains(name)) {
         blind.push(format!("{name}: {count}"));
     }
     for row in &snapshot.containers {

@@ -9,17 +9,18 @@ use super::host;
 use super::output::Output;
 use crate::collector::clock;
 use crate::model::{SafeText, WallTime};
-use crate::policy::file::{MOST_BYTES, Mistake, Policy};
+use crate::policy::file::{Mistake, Policy};
 use crate::settings::Settings;
+use crate::settings::sources::content;
 use crate::wire::{PolicyBody, PolicyErrorBody, Stream};
 use anyhow::{Context as _, anyhow};
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a reader that stands still may delay the end.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The most characters of a line about a mistake.
+const LONGEST_LINE: usize = 5_120;
 
 /// Says that a policy file is fine, or everything that is not.
 pub(super) async fn check(settings: &Settings, file: PathBuf) -> Result<(), Failure> {
@@ -48,11 +49,11 @@ pub(super) async fn read(settings: &Settings, file: PathBuf) -> Result<Policy, F
 /// As [`read`].
 pub(super) async fn read_with_text(settings: &Settings, file: PathBuf) -> Result<(Policy, String), Failure> {
     let name = name_of(&file);
-    let content = tokio::task::spawn_blocking(move || content(&file)).await;
-    let content = content.context("read the policy file")?.map_err(Failure::wrong)?;
-    let mistakes = match Policy::read(&content) {
-        Ok(policy) => return Ok((policy, String::from_utf8_lossy(&content).into_owned())),
-        Err(mistakes) => mistakes,
+    let loaded = tokio::task::spawn_blocking(move || load(&file)).await.context("read the policy file")?;
+    let mistakes = match loaded {
+        Ok(loaded) => return Ok(loaded),
+        Err(Unread::Unreadable(error)) => return Err(Failure::wrong(error)),
+        Err(Unread::Wrong(_, mistakes)) => mistakes,
     };
     if settings.json {
         let mut stream = Stream::new(host::id()?);
@@ -65,13 +66,37 @@ pub(super) async fn read_with_text(settings: &Settings, file: PathBuf) -> Result
     Err(Failure::wrong(anyhow!("{name} has mistakes")))
 }
 
-/// A file's content, but not more than is too much by one byte.
-fn content(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let opened = File::open(file).with_context(|| format!("open {}", name_of(file)))?;
-    let mut content = Vec::new();
-    let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-    opened.take(most).read_to_end(&mut content).with_context(|| format!("read {}", name_of(file)))?;
-    Ok(content)
+/// Why there is no policy.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// The file cannot be read.
+    Unreadable(anyhow::Error),
+    /// The file of this name has mistakes.
+    Wrong(SafeText, Vec<Mistake>),
+}
+
+impl Unread {
+    /// All of it, a line each.
+    pub(super) fn lines(&self) -> Vec<SafeText> {
+        let safe = |line: String| SafeText::of_length(&line, LONGEST_LINE);
+        match self {
+            Self::Unreadable(error) => vec![safe(format!("{error:#}"))],
+            Self::Wrong(name, mistakes) => {
+                mistakes.iter().map(|mistake| safe(format!("{name}:{mistake}"))).collect()
+            }
+        }
+    }
+}
+
+/// Reads a policy file, and gives back its text too. It waits for the file.
+///
+/// # Errors
+/// When it cannot be read, or has mistakes.
+pub(super) fn load(file: &Path) -> Result<(Policy, String), Unread> {
+    let content =
+        content(file).with_context(|| format!("read {}", name_of(file))).map_err(Unread::Unreadable)?;
+    let policy = Policy::read(&content).map_err(|mistakes| Unread::Wrong(name_of(file), mistakes))?;
+    Ok((policy, String::from_utf8_lossy(&content).into_owned()))
 }
 
 async fn print(mut output: Output, lines: impl IntoIterator<Item = String>) -> Result<(), Failure> {

@@ -2,11 +2,11 @@
 
 use super::super::Accept;
 use super::super::accept::end_of_day;
-use super::super::mistakes::Mistakes;
 use super::fields::Fields;
 use super::rule::Names;
 use super::traffic::pattern;
-use super::values::{comment, describe, text, values};
+use super::values::{comment, text, values};
+use crate::document::{Mistakes, describe};
 use crate::model::{SafeText, WallTime};
 use crate::policy::BUILT_IN;
 use toml::Spanned;

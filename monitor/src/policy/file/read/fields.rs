@@ -1,8 +1,6 @@
 //! A table of the file whose keys are known.
 
-use super::super::mistakes::Mistakes;
-use super::super::suggest::nearest;
-use super::values::describe;
+use crate::document::{Mistakes, describe, nearest, one_of};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -63,14 +61,5 @@ impl<'d, 't> Fields<'d, 't> {
     /// Whether it has no other keys than these.
     pub(super) fn has_only(&self, keys: &[&str]) -> bool {
         self.table.keys().all(|key| keys.contains(&key.get_ref().as_ref()))
-    }
-}
-
-/// Words to choose from, as a sentence has them.
-pub(super) fn one_of(words: &[&str]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-    match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => quoted.concat(),
     }
 }

@@ -7,62 +7,25 @@ mod selector;
 mod traffic;
 mod values;
 
-use super::mistakes::Mistakes;
-use super::{Accept, MOST_BYTES, MOST_ENTRIES, Mistake, Policy, Rule};
+use super::{Accept, MOST_ENTRIES, Mistake, Policy, Rule};
+use crate::document::{self, Mistakes, describe};
 use accept::accept;
 use fields::Fields;
 use rule::{Names, rule};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 /// The keys of a file.
 const KEYS: [&str; 2] = ["rule", "accept"];
-/// The most characters of a piece of the file that a message quotes.
-const QUOTED: usize = 40;
 
 /// Reads a file's content.
 pub(super) fn policy(content: &[u8]) -> Result<Policy, Vec<Mistake>> {
-    if content.len() > MOST_BYTES {
-        let mut mistakes = Mistakes::of("");
-        mistakes.add(&(0..0), "the file is larger than 1 MiB", "at most 1 MiB");
-        return Err(mistakes.finish());
-    }
-    let text = text_of(content)?;
+    let text = document::text(content)?;
     let mut mistakes = Mistakes::of(text);
-    let document = document(text, &mut mistakes);
+    let document = document::read(text, &mut mistakes);
     let policy = entries(&document, &mut mistakes);
     let mistakes = mistakes.finish();
     if mistakes.is_empty() { Ok(policy) } else { Err(mistakes) }
-}
-
-/// The content as text.
-fn text_of(content: &[u8]) -> Result<&str, Vec<Mistake>> {
-    std::str::from_utf8(content).map_err(|error| {
-        let at = error.valid_up_to();
-        let before = String::from_utf8_lossy(&content[..at]);
-        let mut mistakes = Mistakes::of(&before);
-        mistakes.add(&(at..at), "bytes that are no UTF-8", "text in UTF-8");
-        mistakes.finish()
-    })
-}
-
-/// What can be read of a text as TOML.
-fn document<'t>(text: &'t str, mistakes: &mut Mistakes<'_>) -> Spanned<DeValue<'t>> {
-    let (document, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
-        let at = error.span().unwrap_or(0..0);
-        let (problem, expected) = error.message().split_once(", expected ").unwrap_or((error.message(), ""));
-        let quoted: String = text.get(at.clone()).unwrap_or("").chars().take(QUOTED).collect();
-        let message =
-            if quoted.trim().is_empty() { problem.to_owned() } else { format!("{problem}: `{quoted}`") };
-        let expected = match (expected, problem) {
-            ("", "duplicate key") => "each key once",
-            ("", _) => "TOML as of toml.io",
-            (expected, _) => expected,
-        };
-        mistakes.tear(&at, message, expected);
-    }
-    Spanned::new(document.span(), DeValue::Table(document.into_inner()))
 }
 
 fn entries(document: &Spanned<DeValue<'_>>, mistakes: &mut Mistakes<'_>) -> Policy {
@@ -87,7 +50,7 @@ fn list_of<'d, 't>(
 ) -> &'d [Spanned<DeValue<'t>>] {
     let Some(value) = fields.get(key) else { return &[] };
     let DeValue::Array(list) = value.get_ref() else {
-        let found = values::describe(value.get_ref());
+        let found = describe(value.get_ref());
         mistakes.add(&value.span(), format_args!("`{key}` is {found}"), format_args!("`[[{key}]]`"));
         return &[];
     };

@@ -1,11 +1,10 @@
 //! One rule.
 
-use super::super::mistakes::Mistakes;
-use super::super::suggest::nearest;
 use super::super::{Action, Rule, Severity};
 use super::fields::Fields;
 use super::traffic::pattern;
-use super::values::{comment, describe, text, word};
+use super::values::{comment, text, word};
+use crate::document::{Mistakes, describe, nearest};
 use crate::model::SafeText;
 use crate::policy::BUILT_IN;
 use std::collections::BTreeMap;

@@ -1,11 +1,11 @@
 //! Descriptions of ends.
 
 use super::super::glob::Glob;
-use super::super::mistakes::Mistakes;
 use super::super::selector::{Clause, Criterion, Selector};
-use super::fields::{Fields, one_of};
-use super::values::{describe, text, values};
+use super::fields::Fields;
+use super::values::{text, values};
 use crate::attribution::EndKind;
+use crate::document::{Mistakes, describe, one_of};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use toml::Spanned;
 use toml::de::DeValue;

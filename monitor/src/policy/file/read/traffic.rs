@@ -1,11 +1,10 @@
 //! What an entry asks of conversations: ends, protocols, ports.
 
-use super::super::mistakes::Mistakes;
 use super::super::pattern::Pattern;
-use super::super::suggest::nearest;
-use super::fields::{Fields, one_of};
+use super::fields::Fields;
 use super::selector::selector;
-use super::values::{describe, values};
+use super::values::values;
+use crate::document::{Mistakes, describe, nearest, one_of};
 use toml::Spanned;
 use toml::de::DeValue;
 

@@ -1,9 +1,6 @@
 //! Plain values: texts, lists, one of some words.
 
-use super::super::mistakes::Mistakes;
-use super::super::suggest::nearest;
-use super::QUOTED;
-use super::fields::one_of;
+use crate::document::{Mistakes, describe, nearest, one_of};
 use crate::model::SafeText;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -12,26 +9,6 @@ use toml::de::DeValue;
 const LONGEST: usize = 256;
 /// The most values of a list.
 const MOST_VALUES: usize = 64;
-
-/// What a value is, in words.
-pub(super) fn describe(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => {
-            let quoted: String = text.chars().take(QUOTED).collect();
-            let cut = if text.chars().nth(QUOTED).is_some() { "…" } else { "" };
-            format!("the text \"{quoted}{cut}\"")
-        }
-        DeValue::Integer(number) => {
-            format!("the number {}", number.to_string().chars().take(QUOTED).collect::<String>())
-        }
-        DeValue::Float(_) => "a number with a fraction".to_owned(),
-        DeValue::Boolean(value) => format!("`{value}`"),
-        DeValue::Datetime(_) => "a date or time".to_owned(),
-        DeValue::Array(list) if list.is_empty() => "an empty list".to_owned(),
-        DeValue::Array(_) => "a list".to_owned(),
-        DeValue::Table(_) => "a table".to_owned(),
-    }
-}
 
 /// A text that is not empty and not too long.
 pub(super) fn text<'d>(

@@ -139,6 +139,7 @@ fn container(name: &str, networks: &[&str]) -> Container {
         labels: Vec::new(),
         links: Vec::new(),
         rights: Some(USUAL),
+        details: None,
         published: Vec::new(),
     }
 }

@@ -1,0 +1,84 @@
+//! The series of latencies: those of the snapshot without addresses and ports, so several of its rows are one here.
+
+use super::families as family;
+use super::labels::Labels;
+use super::page::Page;
+use super::shelf::{Budget, Shelf};
+use crate::model::{KernelTime, SafeText};
+use crate::snapshot::{LatencyRow, Service, Steps};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Series of a histogram: its steps, sum and count.
+const COST: usize = 19;
+
+/// What has series of its own: client, server, and where it was seen.
+type Key = (Service, Service, &'static str);
+
+/// All latencies.
+#[derive(Debug)]
+pub(super) struct Latencies {
+    /// Each row's histograms as they were last: what comes on top is added up.
+    rows: HashMap<(Key, Service, Option<u16>), Steps>,
+    sums: Shelf<Key, Steps>,
+    /// The rows that were taken in last.
+    latest: Option<Arc<[LatencyRow]>>,
+}
+
+impl Latencies {
+    pub(super) fn new() -> Self {
+        Self { rows: HashMap::new(), sums: Shelf::new(COST), latest: None }
+    }
+
+    /// Takes in all rows.
+    pub(super) fn take(&mut self, rows: &Arc<[LatencyRow]>, at: KernelTime, budget: &mut Budget) {
+        if self.latest.as_ref().is_some_and(|latest| Arc::ptr_eq(latest, rows)) {
+            for (key, ..) in self.rows.keys() {
+                self.sums.seen(key, at, budget, Steps::default);
+            }
+            return;
+        }
+        self.latest = Some(Arc::clone(rows));
+        let mut before = std::mem::take(&mut self.rows);
+        for row in &**rows {
+            let ends = [("client", row.at_client), ("server", row.at_server), ("between", row.between)];
+            for (seen_at, measured) in ends {
+                let Some(measured) = measured else { continue };
+                let key = (row.client.clone(), nameable(&row.server), seen_at);
+                // What there is no room for is not kept either, so that it is whole when there is.
+                let Some(sum) = self.sums.seen(&key, at, budget, Steps::default) else { continue };
+                let row_key = (key, row.server.clone(), row.port);
+                let last = before.remove(&row_key).unwrap_or_default();
+                *sum += measured.steps.since(&last).unwrap_or(measured.steps);
+                self.rows.insert(row_key, measured.steps);
+            }
+        }
+    }
+
+    /// Lets go those that are in no snapshot any more, and those of services without a container that is known.
+    pub(super) fn tidy(&mut self, now: KernelTime, budget: &mut Budget, known: impl Fn(&Service) -> bool) {
+        let is_known = |service: &Service| !service.is_of_containers() || known(service);
+        self.sums.tidy(now, budget, |(client, server, _)| is_known(client) && is_known(server));
+    }
+
+    /// Writes the series.
+    pub(super) fn write(&self, page: &mut Page) {
+        for ((client, server, seen_at), steps) in self.sums.iter() {
+            let name = |service: &Service| Some(SafeText::new(&service.to_string()));
+            let labels = Labels::new([
+                ("client", name(client)),
+                ("server", name(server)),
+                ("seen_at", Some(SafeText::new(seen_at))),
+            ]);
+            page.add(&family::SERVICE_HANDSHAKE, &labels, *steps);
+        }
+    }
+}
+
+/// No address is a label.
+fn nameable(server: &Service) -> Service {
+    match server {
+        Service::Outside(_) => Service::Outside(None),
+        known => known.clone(),
+    }
+}

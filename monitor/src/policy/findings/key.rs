@@ -1,0 +1,56 @@
+//! What makes two sightings one finding.
+
+use super::Kind;
+use crate::attribution::{End, EndKind};
+use crate::model::ContainerId;
+use crate::policy::rules::RuleName;
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+/// Who is at an end of a finding.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Who {
+    Container(ContainerId),
+    Address(IpAddr),
+    Host,
+    Outside,
+}
+
+impl Who {
+    fn of(end: &End) -> Self {
+        match (end.kind, &end.container) {
+            (EndKind::Container, Some(container)) => Self::Container(container.id.clone()),
+            (EndKind::Host, _) => Self::Host,
+            (EndKind::External, _) => Self::Outside,
+            _ => Self::Address(end.address),
+        }
+    }
+}
+
+/// What makes two sightings one finding.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::policy) struct Key {
+    kind: Kind,
+    rule: RuleName,
+    source: Who,
+    destination: Who,
+    protocol: Cow<'static, str>,
+}
+
+impl Key {
+    pub(in crate::policy) fn new(
+        kind: Kind,
+        rule: &RuleName,
+        source: &End,
+        destination: &End,
+        protocol: Cow<'static, str>,
+    ) -> Self {
+        Self {
+            kind,
+            rule: rule.clone(),
+            source: Who::of(source),
+            destination: Who::of(destination),
+            protocol,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `pairs`.
+
+use super::failure::Failure;
+use super::watch::{Ended, Watch};
+use super::{logger, picture};
+use crate::settings::Settings;
+use crate::snapshot::{PairRow, Snapshot};
+use crate::view;
+use crate::wire::PairBody;
+use std::time::Duration;
+
+/// Prints one table, after watching for a while if asked to.
+pub(super) async fn run(
+    settings: &Settings,
+    watch_for: Option<Duration>,
+    container: Option<String>,
+) -> Result<(), Failure> {
+    let mut watch = Watch::start(settings, None).await?;
+    let shown = show(&mut watch, watch_for, container.as_deref()).await;
+    watch.finish(shown.as_ref().map_or(Ended::Done, |ended| *ended)).await?;
+    shown.map(|_| ())
+}
+
+async fn show(
+    watch: &mut Watch,
+    watch_for: Option<Duration>,
+    container: Option<&str>,
+) -> Result<Ended, Failure> {
+    let snapshot = match picture::take(watch, watch_for).await? {
+        Ok(snapshot) => snapshot,
+        Err(ended) => return Ok(ended),
+    };
+    if let Some(name) = container.filter(|name| !is_known(&snapshot, name)) {
+        logger::tell(&format!("there is no container {name}"));
+    }
+    let clock = watch.clock();
+    let wanted = || snapshot.pairs.iter().filter(|row| is_wanted(row, container));
+    let bodies = wanted().map(|row| PairBody::new(row, &snapshot, &clock));
+    Ok(picture::show(watch, &snapshot, |frame| view::pairs(&snapshot, wanted(), frame), bodies).await)
+}
+
+fn is_wanted(row: &PairRow, container: Option<&str>) -> bool {
+    let Some(wanted) = container else { return true };
+    let ends = [&row.client, &row.server];
+    ends.into_iter().filter_map(|end| end.container.as_ref()).any(|it| it.is_called(wanted))
+}
+
+fn is_known(snapshot: &Snapshot, name: &str) -> bool {
+    snapshot.containers.iter().any(|row| row.container.is_called(name))
+}

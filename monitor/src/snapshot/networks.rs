@@ -1,0 +1,113 @@
+//! Docker's networks, and where the traffic of their containers goes.
+
+use super::recent::Recent;
+use super::{ContainerRef, End, EndKind, Finding, Kind, NetworkRow, Reach};
+use crate::attribution::{Attribution, KnownNetwork};
+use crate::model::{InterfaceKind, KernelTime, NetworkDriver, NetworkId, NetworkMode};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug, Default)]
+struct Account {
+    totals: Reach,
+    recent: Recent<Reach>,
+}
+
+/// The traffic of all networks.
+#[derive(Debug)]
+pub(super) struct Networks {
+    window: Duration,
+    of: HashMap<NetworkId, Account>,
+}
+
+impl Networks {
+    pub(super) fn new(window: Duration) -> Self {
+        Self { window, of: HashMap::new() }
+    }
+
+    /// Adds one tick of a flow at one of a network's interfaces.
+    pub(super) fn add(&mut self, network: &NetworkId, reach: Reach, tick_end: KernelTime) {
+        let window = self.window;
+        let add = |account: &mut Account| {
+            account.totals += reach;
+            account.recent.add(tick_end, window, reach);
+        };
+        match self.of.get_mut(network) {
+            Some(account) => add(account),
+            None => add(self.of.entry(network.clone()).or_default()),
+        }
+    }
+
+    /// Forgets the networks that are no longer known.
+    pub(super) fn keep(&mut self, known: impl Fn(&NetworkId) -> bool) {
+        self.of.retain(|id, _| known(id));
+    }
+
+    /// The rows, by name; with the window that began at `start`.
+    pub(super) fn rows<'a>(
+        &self,
+        attribution: &Attribution,
+        findings: impl Iterator<Item = &'a Finding>,
+        start: KernelTime,
+    ) -> Arc<[NetworkRow]> {
+        let mut members = members(attribution);
+        let mut watched = watched(attribution);
+        let crossings: Vec<&Finding> =
+            findings.filter(|it| matches!(it.kind, Kind::Crossing | Kind::Violation)).collect();
+        let row = |known: &KnownNetwork| {
+            let id = &known.network.id;
+            let counted = self.of.get(id);
+            NetworkRow {
+                network: known.reference().clone(),
+                subnets: known.network.subnets.clone(),
+                internal: known.network.internal,
+                members: members.remove(id).unwrap_or_default(),
+                interfaces_watched: watched.remove(id).unwrap_or(0),
+                totals: counted.map_or_else(Reach::default, |counted| counted.totals),
+                window: counted.map_or_else(Reach::default, |counted| counted.recent.after(start)),
+                crossings: crossings.iter().filter(|it| is_on(known, it)).count(),
+            }
+        };
+        let mut rows: Vec<NetworkRow> = attribution.networks().map(row).collect();
+        rows.sort_by(|a, b| (&a.network.name, &a.network.id).cmp(&(&b.network.name, &b.network.id)));
+        rows.into()
+    }
+}
+
+/// Running containers by network; those in host mode are on the network with that driver.
+fn members(attribution: &Attribution) -> HashMap<&NetworkId, Vec<Arc<ContainerRef>>> {
+    let mut members: HashMap<&NetworkId, Vec<Arc<ContainerRef>>> = HashMap::new();
+    let host = attribution.networks().find(|known| known.network.driver == NetworkDriver::Host);
+    for known in attribution.containers().filter(|known| known.is_running()) {
+        let in_host_mode = known.container.network_mode == NetworkMode::Host;
+        let of_host = host.filter(|_| in_host_mode).map(|host| &host.network.id);
+        let networks = known.container.endpoints.iter().map(|endpoint| &endpoint.network);
+        for network in networks.chain(of_host) {
+            members.entry(network).or_default().push(known.reference().clone());
+        }
+    }
+    for members in members.values_mut() {
+        members.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    }
+    members
+}
+
+/// How many containers' interfaces are watched, by network.
+fn watched(attribution: &Attribution) -> HashMap<&NetworkId, usize> {
+    let mut watched: HashMap<&NetworkId, usize> = HashMap::new();
+    for interface in attribution.interfaces() {
+        let is_live = interface.life.until.is_none() && interface.interface.kind == InterfaceKind::Veth;
+        if let Some(network) = interface.network.as_ref().filter(|_| is_live) {
+            *watched.entry(&network.id).or_default() += 1;
+        }
+    }
+    watched
+}
+
+/// Whether an end of a finding is on a network, by the address that was used.
+fn is_on(known: &KnownNetwork, finding: &Finding) -> bool {
+    let is_on =
+        |end: &End| matches!(end.kind, EndKind::Container | EndKind::Unknown) && known.holds(end.address);
+    is_on(&finding.source) || is_on(&finding.destination)
+}

@@ -1,0 +1,246 @@
+//! Who talks to whom: one account for a client, a server and its service.
+
+use super::recent::Recent;
+use super::talk::Talk;
+use super::{Answers, End, EndKind, NetworkRef, PairRow, TcpState, Verdict};
+use crate::flows::Latency;
+use crate::model::{ContainerId, Initiator, KernelTime, Protocol, Traffic};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pairs that are kept.
+const MOST: usize = 4_096;
+/// Pairs whose handshakes are kept as a histogram: up to 70 kB each.
+const HISTOGRAMS: usize = 64;
+
+/// What makes ends the same: the container, whatever its address, or else the address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Who {
+    Container(ContainerId),
+    Other(EndKind, IpAddr),
+}
+
+impl Who {
+    fn of(end: &End) -> Self {
+        match &end.container {
+            Some(container) => Self::Container(container.id.clone()),
+            None => Self::Other(end.kind, end.address),
+        }
+    }
+
+    fn is_kept(&self, known: impl Fn(&ContainerId) -> bool) -> bool {
+        match self {
+            Self::Container(id) => known(id),
+            Self::Other(..) => true,
+        }
+    }
+}
+
+/// What makes conversations one pair's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Key {
+    client: Who,
+    server: Who,
+    port: Option<u16>,
+    protocol: Protocol,
+}
+
+#[derive(Debug)]
+struct Account {
+    key: Key,
+    client: End,
+    server: End,
+    network: Option<NetworkRef>,
+    traffic: Traffic,
+    recent: Recent<Traffic>,
+    conversations: u64,
+    answers: Answers,
+    handshakes: Option<Box<Latency>>,
+    verdict: Option<Verdict>,
+    last_seen: KernelTime,
+}
+
+/// All pairs.
+#[derive(Debug)]
+pub(super) struct Pairs {
+    window: Duration,
+    slots: Vec<Account>,
+    index: HashMap<Key, u32>,
+    /// Each slot once, with a time that is not after its last packet: the least of them is found by looking.
+    order: BinaryHeap<Reverse<(KernelTime, u32)>>,
+    histograms: usize,
+    /// Pairs that made room for others.
+    pub(super) forgotten: u64,
+}
+
+impl Pairs {
+    pub(super) fn new(window: Duration) -> Self {
+        Self {
+            window,
+            slots: Vec::new(),
+            index: HashMap::new(),
+            order: BinaryHeap::new(),
+            histograms: 0,
+            forgotten: 0,
+        }
+    }
+
+    /// Adds one tick of a flow.
+    pub(super) fn add(&mut self, talk: &Talk<'_>) {
+        let share = talk.own_share();
+        if talk.sender_counts && share.sent.is_zero() && talk.initiator != Initiator::Local {
+            // All of it is told at the sender's interface, by the addresses that it has there.
+            return;
+        }
+        let [local, remote] = [Who::of(talk.local), Who::of(talk.remote)];
+        let is_client = match talk.initiator {
+            Initiator::Local => true,
+            Initiator::Remote => false,
+            // Both interfaces have to come to the same.
+            Initiator::Unknown => local <= remote,
+        };
+        let (traffic, ends, whos) = if is_client {
+            (share, [talk.local, talk.remote], (local, remote))
+        } else {
+            let turned = Traffic { sent: share.received, received: share.sent };
+            (turned, [talk.remote, talk.local], (remote, local))
+        };
+        let port = ends[1].port.filter(|_| talk.initiator != Initiator::Unknown);
+        let (client, server) = whos;
+        let slot = self.slot(Key { client, server, port, protocol: talk.protocol }, ends, talk);
+        let Some(account) = self.slots.get_mut(slot as usize) else { return };
+        account.traffic += traffic;
+        account.recent.add(talk.tick_end, self.window, traffic);
+        account.last_seen = account.last_seen.max(talk.at);
+        // What both interfaces see alike is told at the client's, where that is watched.
+        if !is_client && !talk.counts_connections() {
+            return;
+        }
+        renew(&mut account.client, ends[0], None);
+        renew(&mut account.server, ends[1], port);
+        if talk.network.is_some() && talk.network != account.network.as_ref() {
+            account.network = talk.network.cloned();
+        }
+        account.verdict = talk.verdict.cloned().or(account.verdict.take());
+        account.conversations += u64::from(talk.opened);
+        account.answers += answers(talk);
+        if let Some(took) = talk.handshake() {
+            if account.handshakes.is_none() && self.histograms < HISTOGRAMS {
+                self.histograms += 1;
+                account.handshakes = Some(Box::default());
+            }
+            if let Some(handshakes) = &mut account.handshakes {
+                handshakes.record(took);
+            }
+        }
+    }
+
+    fn slot(&mut self, key: Key, [client, server]: [&End; 2], talk: &Talk<'_>) -> u32 {
+        if let Some(slot) = self.index.get(&key) {
+            return *slot;
+        }
+        let account = Account {
+            client: End { port: None, ..client.clone() },
+            server: End { port: key.port, ..server.clone() },
+            key: key.clone(),
+            network: talk.network.cloned(),
+            traffic: Traffic::default(),
+            recent: Recent::default(),
+            conversations: 0,
+            answers: Answers::default(),
+            handshakes: None,
+            verdict: None,
+            last_seen: talk.at,
+        };
+        let oldest = if self.slots.len() < MOST { None } else { self.take_oldest() };
+        let slot = if let Some(slot) = oldest {
+            let before = std::mem::replace(&mut self.slots[slot as usize], account);
+            self.index.remove(&before.key);
+            self.histograms -= usize::from(before.handshakes.is_some());
+            self.forgotten += 1;
+            slot
+        } else {
+            self.slots.push(account);
+            u32::try_from(self.slots.len() - 1).expect("there are no more slots than the bound")
+        };
+        self.index.insert(key, slot);
+        self.order.push(Reverse((talk.at, slot)));
+        slot
+    }
+
+    /// The slot that was seen longest ago, taken out of the order.
+    fn take_oldest(&mut self) -> Option<u32> {
+        while let Some(Reverse((noted, slot))) = self.order.pop() {
+            let last_seen = self.slots.get(slot as usize)?.last_seen;
+            if last_seen <= noted {
+                return Some(slot);
+            }
+            self.order.push(Reverse((last_seen, slot)));
+        }
+        None
+    }
+
+    /// Forgets the pairs of containers that are no longer known.
+    pub(super) fn keep(&mut self, known: impl Fn(&ContainerId) -> bool) {
+        let is_kept =
+            |account: &Account| account.key.client.is_kept(&known) && account.key.server.is_kept(&known);
+        if self.slots.iter().all(is_kept) {
+            return;
+        }
+        self.slots.retain(is_kept);
+        self.histograms = self.slots.iter().filter(|account| account.handshakes.is_some()).count();
+        let numbered = || self.slots.iter().zip(0_u32..);
+        self.index = numbered().map(|(account, slot)| (account.key.clone(), slot)).collect();
+        self.order = numbered().map(|(account, slot)| Reverse((account.last_seen, slot))).collect();
+    }
+
+    /// The rows, busiest in the window that began at `start` first.
+    pub(super) fn rows(&self, start: KernelTime) -> Arc<[PairRow]> {
+        let bytes = |traffic: &Traffic| traffic.sent.bytes.saturating_add(traffic.received.bytes);
+        let mut busiest: Vec<(Traffic, &Account)> =
+            self.slots.iter().map(|account| (account.recent.after(start), account)).collect();
+        busiest.sort_unstable_by(|(a, one), (b, other)| {
+            let by_bytes = bytes(b).cmp(&bytes(a)).then(bytes(&other.traffic).cmp(&bytes(&one.traffic)));
+            by_bytes.then_with(|| one.key.cmp(&other.key))
+        });
+        busiest.into_iter().map(|(window, account)| account.row(window)).collect()
+    }
+}
+
+/// What this tick tells of how a connection goes.
+fn answers(talk: &Talk<'_>) -> Answers {
+    let failed = talk.tcp.filter(|tcp| tcp.failed).map(|tcp| tcp.state);
+    Answers {
+        answered: u64::from(talk.handshake().is_some()),
+        refused: u64::from(failed == Some(TcpState::Refused)),
+        reset: u64::from(failed == Some(TcpState::Reset)),
+    }
+}
+
+/// Keeps an end as it was last seen. It is the same as before as a rule, and comparing costs less than copying.
+fn renew(end: &mut End, seen: &End, port: Option<u16>) {
+    if (end.address, &end.container, end.reason) != (seen.address, &seen.container, seen.reason) {
+        *end = End { port, ..seen.clone() };
+    }
+}
+
+impl Account {
+    fn row(&self, window: Traffic) -> PairRow {
+        PairRow {
+            client: self.client.clone(),
+            server: self.server.clone(),
+            protocol: self.key.protocol,
+            network: self.network.clone(),
+            traffic: self.traffic,
+            window,
+            conversations: self.conversations,
+            answers: self.answers,
+            handshake: self.handshakes.as_ref().and_then(|handshakes| handshakes.percentiles()),
+            verdict: self.verdict.clone(),
+            last_seen: self.last_seen,
+        }
+    }
+}

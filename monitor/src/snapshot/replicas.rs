@@ -1,0 +1,130 @@
+//! Which container of a service answers nobody while the others do.
+
+use super::{End, Service, Talk, TcpState};
+use crate::model::{ContainerId, Initiator, KernelTime};
+use crate::policy::{Outcome, SilentReplica};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Replicas and ports that are compared at once.
+const MOST: usize = 4_096;
+/// What was asked in so long is judged together, once as much time again has passed in which it may be answered.
+const SPAN: Duration = Duration::from_secs(10);
+/// Connections that a replica must have left unanswered in it: one or two may be chance.
+const ENOUGH: u64 = 3;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Key {
+    service: Service,
+    port: u16,
+    replica: ContainerId,
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
+    connections: u64,
+    answered: u64,
+    refused: u64,
+    client: End,
+    server: End,
+    /// Whether something between them stopped one, which is told as a finding of its own.
+    stopped: bool,
+    at: KernelTime,
+}
+
+/// Connections to each replica, by spans of time.
+#[derive(Debug, Default)]
+pub(super) struct Replicas {
+    since: KernelTime,
+    now: HashMap<Key, Asked>,
+    before: HashMap<Key, Asked>,
+    /// Connections that were not compared.
+    pub(super) not_compared: u64,
+}
+
+impl Replicas {
+    /// Takes in one tick of a flow.
+    pub(super) fn take(&mut self, talk: &Talk<'_>) {
+        let Some(tcp) = talk.tcp.filter(|_| talk.counts_connections()) else { return };
+        let (client, server) = match talk.initiator {
+            Initiator::Local => (talk.local, talk.remote),
+            Initiator::Remote => (talk.remote, talk.local),
+            Initiator::Unknown => return,
+        };
+        let refused = tcp.failed && tcp.state == TcpState::Refused;
+        if !(talk.opened || tcp.handshake.is_some() || refused) {
+            return;
+        }
+        let Some(container) = server.container.as_ref().filter(|it| it.service.is_some()) else { return };
+        let Some(port) = server.port else { return };
+        let key = Key { service: Service::of_container(container), port, replica: container.id.clone() };
+        if !self.now.contains_key(&key) && self.now.len() >= MOST {
+            self.not_compared += u64::from(talk.opened);
+            return;
+        }
+        let asked = self.now.entry(key).or_insert_with(|| Asked {
+            connections: 0,
+            answered: 0,
+            refused: 0,
+            client: client.clone(),
+            server: server.clone(),
+            stopped: false,
+            at: talk.at,
+        });
+        if client.address < asked.client.address {
+            // One finding, not one for each of those that ask by turns.
+            asked.client = client.clone();
+        }
+        asked.connections += u64::from(talk.opened);
+        asked.answered += u64::from(tcp.handshake.is_some());
+        asked.refused += u64::from(refused);
+        asked.at = asked.at.max(talk.at);
+        let outcome = talk.verdict.map(|verdict| verdict.outcome);
+        asked.stopped |= matches!(outcome, Some(Outcome::Blocked | Outcome::Undelivered));
+    }
+
+    /// Those that answered nobody in the span before the one that ends now, in order; none while it goes on.
+    pub(super) fn silent(&mut self, now: KernelTime) -> Vec<SilentReplica> {
+        if now.since(self.since) < SPAN {
+            return Vec::new();
+        }
+        self.since = now;
+        let after = std::mem::take(&mut self.now);
+        let before = std::mem::replace(&mut self.before, after);
+        let mut others: HashMap<(&Service, u16), (usize, u64)> = HashMap::new();
+        for (key, asked) in before.iter().filter(|(_, asked)| asked.answered > 0) {
+            let (replicas, answered) = others.entry((&key.service, key.port)).or_default();
+            *replicas += 1;
+            *answered += asked.answered;
+        }
+        let answers_now = |key: &Key| self.before.get(key).is_some_and(|asked| asked.answered > 0);
+        let mut silent: Vec<(&Key, SilentReplica)> = before
+            .iter()
+            .filter(|(key, asked)| {
+                asked.connections >= ENOUGH && asked.answered == 0 && !asked.stopped && !answers_now(key)
+            })
+            .filter_map(|(key, asked)| {
+                let (replicas, answered) = *others.get(&(&key.service, key.port))?;
+                Some((key, asked.silent(key, replicas, answered)))
+            })
+            .collect();
+        silent.sort_by_key(|(key, _)| *key);
+        silent.into_iter().map(|(_, silent)| silent).collect()
+    }
+}
+
+impl Asked {
+    fn silent(&self, key: &Key, others: usize, others_answered: u64) -> SilentReplica {
+        SilentReplica {
+            service: key.service.to_string(),
+            source: self.client.clone(),
+            destination: self.server.clone(),
+            port: key.port,
+            connections: self.connections,
+            refused: self.refused,
+            others,
+            others_answered,
+            at: self.at,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What pairs are gathered by.
+
+use crate::model::{Protocol, SafeText};
+use crate::snapshot::{End, PairRow};
+use crate::tui::subject::{EndKey, Group};
+use crate::view::names;
+
+/// An end, or several that stand for one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::tui) enum Side {
+    /// A project, or a service of it.
+    Together(Option<SafeText>, Option<SafeText>),
+    /// An end by itself, with its name.
+    One(EndKey, String),
+}
+
+impl Side {
+    /// What an end belongs to. One that is of no Compose project stands by itself.
+    pub(in crate::tui) fn of(end: &End, group: Group) -> Self {
+        let container = end.container.as_ref().filter(|_| group != Group::Container);
+        let project = container.and_then(|container| container.project.clone());
+        let service = container.and_then(|container| container.service.clone());
+        let service = service.filter(|_| group == Group::Service);
+        if project.is_some() || service.is_some() {
+            Self::Together(project, service)
+        } else {
+            Self::One(EndKey::of(end), names::end(end))
+        }
+    }
+
+    /// Its name.
+    pub(in crate::tui) fn name(&self) -> String {
+        match self {
+            Self::Together(Some(project), Some(service)) => format!("{project}/{service}"),
+            Self::Together(Some(one), None) | Self::Together(None, Some(one)) => one.to_string(),
+            Self::Together(None, None) => "(not of Compose)".to_owned(),
+            Self::One(_, name) => name.clone(),
+        }
+    }
+}
+
+/// Pairs that are shown as one: the same sides about the same service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::tui) struct Between {
+    group: Group,
+    client: Side,
+    server: Side,
+    port: Option<u16>,
+    protocol: Protocol,
+}
+
+impl Between {
+    /// What a pair belongs to.
+    pub(super) fn of(pair: &PairRow, group: Group) -> Self {
+        Self {
+            group,
+            client: Side::of(&pair.client, group),
+            server: Side::of(&pair.server, group),
+            port: pair.server.port,
+            protocol: pair.protocol,
+        }
+    }
+
+    /// Whether a pair belongs to it.
+    pub(in crate::tui) fn has(&self, pair: &PairRow) -> bool {
+        *self == Self::of(pair, self.group)
+    }
+
+    /// Its client's name.
+    pub(super) fn client(&self) -> String {
+        self.client.name()
+    }
+
+    /// Its server's name, with the port.
+    pub(super) fn server(&self) -> String {
+        let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
+        format!("{}{port}", self.server.name())
+    }
+
+    /// `shop/nginx → shop/flask_app:5000, tcp`.
+    pub(in crate::tui) fn name(&self) -> String {
+        let arrow = if self.port.is_some() { "→" } else { "↔" };
+        format!("{} {arrow} {}, {}", self.client(), self.server(), self.protocol.name())
+    }
+}

@@ -1,0 +1,93 @@
+//! The table of `networks`: who is on each, and where its containers' traffic goes.
+
+use super::footer::footer;
+use super::header::header;
+use super::style::{Frame, Line, Tone, width};
+use super::table::{Column, Layout};
+use super::units::{bytes, count, per_second};
+use crate::model::Traffic;
+use crate::snapshot::{NetworkRow, Snapshot};
+
+const COLUMNS: [Column; 12] = [
+    Column::name("NETWORK", 12, 40, 0),
+    Column::name("DRIVER", 6, 10, 8),
+    Column::name("SUBNET", 13, 40, 7),
+    Column::number("MEMBERS", 7, 5),
+    Column::number("WATCHED", 7, 6),
+    Column::number("INSIDE", 8, 0),
+    Column::number("INSIDE/s", 8, 1),
+    Column::number("HOST", 8, 2),
+    Column::number("OUTSIDE", 8, 2),
+    Column::number("NETWORKS", 8, 3),
+    Column::number("OTHER", 8, 9),
+    Column::number("CROSSINGS", 9, 1),
+];
+
+/// Draws all networks, each followed by its members.
+#[must_use]
+pub fn networks(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
+    let mut lines = header(snapshot, frame);
+    lines.push(Line::default());
+    let cells: Vec<Vec<String>> = snapshot.networks.iter().map(|row| cells(row, snapshot)).collect();
+    if cells.is_empty() {
+        lines.push(Line::of(Tone::Plain, "no networks"));
+    } else {
+        let layout = Layout::for_rows(&COLUMNS, &cells, frame.width);
+        lines.push(layout.heading());
+        for (row, cells) in snapshot.networks.iter().zip(&cells) {
+            lines.push(layout.row(cells));
+            lines.extend(members(row, frame));
+        }
+    }
+    lines.push(Line::default());
+    lines.extend(footer(snapshot, frame));
+    lines
+}
+
+fn cells(row: &NetworkRow, snapshot: &Snapshot) -> Vec<String> {
+    let both = |traffic: Traffic| bytes(traffic.sent.bytes.saturating_add(traffic.received.bytes));
+    // What was not measured is not 0.
+    let measured = |text: String| if row.is_measured() { text } else { "-".to_owned() };
+    let rate = per_second(row.window.inside.bytes, snapshot.window).map_or_else(|| "-".to_owned(), bytes);
+    let subnet = match row.subnets.as_slice() {
+        [] => "-".to_owned(),
+        [(address, prefix)] => format!("{address}/{prefix}"),
+        [(address, prefix), rest @ ..] => format!("{address}/{prefix} +{}", rest.len()),
+    };
+    vec![
+        row.network.name.to_string(),
+        row.network.driver.name().to_owned(),
+        subnet,
+        count(row.members.len() as u64),
+        count(row.interfaces_watched as u64),
+        measured(bytes(row.totals.inside.bytes)),
+        measured(rate),
+        measured(both(row.totals.host)),
+        measured(both(row.totals.outside)),
+        measured(both(row.totals.networks)),
+        measured(both(row.totals.other)),
+        count(row.crossings as u64),
+    ]
+}
+
+/// The members' names, as many as fit; before them, whether the network has no way out.
+fn members(row: &NetworkRow, frame: &Frame) -> Option<Line> {
+    let mut names = row.members.iter().map(|member| member.name.to_string());
+    let mut line = Line::of(Tone::Faint, if row.internal { "  internal  " } else { "  " });
+    match names.next() {
+        Some(first) => line.push(Tone::Plain, first),
+        None => return row.internal.then_some(line),
+    }
+    let more = |rest: usize| if rest == 0 { String::new() } else { format!(", +{rest} more") };
+    let mut shown = 1;
+    for name in names {
+        let rest = more(row.members.len() - shown - 1);
+        if line.width() + 2 + width(&name) + rest.len() > frame.width {
+            break;
+        }
+        line.push(Tone::Plain, format!(", {name}"));
+        shown += 1;
+    }
+    line.push(Tone::Faint, more(row.members.len() - shown));
+    Some(line)
+}

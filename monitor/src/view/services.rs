@@ -1,0 +1,67 @@
+//! The table of `services`: how connections are spread over the replicas of each.
+
+use super::footer::footer;
+use super::header::header;
+use super::style::{Frame, Line, Tone};
+use super::table::{Column, Layout};
+use super::units::{bytes, count};
+use crate::snapshot::{ReplicaRow, ServiceRow, Snapshot};
+
+const COLUMNS: [Column; 10] = [
+    Column::name("SERVICE", 14, 40, 0),
+    Column::name("REPLICA", 14, 40, 0),
+    Column::number("CONNS", 6, 0),
+    Column::number("ANSWERED", 8, 1),
+    Column::number("REFUSED", 7, 1),
+    Column::number("NO ANSWER", 9, 1),
+    Column::number("RESET", 6, 2),
+    Column::number("SENT", 8, 4),
+    Column::number("RECEIVED", 8, 4),
+    Column::name("ASKED BY", 10, 40, 3),
+];
+
+/// Draws the services that are wanted, a line for each of their replicas.
+#[must_use]
+pub fn services(snapshot: &Snapshot, wanted: &[ServiceRow], frame: &Frame) -> Vec<Line> {
+    let mut lines = header(snapshot, frame);
+    lines.push(Line::default());
+    let cells: Vec<Vec<String>> = wanted.iter().flat_map(cells).collect();
+    if cells.is_empty() {
+        lines.push(Line::of(Tone::Plain, "no Compose service was asked over TCP"));
+    } else {
+        let layout = Layout::for_rows(&COLUMNS, &cells, frame.width);
+        lines.push(layout.heading());
+        lines.extend(cells.iter().map(|cells| layout.row(cells)));
+    }
+    lines.push(Line::default());
+    lines.extend(footer(snapshot, frame));
+    lines
+}
+
+fn cells(row: &ServiceRow) -> impl Iterator<Item = Vec<String>> {
+    row.replicas.iter().enumerate().map(|(line, replica)| {
+        let service = if line == 0 { format!("{}:{}", row.service, row.port) } else { String::new() };
+        let answers = replica.answers;
+        vec![
+            service,
+            replica.container.name.to_string(),
+            count(replica.connections),
+            count(answers.answered),
+            count(answers.refused),
+            count(replica.unanswered()),
+            count(answers.reset),
+            bytes(replica.traffic.sent.bytes),
+            bytes(replica.traffic.received.bytes),
+            asked_by(row, replica),
+        ]
+    })
+}
+
+fn asked_by(row: &ServiceRow, replica: &ReplicaRow) -> String {
+    match replica.clients.as_slice() {
+        [] if row.gets_none(replica) => "gets none".to_owned(),
+        [] => "-".to_owned(),
+        [one] => one.to_string(),
+        [first, ..] => format!("{first} +{}", replica.client_count - 1),
+    }
+}

@@ -1,0 +1,47 @@
+//! `latency`.
+
+use super::parts::{HandshakePart, ServicePart};
+use super::{Body, Clock};
+use crate::model::KernelTime;
+use crate::snapshot::{LatencyRow, Measured};
+use serde::Serialize;
+
+/// How long one service's TCP connections with another took to be answered, since `since`. An end at which none was seen
+/// is absent.
+#[derive(Serialize)]
+pub struct LatencyBody<'a> {
+    client: ServicePart<'a>,
+    server: ServicePart<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    protocol: &'static str,
+    since: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_client: Option<HandshakePart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_server: Option<HandshakePart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    between: Option<HandshakePart>,
+}
+
+impl Body for LatencyBody<'_> {
+    const TYPE: &'static str = "latency";
+}
+
+impl<'a> LatencyBody<'a> {
+    /// A row of what was seen since a moment.
+    #[must_use]
+    pub fn new(row: &'a LatencyRow, since: KernelTime, clock: &Clock) -> Self {
+        let part = |of: Option<Measured>| of.map(|it| it.percentiles.into());
+        Self {
+            client: (&row.client).into(),
+            server: (&row.server).into(),
+            port: row.port,
+            protocol: "tcp",
+            since: clock.rfc3339(since),
+            at_client: part(row.at_client),
+            at_server: part(row.at_server),
+            between: part(row.between),
+        }
+    }
+}

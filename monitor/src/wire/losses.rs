@@ -1,0 +1,314 @@
+//! What each loss means, and what to do about it.
+
+/// A loss, by the name that it has everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Its name, as in JSON.
+    pub name: &'static str,
+    /// What was not seen, not counted or not told.
+    pub means: &'static str,
+    /// What to do about it.
+    pub todo: &'static str,
+}
+
+const fn loss(name: &'static str, means: &'static str, todo: &'static str) -> Loss {
+    Loss { name, means, todo }
+}
+
+const HARMLESS: &str = "Totals and flows miss nothing.";
+const REPORT: &str = "This should never be: please report it.";
+
+/// Losses after which a check cannot say that it saw everything. What other readers lost is not among them.
+pub const BLINDING: [&str; 11] = [
+    "flow_map_full",
+    "drain_failed",
+    "grace_period_failed",
+    "unknown_interface",
+    "drop_map_full",
+    "drops_missed",
+    "flows_forgotten",
+    "flows_not_paired",
+    "conversations_not_judged",
+    "findings_refused",
+    "standing_findings_refused",
+];
+
+/// All of them, by name. One that is not here is counted all the same; a test finds those that were forgotten.
+pub const LOSSES: &[Loss] = &[
+    loss("claim_malformed", "Claims of addresses that were not what the programs write.", REPORT),
+    loss(
+        "claim_map_full",
+        "Claims of addresses (ARP, neighbours) that found no room in a tick.",
+        "A forged address may be missed. See which container claims so many: tcpdump -ni DEVICE arp or icmp6.",
+    ),
+    loss(
+        "connections_not_compared",
+        "Connections to more replicas and ports than are compared with each other.",
+        "A replica that answers nobody may not be found. `services` has what was counted.",
+    ),
+    loss(
+        "conntrack_overrun",
+        "The kernel threw away news of translations; all were asked for anew.",
+        "A short connection may show the host's address in place of a container's name.",
+    ),
+    loss("conntrack_unreadable", "News of translations that were not what the kernel writes.", REPORT),
+    loss(
+        "containers_refused",
+        "More containers than are kept: the rest have no name.",
+        "Traffic of theirs is counted, as interfaces without a container.",
+    ),
+    loss(
+        "conversations_not_judged",
+        "Conversations that found no room to be followed: what became of them is not told.",
+        "Totals and flows are whole. `check` cannot say that isolation held.",
+    ),
+    loss(
+        "device_counters_unread",
+        "Readings at which the devices' own counters could not be read.",
+        "Nothing is missing: our totals were not compared with them at that time.",
+    ),
+    loss(
+        "docker_answers_refused",
+        "Answers of Docker that were too long, or not what its API promises.",
+        "A container may have no name, or rights that are not known. Look with docker inspect, and report it.",
+    ),
+    loss(
+        "drain_failed",
+        "Generations of flows that could not be read to the end.",
+        "Totals are whole; flows of that tick are not. Verdicts of that time are unknown.",
+    ),
+    loss(
+        "drop_map_full",
+        "Dropped packets that are in no record: the map of drops was full.",
+        "Raise --max-drops.",
+    ),
+    loss(
+        "drops_forgotten",
+        "Drops that made room for later ones before a conversation was tied to them.",
+        "Such a conversation may be told as undelivered or unknown in place of blocked.",
+    ),
+    loss(
+        "drops_missed",
+        "Drops that the kernel did not let us see.",
+        "Blocked conversations of that time are unknown. It ends by itself unless the kernel is overloaded.",
+    ),
+    loss(
+        "facts_forgotten",
+        "Facts about who had an address when that made room for later ones.",
+        "Very old flows may have no name.",
+    ),
+    loss(
+        "facts_refused",
+        "Facts about who has an address that found no room.",
+        "Ends may have no name. Totals and flows are whole.",
+    ),
+    loss(
+        "findings_refused",
+        "Findings that found no room: too many are open.",
+        "Repair or accept (a policy file) those that are shown; the rest is told when there is room.",
+    ),
+    loss(
+        "flow_map_full",
+        "Packets that are in the totals but in no flow: the flow map was full.",
+        "Raise --max-flows.",
+    ),
+    loss(
+        "flows_dropped_at_stop",
+        "Flows of the last tick that nobody took when the collector stopped.",
+        "Nothing was lost while it ran.",
+    ),
+    loss(
+        "flows_forgotten",
+        "Flows that made room for others before they ended.",
+        "Totals are whole. Raise --max-flows.",
+    ),
+    loss(
+        "flows_not_paired",
+        "Flows that could not be tied to those of the other end, for want of room.",
+        "Totals and flows are whole; verdicts may be unknown.",
+    ),
+    loss(
+        "flows_not_shown",
+        "Flows that made room for others in this view, the quiet ones first.",
+        "They are shown again with their next packet. Containers, networks and pairs miss nothing.",
+    ),
+    loss(
+        "grace_period_failed",
+        "Times at which it is not sure that no program was still writing to a generation that was read.",
+        "A packet may be in no flow. Totals are whole. If it grows, report it.",
+    ),
+    loss(
+        "handshakes_not_kept",
+        "Handshakes of more pairs of services than are kept.",
+        "Percentiles of such pairs are absent. Containers, pairs and flows miss nothing.",
+    ),
+    loss(
+        "interfaces_forgotten",
+        "Interfaces that went, and made room for others before all of theirs was told.",
+        "What of them came late has no name.",
+    ),
+    loss(
+        "latencies_forgotten",
+        "Percentiles of pairs of services that were quiet for ten minutes and made room for others.",
+        "Such a pair starts from nothing when it talks again. Containers, pairs and flows miss nothing.",
+    ),
+    loss(
+        "names_given_up",
+        "Flows that waited for Docker to name their container, and were told without a name.",
+        "See whether Docker is slow: docker ps. Totals are whole.",
+    ),
+    loss(
+        "netlink_overrun",
+        "The kernel threw away news of devices or addresses; all were read anew.",
+        "A device may have been watched a moment late: see what crossed before the watch.",
+    ),
+    loss(
+        "networks_refused",
+        "More networks than are kept: the rest have no name.",
+        "Traffic on them is counted. Remove unused ones: docker network prune.",
+    ),
+    loss("observations_dropped", "First packets and samples that the engine had no room for.", HARMLESS),
+    loss(
+        "pairs_forgotten",
+        "Pairs of ends that made room for others.",
+        "Such a pair starts from nothing when it talks again. Containers and flows miss nothing.",
+    ),
+    loss(
+        "peers_forgotten",
+        "Peers of containers that made room for others.",
+        "Such a peer starts from nothing when it talks again. Containers and flows miss nothing.",
+    ),
+    loss(
+        "records_lost_by_slow_readers",
+        "Records that a reader, a pipe or a screen, was too slow for.",
+        "The reader misses them; totals do not. Let it read faster, or ask for less.",
+    ),
+    loss(
+        "records_not_shown",
+        "Records of flows that this view was too slow for: its flows may be old or absent.",
+        "Containers, networks and pairs miss nothing.",
+    ),
+    loss(
+        "records_not_written",
+        "Records that could not be written to the records' file or to standard output.",
+        "The log says why: a full disk, mostly. It goes on by itself when there is room.",
+    ),
+    loss("ring_full", "News of first packets and samples that found no room in the ring.", HARMLESS),
+    loss("ring_malformed", "Records of the ring that were not what the programs write.", REPORT),
+    loss(
+        "ring_rate_capped",
+        "News of first packets and samples beyond the rate that is let through.",
+        HARMLESS,
+    ),
+    loss(
+        "seen_not_noted",
+        "New flows that could not be noted: their first packet may be told twice.",
+        HARMLESS,
+    ),
+    loss(
+        "skbs_of_nobody",
+        "Buffers at interfaces that went without ever being named.",
+        "They are in no container's totals.",
+    ),
+    loss(
+        "standing_findings_refused",
+        "Standing findings that found no room: too many stand.",
+        "Repair or accept (a policy file) those that are shown.",
+    ),
+    loss(
+        "steps_not_recorded",
+        "Steps that did not find room in the recording, which ended there.",
+        "Record to a faster disk. What is shown misses nothing.",
+    ),
+    loss(
+        "totals_unread",
+        "Readings at which an interface's totals could not be read.",
+        "The next reading has them: totals are never drained.",
+    ),
+    loss(
+        "translations_forgotten",
+        "Translations that made room for later ones.",
+        "Such a connection may show the host's address in place of a container's name.",
+    ),
+    loss(
+        "translations_not_listed",
+        "Translations beyond the most that are taken from one list.",
+        "Old connections may show the host's address in place of a container's name.",
+    ),
+    loss(
+        "unknown_interface",
+        "Buffers at an interface that the tables did not know: they are in no total.",
+        "A few come when a device comes or goes. If it grows, start vethwatch anew, and report it.",
+    ),
+];
+
+/// A loss by its name.
+#[must_use]
+pub fn known(name: &str) -> Option<&'static Loss> {
+    LOSSES.binary_search_by_key(&name, |loss| loss.name).ok().map(|at| &LOSSES[at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LOSSES, known};
+    use std::path::Path;
+
+    /// The words between quotes behind each `before`.
+    fn quoted<'a>(source: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
+        let behind = source.split(before).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+        behind.filter_map(|rest| rest.split('"').next())
+    }
+
+    fn sources(folder: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else {
+                found.push(std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn every_loss_that_can_be_counted_is_explained() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut files = Vec::new();
+        sources(&folder.join("src"), &mut files);
+        let mut names: Vec<&str> = Vec::new();
+        for file in &files {
+            names.extend(quoted(file, "losses.add("));
+            names.extend(quoted(file, "losses.set("));
+            names.extend(quoted(file, "count_losses("));
+        }
+        let own = std::fs::read_to_string(folder.join("src/collector/losses.rs")).unwrap();
+        let kinds = own.lines().filter(|line| line.trim_start().starts_with("(Lost::"));
+        names.extend(kinds.flat_map(|line| quoted(line, ",")));
+        let common = std::fs::read_to_string(folder.join("../monitor-common/src/loss.rs")).unwrap();
+        names.extend(quoted(&common, "=>"));
+        let is_name = |name: &&str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        names.retain(is_name);
+        assert!(names.len() > 30, "{names:?}");
+        for name in names {
+            assert!(known(name).is_some(), "{name} is explained nowhere");
+        }
+    }
+
+    #[test]
+    fn the_documentation_has_the_same_words() {
+        let documentation = include_str!("../../../docs/top.md");
+        for loss in LOSSES {
+            let line = format!("| `{}` | {} | {} |", loss.name, loss.means, loss.todo);
+            assert!(documentation.lines().any(|documented| documented == line), "{line}");
+        }
+    }
+
+    #[test]
+    fn losses_are_in_order_and_say_something() {
+        assert!(LOSSES.windows(2).all(|pair| pair[0].name < pair[1].name));
+        for loss in LOSSES {
+            assert!(loss.means.ends_with('.') && loss.todo.ends_with('.'), "{}", loss.name);
+        }
+        assert_eq!(known("no_such_loss"), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! `network`.
+
+use super::Body;
+use super::parts::NetworkPart;
+use crate::model::{ContainerId, Counts, SafeText, Traffic};
+use crate::snapshot::{ContainerRef, NetworkRow, Reach, Snapshot};
+use serde::Serialize;
+
+/// A Docker network, and where the traffic of its containers went since the watch began, by the flows at their
+/// interfaces.
+#[derive(Serialize)]
+pub struct NetworkBody<'a> {
+    #[serde(flatten)]
+    network: NetworkPart<'a>,
+    subnets: Vec<String>,
+    internal: bool,
+    members: Vec<MemberPart<'a>>,
+    interfaces_watched: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    totals: Option<ReachPart>,
+    crossings: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<WindowPart>,
+}
+
+#[derive(Serialize)]
+struct MemberPart<'a> {
+    id: &'a ContainerId,
+    name: &'a SafeText,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<&'a SafeText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a SafeText>,
+}
+
+/// Sent is what the network's containers sent.
+#[derive(Serialize)]
+struct ReachPart {
+    inside: Counts,
+    host: TrafficPart,
+    outside: TrafficPart,
+    other_networks: TrafficPart,
+    other: TrafficPart,
+}
+
+#[derive(Serialize)]
+struct TrafficPart {
+    sent: Counts,
+    received: Counts,
+}
+
+/// What fell into the snapshot's window; absent while there is none.
+#[derive(Serialize)]
+struct WindowPart {
+    seconds: f64,
+    #[serde(flatten)]
+    reach: ReachPart,
+}
+
+impl Body for NetworkBody<'_> {
+    const TYPE: &'static str = "network";
+}
+
+impl<'a> NetworkBody<'a> {
+    /// A row of a snapshot.
+    #[must_use]
+    pub fn new(row: &'a NetworkRow, snapshot: &Snapshot) -> Self {
+        let seconds = snapshot.window.as_secs_f64();
+        let is_measured = row.is_measured();
+        Self {
+            network: (&row.network).into(),
+            subnets: row.subnets.iter().map(|(address, prefix)| format!("{address}/{prefix}")).collect(),
+            internal: row.internal,
+            members: row.members.iter().map(|member| (&**member).into()).collect(),
+            interfaces_watched: row.interfaces_watched,
+            totals: is_measured.then(|| row.totals.into()),
+            crossings: row.crossings,
+            window: (is_measured && !snapshot.window.is_zero())
+                .then(|| WindowPart { seconds, reach: row.window.into() }),
+        }
+    }
+}
+
+impl<'a> From<&'a ContainerRef> for MemberPart<'a> {
+    fn from(container: &'a ContainerRef) -> Self {
+        Self {
+            id: &container.id,
+            name: &container.name,
+            project: container.project.as_ref(),
+            service: container.service.as_ref(),
+        }
+    }
+}
+
+impl From<Reach> for ReachPart {
+    fn from(reach: Reach) -> Self {
+        Self {
+            inside: reach.inside,
+            host: reach.host.into(),
+            outside: reach.outside.into(),
+            other_networks: reach.networks.into(),
+            other: reach.other.into(),
+        }
+    }
+}
+
+impl From<Traffic> for TrafficPart {
+    fn from(traffic: Traffic) -> Self {
+        Self { sent: traffic.sent, received: traffic.received }
+    }
+}

@@ -1,0 +1,79 @@
+//! `pair`.
+
+use super::finding::VerdictPart;
+use super::parts::{EndpointPart, HandshakePart, NetworkPart};
+use super::{Body, Clock};
+use crate::model::{Counts, Protocol};
+use crate::snapshot::{Answers, PairRow, Snapshot};
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// Who talks to whom about one service, since the watch began. Sent is what the client sent.
+#[derive(Serialize)]
+pub struct PairBody<'a> {
+    client: EndpointPart<'a>,
+    server: EndpointPart<'a>,
+    protocol: Cow<'static, str>,
+    protocol_number: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<NetworkPart<'a>>,
+    sent: Counts,
+    received: Counts,
+    conversations: u64,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    answers: Option<AnswersPart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handshake: Option<HandshakePart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<VerdictPart<'a>>,
+    last_seen: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<WindowPart>,
+}
+
+/// How TCP connections went.
+#[derive(Serialize)]
+struct AnswersPart {
+    answered: u64,
+    refused: u64,
+    reset: u64,
+}
+
+/// What fell into the snapshot's window; absent while there is none.
+#[derive(Serialize)]
+struct WindowPart {
+    seconds: f64,
+    sent: Counts,
+    received: Counts,
+}
+
+impl Body for PairBody<'_> {
+    const TYPE: &'static str = "pair";
+}
+
+impl<'a> PairBody<'a> {
+    /// A row of a snapshot, its time on the wall clock.
+    #[must_use]
+    pub fn new(row: &'a PairRow, snapshot: &Snapshot, clock: &Clock) -> Self {
+        let seconds = snapshot.window.as_secs_f64();
+        let window = WindowPart { seconds, sent: row.window.sent, received: row.window.received };
+        Self {
+            client: (&row.client).into(),
+            server: (&row.server).into(),
+            protocol: row.protocol.name(),
+            protocol_number: row.protocol.0,
+            network: row.network.as_ref().map(Into::into),
+            sent: row.traffic.sent,
+            received: row.traffic.received,
+            conversations: row.conversations,
+            answers: (row.protocol == Protocol::TCP).then(|| {
+                let Answers { answered, refused, reset } = row.answers;
+                AnswersPart { answered, refused, reset }
+            }),
+            handshake: row.handshake.map(Into::into),
+            verdict: row.verdict.as_ref().map(Into::into),
+            last_seen: clock.rfc3339(row.last_seen),
+            window: (!snapshot.window.is_zero()).then_some(window),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What the rows of networks and pairs hold, and what is absent.
+
+use super::{COUNTS, HANDSHAKE, NETWORK, check_fields, endpoint, line, value, within};
+use crate::snapshot::{LatencyRow, NetworkRow, Reach, Service, Snapshot, services};
+use crate::wire::{ContainerBody, LatencyBody, NetworkBody, PairBody, ServiceBody, fixtures};
+use std::time::Duration;
+
+#[test]
+fn drops_that_are_not_watched_are_absent_and_not_none() {
+    let (quiet, troubled) = (fixtures::snapshot(), fixtures::troubled_snapshot());
+    assert_eq!(value(ContainerBody::new(&quiet.containers[0], &quiet))["dropped"], 0);
+    let record = value(ContainerBody::new(&troubled.containers[0], &troubled));
+    assert!(record.get("dropped").is_none() && record.get("sent").is_some(), "{record}");
+}
+
+#[test]
+fn a_pair_has_the_promised_fields() {
+    let promised = [
+        "protocol protocol_number conversations answered refused reset last_seen".to_owned(),
+        endpoint("client"),
+        endpoint("server"),
+        within("network", NETWORK),
+        within("sent", COUNTS),
+        within("received", COUNTS),
+        within("handshake", HANDSHAKE),
+        within("verdict", "rule expected outcome"),
+        within("window", "seconds"),
+        within("window.sent", COUNTS),
+        within("window.received", COUNTS),
+    ];
+    let snapshot = fixtures::snapshot();
+    let record = value(PairBody::new(&snapshot.pairs[0], &snapshot, &fixtures::clock()));
+    let absent = [
+        "client.port",
+        "client.reason",
+        "client.shares_namespace_with",
+        "server.reason",
+        "server.shares_namespace_with",
+    ];
+    check_fields(&record, &promised, &absent);
+    let early = Snapshot { window: Duration::ZERO, ..fixtures::snapshot() };
+    let record = value(PairBody::new(&early.pairs[0], &early, &fixtures::clock()));
+    assert!(record.get("window").is_none(), "there is no window before two readings exist");
+    insta::assert_snapshot!(line(PairBody::new(&snapshot.pairs[0], &snapshot, &fixtures::clock())));
+}
+
+#[test]
+fn a_network_has_the_promised_fields_and_what_is_not_watched_no_traffic() {
+    let traffic = |name: &str| {
+        [
+            name.to_owned(),
+            within(&format!("{name}.sent"), COUNTS),
+            within(&format!("{name}.received"), COUNTS),
+        ]
+        .join(" ")
+    };
+    let reach = |prefix: &str| {
+        let names = ["host", "outside", "other_networks", "other"];
+        let mut parts = names.map(|name| traffic(&format!("{prefix}{name}"))).to_vec();
+        parts.push(within(&format!("{prefix}inside"), COUNTS));
+        parts.join(" ")
+    };
+    let promised = [
+        format!("{NETWORK} subnets internal interfaces_watched crossings"),
+        within("members", "id name project service"),
+        within("window", "seconds"),
+        "totals".to_owned(),
+        reach("totals."),
+        reach("window."),
+    ];
+    let snapshot = fixtures::snapshot();
+    check_fields(&value(NetworkBody::new(&snapshot.networks[0], &snapshot)), &promised, &[]);
+    insta::assert_snapshot!(line(NetworkBody::new(&snapshot.networks[0], &snapshot)));
+    let dark = NetworkRow { interfaces_watched: 0, totals: Reach::default(), ..snapshot.networks[0].clone() };
+    let record = value(NetworkBody::new(&dark, &snapshot));
+    for absent in ["totals", "window"] {
+        assert!(record.get(absent).is_none(), "{absent} was not measured");
+    }
+}
+
+#[test]
+fn a_latency_has_the_promised_fields_and_an_end_that_saw_nothing_none() {
+    let promised = [
+        "port protocol since".to_owned(),
+        within("client", "kind project service"),
+        within("server", "kind project service"),
+        within("at_client", HANDSHAKE),
+        within("at_server", HANDSHAKE),
+        within("between", HANDSHAKE),
+    ];
+    let snapshot = fixtures::snapshot();
+    let (row, since) = (&snapshot.latencies[0], snapshot.watching_since);
+    check_fields(&value(LatencyBody::new(row, since, &fixtures::clock())), &promised, &[]);
+    insta::assert_snapshot!(line(LatencyBody::new(row, since, &fixtures::clock())));
+    let server = Service::Outside(Some("192.0.2.7".parse().unwrap()));
+    let outside = LatencyRow { server, at_server: None, between: None, ..row.clone() };
+    let record = value(LatencyBody::new(&outside, since, &fixtures::clock()));
+    assert_eq!(record["server"], serde_json::json!({"kind": "external", "address": "192.0.2.7"}));
+    assert!(record.get("at_server").is_none() && record.get("between").is_none(), "{record}");
+}
+
+#[test]
+fn a_service_has_the_promised_fields() {
+    let counted = "connections answered refused unanswered reset gets_none clients client_count";
+    let promised = [
+        "port protocol since connections".to_owned(),
+        within("service", "kind project service"),
+        within("replicas", counted),
+        within("replicas.container", "id name image project service"),
+        within("replicas.container.networks", NETWORK),
+        within("replicas.sent", COUNTS),
+        within("replicas.received", COUNTS),
+    ];
+    let snapshot = fixtures::snapshot();
+    let rows = services(&snapshot.pairs, &[], &snapshot.containers);
+    let body = || ServiceBody::new(&rows[0], snapshot.watching_since, &fixtures::clock());
+    check_fields(&value(body()), &promised, &[]);
+    insta::assert_snapshot!(line(body()));
+}
