@@ -408,10 +408,21 @@ impl Links {
 
     /// Takes the programs off and tells the last reading. `farewell` is what the device counted at its end.
     fn detach(&mut self, ifindex: u32, farewell: Option<DeviceCounters>) {
-        let Some(interface) = self.watched.remove(&ifindex) else { return };
+        if let Some(last) = self.take_off(ifindex, farewell) {
+            self.parts.out.push(Observation::Detached {
+                number: last.number,
+                at: last.at,
+                last: Box::new(last),
+            });
+        }
+    }
+
+    /// Takes the programs off; what was counted to the end.
+    fn take_off(&mut self, ifindex: u32, farewell: Option<DeviceCounters>) -> Option<Reading> {
+        let interface = self.watched.remove(&ifindex)?;
         let alive = self.netlink.counters(ifindex);
         self.parts.attacher.handle(Command::Detach { ifindex });
-        let Some(entry) = self.parts.table.get(interface.number) else { return };
+        let entry = self.parts.table.get(interface.number)?;
         let read = self.parts.maps.totals.read(entry.slot, &mut self.totals);
         let at = clock::kernel_now();
         let device_before = alive.or(entry.device);
@@ -419,26 +430,20 @@ impl Links {
             .or_else(|| self.netlink.counters(ifindex))
             .filter(|after| device_before.is_none_or(|before| can_follow(after, &before)));
         self.parts.table.forget(interface.number);
-        match read {
-            Ok(()) => {
-                let totals = decode::totals(&self.totals);
-                let last = Reading { number: interface.number, at, totals, device_before, device_after };
-                self.parts.out.push(Observation::Detached {
-                    number: interface.number,
-                    at,
-                    last: Box::new(last),
-                });
-            }
-            Err(_) => self.parts.losses.add(Lost::Totals, 1),
+        if read.is_err() {
+            self.parts.losses.add(Lost::Totals, 1);
+            return None;
         }
+        let totals = decode::totals(&self.totals);
+        Some(Reading { number: interface.number, at, totals, device_before, device_after })
     }
 
+    /// The end. No interface is told to be gone: what is still to be told of them is of when they were watched.
     fn detach_all(&mut self) {
         let mut watched: Vec<u32> = self.watched.keys().copied().collect();
         watched.sort_unstable();
-        for ifindex in watched {
-            self.detach(ifindex, None);
-        }
+        let last = watched.into_iter().filter_map(|ifindex| self.take_off(ifindex, None)).collect();
+        self.parts.out.push(Observation::Totals(last));
     }
 
     fn host_changed(&mut self) {

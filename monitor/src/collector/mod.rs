@@ -15,6 +15,7 @@
 //! What they see goes to the engine as [`Observation`]s. Their order is that of each thread, not of all: a flow
 //! can arrive before the [`Observation::Attached`] of its interface, and the flows and readings of the last tick
 //! arrive after its [`Observation::Detached`]; the interface's number, never used twice, tells what belongs together.
+//! At the end of the collector no interface is told to be detached, but each has a last reading.
 
 pub mod clock;
 pub mod probe;
@@ -153,6 +154,8 @@ pub struct Collector {
     asks: Asks,
     links: Worker,
     drain: Worker,
+    /// Rung when no more generations are to be ended but the last.
+    hold_drain: Bell,
     ring: Worker,
     conntrack: Worker,
     capture: Option<Worker>,
@@ -234,7 +237,8 @@ impl Collector {
 
 impl Drop for Collector {
     fn drop(&mut self) {
-        // First no more packets are counted, then the rest is handed over; the losses last.
+        // First no more packets are counted, then the rest is handed over, as one generation; the losses last.
+        self.hold_drain.ring();
         self.links.stop();
         if let Some(capture) = &mut self.capture {
             capture.stop();

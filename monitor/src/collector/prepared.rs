@@ -83,6 +83,8 @@ impl Prepared {
         };
         let links = Links::new(parts, ears);
         let [stop_links, stop_drain, stop_ring] = [Bell::new()?, Bell::new()?, Bell::new()?];
+        let hold_drain = Bell::new()?;
+        let hold = hold_drain.clone();
         let (translations, own) = (Backlog::new(out.clone(), Arc::clone(&losses)), Arc::clone(&losses));
         let waiting = Waiting::new(out.clone(), stop_drain.clone());
         let capacity = Capacity {
@@ -104,7 +106,8 @@ impl Prepared {
             asks: Asks::start(Arc::clone(&attacher), out)?,
             attacher,
             links: Worker::start("vw-links", |stop| links.run(stop), stop_links)?,
-            drain: Worker::start("vw-drain", move |stop| ticker.run(tick, stop), stop_drain)?,
+            drain: Worker::start("vw-drain", move |stop| ticker.run(tick, &hold, stop), stop_drain)?,
+            hold_drain,
             ring: Worker::start("vw-ring", |stop| ring.run(stop), stop_ring)?,
             conntrack: Worker::start(
                 "vw-conntrack",

@@ -12,7 +12,7 @@ use super::pending::{Left, whole};
 use super::programs::{Arenas, Maps};
 use super::ring::Fill;
 use super::table::{Table, Watched};
-use super::wake::Bell;
+use super::wake::{Bell, wait};
 use super::{clock, decode};
 use crate::model::{
     Claim, DeviceCounters, DropBatch, DropWatch, FlowBatch, FlowDelta, KernelTime, Losses, Observation,
@@ -24,6 +24,7 @@ use monitor_common::flow_table::{Slot, Words};
 use monitor_common::interface::InterfaceTotals;
 use monitor_common::loss::Loss;
 use monitor_common::pending::Pending;
+use rustix::fd::AsFd as _;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -153,8 +154,11 @@ impl Ticker {
         }
     }
 
-    /// Ticks until `stop` rings, and then once more. Ends early when nobody listens.
-    pub(super) fn run(mut self, tick: Duration, stop: &Bell) {
+    /// Ticks until `hold` rings, and once more when `stop` rings. Ends early when nobody listens.
+    ///
+    /// Between the two the programs are taken off one device after the other: a conversation of that time may be seen at
+    /// one end only, so that all of it has to be in one generation, the last, of which nothing is concluded.
+    pub(super) fn run(mut self, tick: Duration, hold: &Bell, stop: &Bell) {
         let watch = match &self.drops {
             Ok(_) => DropWatch::Watched,
             Err(reason) => DropWatch::Off(reason.clone()),
@@ -163,7 +167,7 @@ impl Ticker {
             return;
         }
         let mut next = clock::kernel_now().plus(tick);
-        while !stop.wait(next.since(clock::kernel_now())) {
+        while wait([hold.as_fd(), stop.as_fd()], Some(next.since(clock::kernel_now()))) == [false; 2] {
             let now = clock::kernel_now();
             if now < next {
                 continue;
@@ -174,6 +178,7 @@ impl Ticker {
             // After a long wait for the engine, go on from here instead of catching up.
             next = next.plus(tick).max(clock::kernel_now());
         }
+        while wait([stop.as_fd()], None) == [false] {}
         self.tick();
     }
 

@@ -260,13 +260,14 @@ impl Watch {
         stopping.join().unwrap().since(began)
     }
 
-    /// The last reading of an interface that was detached.
+    /// The last reading of an interface that is watched no longer.
     pub(crate) fn last_reading(&self, number: InterfaceNumber) -> Reading {
-        let last = self.seen.iter().find_map(|observation| match observation {
+        let last = self.seen.iter().rev().find_map(|observation| match observation {
             Observation::Detached { number: of, last, .. } if *of == number => Some(**last),
+            Observation::Totals(readings) => readings.iter().find(|it| it.number == number).copied(),
             _ => None,
         });
-        last.expect("detached")
+        last.expect("a reading")
     }
 
     /// All flows told so far, summed by interface.

@@ -137,3 +137,21 @@ fn live(towns: &[Town], lab: &lab::Lab) -> Result<()> {
     ensure!(sent && turn > 2, "{turn} turns");
     Ok(())
 }
+
+/// Pairs that talk when vethwatch ends: taking the programs off their interfaces takes several ticks.
+const PAIRS: usize = 12;
+
+#[test]
+fn the_end_of_the_watch_is_the_end_of_no_conversation() -> Result<()> {
+    let row = Row::new("end")?;
+    let net = row.network("net", &[])?;
+    for number in 0..PAIRS {
+        let web = row.lab.container(&format!("web{number}")).on(&net).run(&["serve-http", "80"])?;
+        let page = format!("http://{}/", web.address(&net)?);
+        row.lab
+            .container(&format!("asking{number}"))
+            .on(&net)
+            .run(&["get", &page, "--every", "5ms", "--count", "0"])?;
+    }
+    row.watch()?.must_tell(&[]).map(drop)
+}
