@@ -1,10 +1,9 @@
 //! The table of `containers`: who they are, where they are connected, and their totals.
 
-use super::footer::footer;
-use super::header::header;
 use super::names;
+use super::page::page;
 use super::style::{Frame, Line, Tone};
-use super::table::{Column, Layout};
+use super::table::Column;
 use super::units::{bytes, count};
 use crate::snapshot::{ContainerRow, Membership, Snapshot, UnattributedRow};
 
@@ -25,25 +24,12 @@ const COLUMNS: [Column; 11] = [
 /// Draws all containers, each followed by its networks.
 #[must_use]
 pub fn containers(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
-    let mut lines = header(snapshot, frame);
-    lines.push(Line::default());
     let (containers, interfaces) = (&snapshot.containers, &snapshot.unattributed);
     let cells: Vec<Vec<String>> =
         containers.iter().map(cells).chain(interfaces.iter().map(interface_cells)).collect();
-    if cells.is_empty() {
-        lines.push(Line::of(Tone::Plain, "no containers"));
-    } else {
-        let layout = Layout::for_rows(&COLUMNS, &cells, frame.width);
-        lines.push(layout.heading());
-        for (index, cells) in cells.iter().enumerate() {
-            lines.push(layout.row(cells));
-            let memberships = containers.get(index).into_iter().flat_map(|row| &row.memberships);
-            lines.extend(memberships.map(membership));
-        }
-    }
-    lines.push(Line::default());
-    lines.extend(footer(snapshot, frame));
-    lines
+    page(snapshot, frame, &COLUMNS, &cells, "no containers", |place| {
+        containers.get(place).into_iter().flat_map(|row| &row.memberships).map(membership)
+    })
 }
 
 fn cells(row: &ContainerRow) -> Vec<String> {

@@ -1,9 +1,8 @@
 //! The table of `latency`: how long services took to answer each other, and where the time went.
 
-use super::footer::footer;
-use super::header::header;
-use super::style::{Frame, Line, Tone};
-use super::table::{Column, Layout};
+use super::page::{nothing, page};
+use super::style::{Frame, Line};
+use super::table::Column;
 use super::units::{count, duration};
 use crate::snapshot::{LatencyRow, Percentiles, Snapshot};
 
@@ -27,19 +26,8 @@ pub fn latency<'a>(
     wanted: impl Iterator<Item = &'a LatencyRow>,
     frame: &Frame,
 ) -> Vec<Line> {
-    let mut lines = header(snapshot, frame);
-    lines.push(Line::default());
     let cells: Vec<Vec<String>> = wanted.flat_map(cells).collect();
-    if cells.is_empty() {
-        lines.push(Line::of(Tone::Plain, "no TCP connection was opened"));
-    } else {
-        let layout = Layout::for_rows(&COLUMNS, &cells, frame.width);
-        lines.push(layout.heading());
-        lines.extend(cells.iter().map(|cells| layout.row(cells)));
-    }
-    lines.push(Line::default());
-    lines.extend(footer(snapshot, frame));
-    lines
+    page(snapshot, frame, &COLUMNS, &cells, "no TCP connection was opened", nothing)
 }
 
 /// What was measured of a row: an end where nothing was seen has no line.

@@ -12,6 +12,7 @@ mod header;
 mod latency;
 pub(crate) mod names;
 mod networks;
+mod page;
 mod pairs;
 mod peers;
 mod policy;

@@ -1,9 +1,8 @@
 //! The table of `networks`: who is on each, and where its containers' traffic goes.
 
-use super::footer::footer;
-use super::header::header;
+use super::page::page;
 use super::style::{Frame, Line, Tone, width};
-use super::table::{Column, Layout};
+use super::table::Column;
 use super::units::{bytes, count, per_second};
 use crate::model::Traffic;
 use crate::snapshot::{NetworkRow, Snapshot};
@@ -26,22 +25,9 @@ const COLUMNS: [Column; 12] = [
 /// Draws all networks, each followed by its members.
 #[must_use]
 pub fn networks(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
-    let mut lines = header(snapshot, frame);
-    lines.push(Line::default());
-    let cells: Vec<Vec<String>> = snapshot.networks.iter().map(|row| cells(row, snapshot)).collect();
-    if cells.is_empty() {
-        lines.push(Line::of(Tone::Plain, "no networks"));
-    } else {
-        let layout = Layout::for_rows(&COLUMNS, &cells, frame.width);
-        lines.push(layout.heading());
-        for (row, cells) in snapshot.networks.iter().zip(&cells) {
-            lines.push(layout.row(cells));
-            lines.extend(members(row, frame));
-        }
-    }
-    lines.push(Line::default());
-    lines.extend(footer(snapshot, frame));
-    lines
+    let rows = &snapshot.networks;
+    let cells: Vec<Vec<String>> = rows.iter().map(|row| cells(row, snapshot)).collect();
+    page(snapshot, frame, &COLUMNS, &cells, "no networks", |place| members(&rows[place], frame))
 }
 
 fn cells(row: &NetworkRow, snapshot: &Snapshot) -> Vec<String> {

@@ -1,10 +1,9 @@
 //! The table of `pairs`: who talks to whom.
 
-use super::footer::footer;
-use super::header::header;
 use super::names;
-use super::style::{Frame, Line, Tone};
-use super::table::{Column, Layout};
+use super::page::{nothing, page};
+use super::style::{Frame, Line};
+use super::table::Column;
 use super::units::{bytes, count, duration, per_second};
 use crate::snapshot::{Expected, PairRow, Snapshot};
 
@@ -30,19 +29,8 @@ pub fn pairs<'a>(
     wanted: impl Iterator<Item = &'a PairRow>,
     frame: &Frame,
 ) -> Vec<Line> {
-    let mut lines = header(snapshot, frame);
-    lines.push(Line::default());
     let cells: Vec<Vec<String>> = wanted.map(|row| cells(row, snapshot)).collect();
-    if cells.is_empty() {
-        lines.push(Line::of(Tone::Plain, "no traffic"));
-    } else {
-        let layout = Layout::for_rows(&COLUMNS, &cells, frame.width);
-        lines.push(layout.heading());
-        lines.extend(cells.iter().map(|cells| layout.row(cells)));
-    }
-    lines.push(Line::default());
-    lines.extend(footer(snapshot, frame));
-    lines
+    page(snapshot, frame, &COLUMNS, &cells, "no traffic", nothing)
 }
 
 fn cells(row: &PairRow, snapshot: &Snapshot) -> Vec<String> {

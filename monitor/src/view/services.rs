@@ -1,9 +1,8 @@
 //! The table of `services`: how connections are spread over the replicas of each.
 
-use super::footer::footer;
-use super::header::header;
-use super::style::{Frame, Line, Tone};
-use super::table::{Column, Layout};
+use super::page::{nothing, page};
+use super::style::{Frame, Line};
+use super::table::Column;
 use super::units::{bytes, count};
 use crate::snapshot::{ReplicaRow, ServiceRow, Snapshot};
 
@@ -23,19 +22,8 @@ const COLUMNS: [Column; 10] = [
 /// Draws the services that are wanted, a line for each of their replicas.
 #[must_use]
 pub fn services(snapshot: &Snapshot, wanted: &[ServiceRow], frame: &Frame) -> Vec<Line> {
-    let mut lines = header(snapshot, frame);
-    lines.push(Line::default());
     let cells: Vec<Vec<String>> = wanted.iter().flat_map(cells).collect();
-    if cells.is_empty() {
-        lines.push(Line::of(Tone::Plain, "no Compose service was asked over TCP"));
-    } else {
-        let layout = Layout::for_rows(&COLUMNS, &cells, frame.width);
-        lines.push(layout.heading());
-        lines.extend(cells.iter().map(|cells| layout.row(cells)));
-    }
-    lines.push(Line::default());
-    lines.extend(footer(snapshot, frame));
-    lines
+    page(snapshot, frame, &COLUMNS, &cells, "no Compose service was asked over TCP", nothing)
 }
 
 fn cells(row: &ServiceRow) -> impl Iterator<Item = Vec<String>> {
