@@ -243,6 +243,7 @@ pub(crate) fn snapshot() -> Snapshot {
             ring_capacity: 1 << 20,
             cpu_ns: Some(1_250_000_000),
             resident_bytes: Some(24 << 20),
+            flips: 12,
             ..Resources::default()
         },
     }

@@ -90,10 +90,17 @@ struct PosturePart {
 
 #[derive(Serialize)]
 struct MapsPart {
+    flows_kept: usize,
+    #[serde(flatten)]
+    read: Option<ReadPart>,
+}
+
+/// What the collector tells with each generation; absent before the first.
+#[derive(Serialize)]
+struct ReadPart {
     flows_last_tick: u64,
     ipv6_flows_last_tick: u64,
     flow_capacity: u64,
-    flows_kept: usize,
     interface_slots: u64,
     interface_slot_capacity: u64,
     generations: u64,
@@ -222,11 +229,16 @@ impl From<&Snapshot> for PosturePart {
 
 impl MapsPart {
     fn new(resources: &Resources, flows_kept: usize) -> Self {
+        Self { flows_kept, read: (resources.flips > 0).then(|| resources.into()) }
+    }
+}
+
+impl From<&Resources> for ReadPart {
+    fn from(resources: &Resources) -> Self {
         Self {
             flows_last_tick: resources.flows,
             ipv6_flows_last_tick: resources.flows_ipv6,
             flow_capacity: resources.flow_capacity,
-            flows_kept,
             interface_slots: resources.slots,
             interface_slot_capacity: resources.slot_capacity,
             generations: resources.flips,

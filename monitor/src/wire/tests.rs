@@ -4,7 +4,7 @@ use super::{
     Body, ContainerBody, DetachedBody, DoctorBody, FlowBody, NetworkBody, PairBody, SampleBody, StandingBody,
     StatusBody, Stream, WhyBody, fixtures,
 };
-use crate::model::{Details, FlowPorts, Initiator, Losses, Protocol, SafeText, Tuple};
+use crate::model::{Details, FlowPorts, Initiator, Losses, Protocol, Resources, SafeText, Tuple};
 use crate::snapshot::{FlowRecord, PairRow, Severity, Snapshot, Standing, Subject, Translated};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -281,6 +281,15 @@ fn a_status_has_the_promised_fields() {
     ];
     let snapshot = fixtures::troubled_snapshot();
     check_fields(&value(StatusBody::new(&snapshot, &fixtures::clock())), &promised, &[]);
+}
+
+#[test]
+fn what_no_generation_told_is_not_zero_but_absent() {
+    let troubled = fixtures::troubled_snapshot();
+    let early = Snapshot { resources: Resources::default(), ..troubled };
+    let maps = &value(StatusBody::new(&early, &fixtures::clock()))["maps"];
+    let told: Vec<&String> = maps.as_object().unwrap().keys().collect();
+    assert_eq!(told, ["flows_kept"]);
 }
 
 fn why_fields() -> Vec<String> {
