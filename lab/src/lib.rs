@@ -115,8 +115,12 @@ fn remove_matching(wanted: impl Fn(&str) -> bool) -> Result<()> {
         let ids: Vec<&str> = some.iter().map(String::as_str).collect();
         docker_within(&[&["rm", "--force", "--volumes"], &ids[..]].concat(), Duration::from_secs(180))?;
     }
-    for network in matching(&["network", "ls", "--no-trunc"], &wanted)? {
-        network::remove(&network)?;
+    for some in matching(&["network", "ls", "--no-trunc"], &wanted)?.chunks(4) {
+        std::thread::scope(|scope| {
+            let removing: Vec<_> =
+                some.iter().map(|network| scope.spawn(|| network::remove(network))).collect();
+            removing.into_iter().try_for_each(|one| one.join().expect("the thread does not panic"))
+        })?;
     }
     Ok(())
 }

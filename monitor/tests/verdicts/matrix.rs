@@ -114,23 +114,33 @@ impl Row {
 
     /// The same, with more arguments.
     pub(crate) fn watch_with(self, arguments: &[&str]) -> Result<Watched> {
-        let nets = [self.network("marker-a", &[])?, self.network("marker-b", &[])?];
-        let to = self.lab.container("marker-to").on(&nets[1]).run(&["sleep"])?;
-        let address = format!("{}:9", to.address(&nets[1])?);
-        let from = self
-            .lab
-            .container("marker")
-            .on(&nets[0])
-            .run(&["udp-send", &address, "--count", "6000", "--rate", "10"])?;
         let usual = ["violations", "--json", "--tick", "200ms", "--kind", "violation,broken,crossing"];
         let prefix = self.lab.prefix().to_owned();
         let recorded = Recorded::new(&prefix)?;
         let record = ["--record", recorded.file()];
         let running = Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch"))
             .start(&[&usual, &record[..], arguments].concat())?;
+        // While it loads its programs: what was there before is attached to first.
+        let (from, to) = self.marker()?;
         let mut watched = Watched { running, prefix, recorded, row: self, _marker: [from, to] };
         watched.decided()?;
         Ok(watched)
+    }
+
+    /// Who sends all the time, and to whom it must not.
+    fn marker(&self) -> Result<(Container, Container)> {
+        std::thread::scope(|scope| {
+            let receiver = scope.spawn(|| {
+                let net = self.network("marker-b", &[])?;
+                let to = self.lab.container("marker-to").on(&net).run(&["sleep"])?;
+                let address = format!("{}:9", to.address(&net)?);
+                Ok::<_, anyhow::Error>((to, address))
+            });
+            let net = self.network("marker-a", &[])?;
+            let (to, address) = receiver.join().expect("the thread does not panic")?;
+            let send = ["udp-send", &address, "--count", "6000", "--rate", "10"];
+            Ok((self.lab.container("marker").on(&net).run(&send)?, to))
+        })
     }
 }
 
