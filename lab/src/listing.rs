@@ -129,14 +129,17 @@ impl Listing {
     }
 
     /// Namespaces that are mounted in a folder. Docker removes the file under such a mount up to a minute after the
-    /// namespace itself; a file on the folder's own device is no namespace any more.
+    /// namespace itself; a file on the folder's own device is no namespace any more. The host's own, which Docker mounts as
+    /// `default` with the first container in host mode and keeps for good, is none that anybody made.
     fn named_namespaces(&mut self, path: &str) {
-        let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
-        let of_folder = device(Path::new(path));
+        let file = |path: &Path| fs::metadata(path).map(|it| (it.dev(), it.ino())).ok();
+        let device = |path: &Path| file(path).map(|(device, _)| device);
+        let (of_folder, ours) = (device(Path::new(path)), file(Path::new("/proc/self/ns/net")));
         for entry in fs::read_dir(path).into_iter().flatten().flatten() {
             let line = ("namespace", entry.file_name().to_string_lossy().into_owned());
+            let at = entry.path();
             // Two spellings of Docker's folder may be one.
-            if device(&entry.path()) != of_folder && !self.lines.contains(&line) {
+            if device(&at) != of_folder && file(&at) != ours && !self.lines.contains(&line) {
                 self.lines.push(line);
             }
         }
