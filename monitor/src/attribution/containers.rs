@@ -171,7 +171,8 @@ pub(super) fn reference(
 ) -> ContainerRef {
     let container = &known.container;
     let in_host_mode = container.network_mode == NetworkMode::Host;
-    let of_host = networks.values().filter(|known| in_host_mode && known.network.driver == NetworkDriver::Host);
+    let of_host =
+        networks.values().filter(|known| in_host_mode && known.network.driver == NetworkDriver::Host);
     let mut on: Vec<NetworkRef> = container
         .endpoints
         .iter()

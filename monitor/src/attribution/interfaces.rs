@@ -7,8 +7,8 @@ use super::containers::{Known, overlap};
 use super::facts::{End, EndpointFact, FactId, Facts};
 use super::{NetworkRef, ObservedAt};
 use crate::model::{
-    ContainerId, Interface, InterfaceKind, InterfaceNumber, KernelTime, NetworkDriver, NetworkId, NetworkMode,
-    PeerDevice, SafeText, Span,
+    ContainerId, Interface, InterfaceKind, InterfaceNumber, KernelTime, NetworkDriver, NetworkId,
+    NetworkMode, PeerDevice, SafeText, Span,
 };
 use std::collections::HashMap;
 use std::time::Duration;

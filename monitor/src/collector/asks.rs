@@ -88,7 +88,8 @@ impl Asks {
         let (questions, asked) = sync_channel(LONGEST_QUEUE);
         let stop = Bell::new()?;
         let out = Waiting::new(out, stop.clone());
-        let thread = Builder::new().name("vw-asks".into()).spawn(move || answer(&asked, &attacher, groups, &out))?;
+        let thread =
+            Builder::new().name("vw-asks".into()).spawn(move || answer(&asked, &attacher, groups, &out))?;
         Ok(Self { asker: Asker(questions), stop, thread: Some(thread) })
     }
 

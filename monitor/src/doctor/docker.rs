@@ -137,8 +137,9 @@ impl Docker {
 
     /// Endpoints of other drivers than `bridge`, which have no veth in this namespace.
     fn without_host_end(&self) -> Vec<Finding> {
-        let is_watched =
-            |driver: &NetworkDriver| matches!(driver, NetworkDriver::Bridge | NetworkDriver::Host | NetworkDriver::Null);
+        let is_watched = |driver: &NetworkDriver| {
+            matches!(driver, NetworkDriver::Bridge | NetworkDriver::Host | NetworkDriver::Null)
+        };
         let mut drivers: Vec<NetworkDriver> = self.networks().map(|network| network.driver.clone()).collect();
         drivers.retain(|driver| !is_watched(driver));
         drivers.sort_by(|a, b| a.name().cmp(b.name()));

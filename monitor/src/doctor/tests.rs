@@ -164,7 +164,14 @@ fn many_names_are_counted_not_listed() {
 fn host_mode_is_not_counted_without_cgroup_version_2() {
     let report = Report { cgroups: Cgroups::V1, ..report() };
     let host = docker(vec![up(false), container("proxy", NetworkMode::Host, Vec::new())]);
-    check(&report, host, None, "host-mode", Verdict::Limited, "proxy: in the host's own network, not counted");
+    check(
+        &report,
+        host,
+        None,
+        "host-mode",
+        Verdict::Limited,
+        "proxy: in the host's own network, not counted",
+    );
 }
 
 /// A container in host mode with rights, if they were told.

@@ -2,12 +2,12 @@
 
 use super::held::Tick;
 use super::state::State;
+use crate::attribution::EndKind;
 use crate::flows::{Flow, Update};
 use crate::model::{
     Counts, Direction, FlowBatch, FlowDelta, FlowKey, InterfaceKind, KernelTime, Sample, TcpFlags, Traffic,
 };
 use crate::policy::{Around, Seen, Verdict};
-use crate::attribution::EndKind;
 use crate::snapshot::{End, FlowRecord, Record, SampleRecord, Talk, Tcp};
 use std::sync::Arc;
 
@@ -176,14 +176,7 @@ impl State {
     }
 
     /// `by_group`: the other end was seen at its control group, and what it sends is counted there.
-    fn book(
-        &mut self,
-        tick: &Tick,
-        local: &End,
-        remote: &End,
-        by_group: bool,
-        verdict: Option<&Verdict>,
-    ) {
+    fn book(&mut self, tick: &Tick, local: &End, remote: &End, by_group: bool, verdict: Option<&Verdict>) {
         let Self { attribution, books, .. } = self;
         let Tick { delta, update, .. } = tick;
         let watched = attribution.interface(delta.key.interface);

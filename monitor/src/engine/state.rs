@@ -340,6 +340,8 @@ impl State {
         self.attribution.settle(now);
         let Self { attribution, flows, judge, books, shared, .. } = self;
         let rows = books.rows(attribution, flows, now);
+        let mut missing = self.missing.clone();
+        missing.extend(books.gaps(&rows.containers).map(|gaps| (snapshot::GAPS, gaps)));
         let findings = (self.findings_told, judge.findings());
         let (networks, pairs, latencies) = shared.rows(books, attribution, self.ticked, findings, now);
         Snapshot {
@@ -357,7 +359,7 @@ impl State {
             pairs,
             latencies,
             not_watched: self.not_watched.values().cloned().collect(),
-            missing: self.missing.clone(),
+            missing,
             attached: self.modes.values().copied().collect(),
             interfaces_watched: rows.interfaces_watched,
             flows_kept: self.flows.len(),

@@ -1,8 +1,8 @@
 //! What the collector tells the engine.
 
 use super::{
-    AttachMode, Claim, Conntrack, ContainerId, DeviceCounters, Direction, DropBatch, DropWatch, FlowDelta, FlowId,
-    FlowKey, Interface, InterfaceNumber, KernelTime, Losses, NotWatched, Reading, SafeText, TcpFlags,
+    AttachMode, Claim, Conntrack, ContainerId, DeviceCounters, Direction, DropBatch, DropWatch, FlowDelta,
+    FlowId, FlowKey, Interface, InterfaceNumber, KernelTime, Losses, NotWatched, Reading, SafeText, TcpFlags,
     TranslationChange,
 };
 use serde::{Deserialize, Serialize};

@@ -200,7 +200,8 @@ fn why_unwatched(attribution: &Attribution, known: &Known) -> String {
             if drivers.is_empty() {
                 "no interface of it is watched".into()
             } else {
-                format!("a {} network has no interface on the host to watch", drivers.join(" and "))
+                let drivers = drivers.join(" and ");
+                format!("a {drivers} network has no interface on the host to watch; a bridge network has one")
             }
         }
     }

@@ -166,7 +166,11 @@ impl<'a> From<&'a Membership> for MembershipPart<'a> {
             addresses: &membership.addresses,
             mac: membership.mac,
             interface: membership.interface.as_ref().map(|(name, _)| name),
-            ifindex: membership.interface.as_ref().map(|(_, ifindex)| *ifindex).filter(|ifindex| *ifindex != 0),
+            ifindex: membership
+                .interface
+                .as_ref()
+                .map(|(_, ifindex)| *ifindex)
+                .filter(|ifindex| *ifindex != 0),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! An agent at a socket of its own, and what it tells.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use lab::{Container, Running, Vethwatch, wait_for};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -31,9 +31,33 @@ impl Agent {
         vethwatch().json(&[table, "--json", "--socket", &self.socket.to_string_lossy()])
     }
 
+    /// The only pair of these two containers.
+    pub(crate) fn pair(&self, client: &Container, server: &Container) -> Result<Value> {
+        let pairs = self.ask("pairs")?;
+        let is =
+            |line: &Value, end: &str, container: &Container| line[end]["container"]["id"] == *container.id;
+        let mut found = pairs.iter().filter(|line| is(line, "client", client) && is(line, "server", server));
+        match (found.next(), found.next()) {
+            (Some(only), None) => Ok(only.clone()),
+            _ => bail!("not one pair of {} and {} among {pairs:#?}", client.name, server.name),
+        }
+    }
+
+    /// The same, once it is there and has this many packets from its client.
+    pub(crate) fn wait_for_pair(&self, client: &Container, server: &Container, sent: u64) -> Result<Value> {
+        let mut last = None;
+        let found = wait_for("a pair", PATIENCE, || {
+            last = Some(self.pair(client, server));
+            let pair = last.as_ref().and_then(|pair| pair.as_ref().ok());
+            Ok(pair.filter(|pair| pair["sent"]["packets"] == sent).cloned())
+        });
+        found.with_context(|| format!("{last:?}"))
+    }
+
     /// A container's line.
     pub(crate) fn row(&self, container: &Container) -> Result<Option<Value>> {
-        Ok(self.ask("containers")?.into_iter().find(|line| line["id"] == *container.id))
+        let lines = self.ask("containers")?;
+        Ok(lines.into_iter().find(|line| line["type"] == "container" && line["id"] == *container.id))
     }
 
     /// Waits until a container's line is as it should be; returns it.
@@ -58,6 +82,17 @@ impl Agent {
     }
 }
 
-fn vethwatch() -> Vethwatch {
+pub(crate) fn vethwatch() -> Vethwatch {
     Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch"))
+}
+
+/// Has a container send datagrams.
+pub(crate) fn send(from: &Container, to: &str, count: u64, size: u64) -> Result<()> {
+    let (count, size) = (count.to_string(), size.to_string());
+    from.exec(&["/testbox", "udp-send", to, "--count", &count, "--size", &size, "--rate", "5000"]).map(drop)
+}
+
+/// A line of a container that is watched.
+pub(crate) fn is_watched(row: &Value) -> bool {
+    row["watched"] == true
 }

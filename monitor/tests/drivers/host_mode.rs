@@ -1,8 +1,8 @@
 //! `--network host`: counted at the control group, without Ethernet headers.
 
-use crate::agent::{Agent, PATIENCE};
+use crate::agent::{Agent, PATIENCE, is_watched, send};
 use anyhow::{Result, ensure};
-use lab::{Container, Lab, wait_for};
+use lab::{Lab, wait_for};
 use serde_json::{Value, json};
 
 /// Nobody else on the host uses it.
@@ -12,31 +12,9 @@ const HEADERS: u64 = 28;
 /// Those and an Ethernet header, as a device has it.
 const FRAME: u64 = 42;
 
-fn send(from: &Container, to: &str, count: u64, size: u64) -> Result<()> {
-    let (count, size) = (count.to_string(), size.to_string());
-    from.exec(&["/testbox", "udp-send", to, "--count", &count, "--size", &size, "--rate", "5000"]).map(drop)
-}
-
 fn counts(packets: u64, size: u64) -> Value {
     let bytes = packets * size;
     json!({ "packets": packets, "bytes": bytes, "skbs": packets, "skb_bytes": bytes })
-}
-
-fn is_watched(row: &Value) -> bool {
-    row["watched"] == true
-}
-
-/// The only pair of these two containers.
-fn pair(agent: &Agent, client: &Container, server: &Container) -> Result<Value> {
-    let pairs = agent.ask("pairs")?;
-    let ids = |line: &Value| {
-        let of = |end: &str| line[end]["container"]["id"].clone();
-        [of("client"), of("server")]
-    };
-    let mut found = pairs.iter().filter(|line| ids(line) == [json!(*client.id), json!(*server.id)]);
-    let first = found.next();
-    ensure!(first.is_some() && found.next().is_none(), "of {pairs:#?}");
-    Ok(first.cloned().unwrap_or_default())
 }
 
 #[test]
@@ -52,7 +30,10 @@ fn a_container_in_host_mode_is_counted_exactly_and_named_at_both_ends() -> Resul
     let agent = Agent::start("hostmode")?;
     let row = agent.wait_for_row("the control group to be watched", &host, is_watched)?;
     agent.wait_for_row("the guest's to be watched", &guest, is_watched)?;
-    ensure!(row["networks"][0]["name"] == "host" && row["networks"].as_array().map(Vec::len) == Some(1), "{row}");
+    ensure!(
+        row["networks"][0]["name"] == "host" && row["networks"].as_array().map(Vec::len) == Some(1),
+        "{row}"
+    );
     ensure!(row.get("before_watch").is_none() && row.get("unaccounted_bytes").is_none(), "{row}");
     ensure!(host.group_programs()? == 2 && quiet.group_programs()? == 0);
 
@@ -65,18 +46,16 @@ fn a_container_in_host_mode_is_counted_exactly_and_named_at_both_ends() -> Resul
     agent.wait_for_row("all that the host's container sent and received", &host, all)?;
     agent.wait_for_row("what the guest sent", &guest, |row| row["sent"] == counts(20, 10 + HEADERS))?;
     // Each direction is counted at its sender, once.
-    wait_for("the pairs", PATIENCE, || Ok(pair(&agent, &host, &quiet).ok()))?;
-    let (there, back) = (pair(&agent, &host, &quiet)?, pair(&agent, &open, &host)?);
+    let (there, back) = (agent.wait_for_pair(&host, &quiet, 500)?, agent.wait_for_pair(&open, &host, 300)?);
     ensure!(there["sent"] == sent && there["server"]["port"] == 7, "{there}");
     ensure!(back["sent"] == counts(300, 50 + FRAME) && back["server"]["port"] == PORT, "{back}");
-    ensure!(pair(&agent, &guest, &quiet)?["sent"] == counts(20, 10 + HEADERS));
+    ensure!(agent.wait_for_pair(&guest, &quiet, 20)?["sent"] == counts(20, 10 + HEADERS));
 
     // Another run of it has another control group.
     host.kill()?;
-    agent.wait_for_row("its end", &host, |row| row["state"] == "exited")?;
     host.start()?;
-    agent.wait_for_row("the new control group to be watched", &host, |row| {
-        is_watched(row) && row["state"] == "running" && row["networks"][0]["interface"].is_string()
+    wait_for("the new control group to be watched", PATIENCE, || {
+        Ok((host.group_programs()? == 2).then_some(()))
     })?;
     send(&host, &to_quiet, 10, 100)?;
     agent.wait_for_row("both runs together", &host, |row| row["sent"] == counts(510, 100 + HEADERS))?;

@@ -4,4 +4,6 @@
 //! Needs root, Docker and the testbox image.
 
 mod agent;
+mod bridge;
+mod elsewhere;
 mod host_mode;

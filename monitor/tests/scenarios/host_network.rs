@@ -55,6 +55,10 @@ fn why_a_control_group_is_not_watched_is_said() {
     world.observe(Observation::GroupNotWatched { container: id("agent"), reason });
     let row = world.row("agent");
     assert!(!row.watched && row.unwatched_reason.unwrap().ends_with("version 2 are not mounted"));
+    assert!(world.snapshot().missing["containers"].as_str().ends_with(": agent (host mode)"));
+    let at = world.now;
+    world.observe(Observation::GroupAttached { number: InterfaceNumber(9), container: id("agent"), at });
+    assert!(!world.snapshot().missing.contains_key("containers"));
 }
 
 #[test]

@@ -18,6 +18,7 @@ const DOCUMENTS: [&str; 18] = [
     "docs/alerts.md",
     "docs/capture.md",
     "docs/configuration.md",
+    "docs/drivers.md",
     "docs/health.md",
     "docs/metrics.md",
     "docs/operations.md",

@@ -52,7 +52,10 @@ fn is_version_2(mount: &str) -> bool {
 fn path_of<'a>(listed: &'a str, container: &ContainerId) -> Option<&'a str> {
     let path = listed.lines().find_map(|line| line.strip_prefix("0::"))?;
     // A part of an id may be in the name of anybody's group.
-    if container.as_str().len() != FULL_ID || !path.starts_with('/') || path.split('/').any(|part| part == "..") {
+    if container.as_str().len() != FULL_ID
+        || !path.starts_with('/')
+        || path.split('/').any(|part| part == "..")
+    {
         return None;
     }
     let begins = path.find(container.as_str())?;
