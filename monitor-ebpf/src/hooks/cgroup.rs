@@ -37,7 +37,8 @@ pub fn count(context: &SkBuffContext, direction: Direction) {
     let ethertype = u16::from_be(unsafe { (*skb).protocol } as u16);
     let nothing = Link { source_mac: [0; 6], vlan: 0 };
     let packet = Packet::new(skb);
-    visit_network(&packet, &nothing, ethertype, 0, Counting { packet: &packet, skb, direction, interface, totals });
+    let counting = Counting { packet: &packet, skb, direction, interface, totals };
+    visit_network(&packet, &nothing, ethertype, 0, counting);
 }
 
 /// The container whose socket it is.

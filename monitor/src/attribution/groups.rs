@@ -32,14 +32,13 @@ impl Attribution {
         })
     }
 
-    /// Running containers on the host's network whose control group is not watched, each with its first process.
-    pub fn groups_to_watch(&self) -> impl Iterator<Item = (&Known, u32)> {
+    /// Running containers on the host's network whose control group is not watched.
+    pub fn groups_to_watch(&self) -> impl Iterator<Item = &ContainerId> {
         let watched: Vec<&ContainerId> = self.groups().map(|(_, container)| container).collect();
-        self.containers.values().filter_map(move |known| {
-            let is_wanted = known.is_running() && self.is_on_host_network(known);
-            let pid = known.container.pid.filter(|_| is_wanted)?;
-            (!watched.contains(&&known.container.id)).then_some((known, pid))
-        })
+        let wanted =
+            self.containers.values().filter(|known| known.is_running() && self.is_on_host_network(known));
+        let wanted = wanted.map(|known| &known.container.id);
+        wanted.filter(move |container| !watched.contains(container))
     }
 
     /// Containers whose control group is watched and is not theirs any more: they have ended since, or were removed.

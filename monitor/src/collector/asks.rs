@@ -32,8 +32,6 @@ pub enum Command {
     WatchGroup {
         /// Which container.
         container: ContainerId,
-        /// The first of its processes.
-        pid: u32,
     },
     /// Do so no more; answered by [`Observation::Detached`], unless it was not watched.
     LeaveGroup {
@@ -121,7 +119,7 @@ fn answer(asked: &Receiver<Item>, attacher: &Attacher, mut groups: Groups, out: 
     while let Ok(Item::Ask(command)) = asked.recv() {
         let seen = match command {
             Command::Namespace { sandbox } => namespace(attacher, sandbox),
-            Command::WatchGroup { container, pid } => groups.watch(container, pid),
+            Command::WatchGroup { container } => groups.watch(container),
             Command::LeaveGroup { container } => groups.leave(&container),
             Command::Capture { ifindex, on } => {
                 attacher.handle(attacher::Command::Capture { ifindex, on });

@@ -32,8 +32,8 @@ impl Groups {
         Self { attacher, maps, table, losses, totals, watched: HashMap::new() }
     }
 
-    /// Watches a container whose first process is `pid`; what came of it, if that is news.
-    pub(super) fn watch(&mut self, container: ContainerId, pid: u32) -> Option<Observation> {
+    /// Watches a container; what came of it, if that is news.
+    pub(super) fn watch(&mut self, container: ContainerId) -> Option<Observation> {
         if self.watched.contains_key(&container) {
             return None;
         }
@@ -43,7 +43,7 @@ impl Groups {
         let Some(entry) = self.table.watch(0) else {
             return refused(container, "all interface slots are in use; raise --max-interfaces");
         };
-        match self.attacher.attach_group(&container, pid, entry.number, entry.slot) {
+        match self.attacher.attach_group(&container, entry.number, entry.slot) {
             Ok(group) => {
                 self.watched.insert(container.clone(), (entry.number, group));
                 Some(Observation::GroupAttached { number: entry.number, container, at: clock::kernel_now() })

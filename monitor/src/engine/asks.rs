@@ -18,8 +18,6 @@ pub enum Ask {
     WatchGroup {
         /// Which container.
         container: ContainerId,
-        /// The first of its processes.
-        pid: u32,
     },
     /// That it is so no more.
     LeaveGroup {

@@ -305,8 +305,8 @@ impl State {
         let sandboxes = nameless.filter_map(|known| known.container.sandbox.clone());
         let namespaces =
             sandboxes.filter(|sandbox| !sandbox.is_empty()).map(|sandbox| Ask::Namespace { sandbox });
-        let watch = self.attribution.groups_to_watch();
-        let watch = watch.map(|(known, pid)| Ask::WatchGroup { container: known.container.id.clone(), pid });
+        let watch = self.attribution.groups_to_watch().cloned();
+        let watch = watch.map(|container| Ask::WatchGroup { container });
         let leave = self.attribution.groups_to_leave().cloned();
         let leave = leave.map(|container| Ask::LeaveGroup { container });
         let wanted: Vec<Ask> = leave.chain(watch).chain(bridges).chain(namespaces).collect();

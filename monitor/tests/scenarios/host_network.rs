@@ -36,7 +36,7 @@ fn asks(world: &mut World) -> Vec<Ask> {
 #[test]
 fn a_control_group_is_asked_for_until_it_is_watched_and_left_when_the_container_ends() {
     let mut world = asked();
-    assert_eq!(asks(&mut world), [Ask::WatchGroup { container: id("agent"), pid: 1 }]);
+    assert_eq!(asks(&mut world), [Ask::WatchGroup { container: id("agent") }]);
     let at = world.now;
     world.observe(Observation::GroupAttached { number: InterfaceNumber(9), container: id("agent"), at });
     world.pass_until(9_000);

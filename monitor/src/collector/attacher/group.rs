@@ -6,15 +6,19 @@ use crate::model::{ContainerId, InterfaceNumber};
 use monitor_common::interface::InterfaceEntry;
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{Mode, OFlags, fstat, fstatfs, open as open_path};
-use std::io;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// Where version 2 of control groups is: alone, or beside version 1.
 const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 /// `CGROUP2_SUPER_MAGIC`.
 const CGROUP2: u64 = 0x6367_7270;
-
 /// Characters of a container's whole id.
 const FULL_ID: usize = 64;
+/// How deep below the root a container's group may be; programs look as deep.
+const DEEPEST: usize = 8;
+/// The most groups that are looked at to find one.
+const MOST_GROUPS: usize = 16_384;
 
 /// A control group that was found.
 #[derive(Debug)]
@@ -25,19 +29,17 @@ pub(super) struct Found {
     pub(super) id: u64,
 }
 
-/// Opens the control group of a container with this process.
+/// Opens the control group of a container.
 ///
 /// # Errors
-/// When there is no such process, it is not in a control group that bears the container's id, or there is no version 2.
-pub(super) fn open(container: &ContainerId, pid: u32) -> io::Result<Found> {
-    let listed = std::fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
-    let path = path_of(&listed, container).ok_or_else(|| {
-        io::Error::other("its processes are in no control group of version 2 that bears its id")
-    })?;
+/// When no control group bears its id, or there is no version 2.
+pub(super) fn open(container: &ContainerId) -> io::Result<Found> {
     let root = MOUNTS.into_iter().find(|mount| is_version_2(mount));
     let root = root.ok_or_else(|| io::Error::other("control groups of version 2 are not mounted"))?;
+    let path = find(Path::new(root), container)
+        .ok_or_else(|| io::Error::other("no control group of version 2 bears its id"))?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = open_path(format!("{root}{path}"), flags, Mode::empty())?;
+    let directory = open_path(path, flags, Mode::empty())?;
     Ok(Found { id: fstat(&directory)?.st_ino, directory })
 }
 
@@ -47,20 +49,38 @@ fn is_version_2(mount: &str) -> bool {
     kind == Ok(Ok(CGROUP2))
 }
 
-/// The path of a container's group below the root, of the list in `/proc/PID/cgroup`: up to the part that bears its id, since
-/// processes may make groups of their own below.
-fn path_of<'a>(listed: &'a str, container: &ContainerId) -> Option<&'a str> {
-    let path = listed.lines().find_map(|line| line.strip_prefix("0::"))?;
-    // A part of an id may be in the name of anybody's group.
-    if container.as_str().len() != FULL_ID
-        || !path.starts_with('/')
-        || path.split('/').any(|part| part == "..")
-    {
+/// The directory that bears a container's whole id in its name: where Docker makes it by default, else the one that is
+/// nearest to the root, since processes may make groups of their own below.
+fn find(root: &Path, container: &ContainerId) -> Option<PathBuf> {
+    let id = container.as_str();
+    // A part of an id may be in anybody's name.
+    if id.len() != FULL_ID {
         return None;
     }
-    let begins = path.find(container.as_str())?;
-    let rest = &path[begins..];
-    Some(&path[..begins + rest.find('/').unwrap_or(rest.len())])
+    let usual = [format!("docker/{id}"), format!("system.slice/docker-{id}.scope")];
+    let usual = usual.map(|path| root.join(path)).into_iter().find(|path| path.is_dir());
+    usual.or_else(|| search(root, id))
+}
+
+fn search(root: &Path, id: &str) -> Option<PathBuf> {
+    let (mut level, mut left) = (vec![root.to_owned()], MOST_GROUPS);
+    for _ in 0..DEEPEST {
+        let mut below = Vec::new();
+        for group in level {
+            for entry in fs::read_dir(group).ok()?.flatten() {
+                if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    continue;
+                }
+                if entry.file_name().to_string_lossy().contains(id) {
+                    return Some(entry.path());
+                }
+                left = left.checked_sub(1)?;
+                below.push(entry.path());
+            }
+        }
+        level = below;
+    }
+    None
 }
 
 /// The programs on a container's control group; dropped without [`Attacher::detach_group`], they go, but not what tells them
@@ -79,18 +99,17 @@ impl Attacher {
     pub(in crate::collector) fn attach_group(
         &self,
         container: &ContainerId,
-        pid: u32,
         number: InterfaceNumber,
         slot: u32,
     ) -> io::Result<Group> {
-        let id = match (self.call)(Request::Group { container: container.clone(), pid }).0 {
+        let id = match (self.call)(Request::Group { container: container.clone() }).0 {
             Answer::Group(id) => id,
             other => return Err(other.done().err().unwrap_or_else(|| io::ErrorKind::InvalidData.into())),
         };
         self.maps.totals.zero(slot)?;
         // Before the programs are there to look.
         self.maps.groups.update(&id, &InterfaceEntry { ifindex: 0, number: number.0, slot, flags: 0 })?;
-        let request = Request::AttachGroup { container: container.clone(), pid, group: id };
+        let request = Request::AttachGroup { container: container.clone(), group: id };
         let (answer, links) = (self.call)(request);
         let group = Group { id, links };
         match answer.done() {
@@ -114,41 +133,35 @@ impl Attacher {
 
 #[cfg(test)]
 mod tests {
-    use super::{open, path_of};
+    use super::{find, open};
     use crate::model::ContainerId;
+    use std::fs;
 
     const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-    fn check(listed: &str, expected: Option<&str>) {
-        let listed = listed.replace("ID", ID);
-        let expected = expected.map(|path| path.replace("ID", ID));
-        assert_eq!(path_of(&listed, &ContainerId::new(ID).unwrap()), expected.as_deref(), "{listed}");
+    /// Which of these groups is found, each with the id for `ID`.
+    fn check(groups: &[&str], id: &str, expected: Option<&str>) {
+        let root = std::env::temp_dir().join(format!("vw-groups-{}", std::process::id()));
+        groups.iter().for_each(|group| fs::create_dir_all(root.join(group.replace("ID", ID))).unwrap());
+        let found = find(&root, &ContainerId::new(id).unwrap());
+        fs::remove_dir_all(&root).unwrap();
+        let expected = expected.map(|path| root.join(path.replace("ID", ID)));
+        assert_eq!(found, expected, "{groups:?}");
     }
 
     #[test]
-    fn the_group_is_the_one_that_bears_the_id() {
-        check("0::/docker/ID\n", Some("/docker/ID"));
-        check("12:cpu:/docker/ID\n0::/docker/ID\n", Some("/docker/ID"));
-        check("0::/system.slice/docker-ID.scope\n", Some("/system.slice/docker-ID.scope"));
-        check("0::/docker/ID/init.scope/deeper\n", Some("/docker/ID"));
-        check("0::/system.slice/docker-ID.scope/a\n", Some("/system.slice/docker-ID.scope"));
+    fn the_group_is_the_nearest_to_the_root_that_bears_the_whole_id() {
+        check(&["docker/ID"], ID, Some("docker/ID"));
+        check(&["system.slice/docker-ID.scope"], ID, Some("system.slice/docker-ID.scope"));
+        check(&["a/b/ID/c/ID", "d"], ID, Some("a/b/ID"));
+        check(&["a/libpod-ID.scope/x"], ID, Some("a/libpod-ID.scope"));
+        check(&["docker/other"], ID, None);
+        check(&["docker/ID"], "docker", None);
+        check(&["docker/ID"], &ID[..63], None);
     }
 
     #[test]
-    fn other_groups_are_nobodys() {
-        check("", None);
-        check("12:cpu:/docker/ID\n", None);
-        check("0::/\n", None);
-        check("0::/docker/fedc\n", None);
-        check("0::/../docker/ID\n", None);
-        check("0::docker/ID\n", None);
-        assert_eq!(path_of("0::/docker/x\n", &ContainerId::new("docker").unwrap()), None);
-    }
-
-    #[test]
-    fn a_process_that_is_in_no_such_group_is_refused() {
-        let id = ContainerId::new(ID).unwrap();
-        assert!(open(&id, std::process::id()).unwrap_err().to_string().contains("bears its id"));
-        assert!(open(&id, 0).is_err());
+    fn a_container_that_is_not_there_has_none() {
+        assert!(open(&ContainerId::new(ID).unwrap()).is_err());
     }
 }

@@ -56,15 +56,11 @@ pub enum Request {
     Group {
         /// Which container.
         container: ContainerId,
-        /// The first of its processes, as Docker told it.
-        pid: u32,
     },
     /// Put both programs on that control group: two links are given back, which hold them there.
     AttachGroup {
         /// Which container.
         container: ContainerId,
-        /// The first of its processes.
-        pid: u32,
         /// The group that was found; it may be another one by now.
         group: u64,
     },
@@ -208,16 +204,14 @@ impl Rights {
             Request::Peer { namespace, ifindex, sequence } => {
                 Answer::of(device::ask_peer(&self.peers, namespace, ifindex, sequence))
             }
-            Request::Group { container, pid } => match group::open(&container, pid) {
+            Request::Group { container } => match group::open(&container) {
                 Ok(group) => Answer::Group(group.id),
                 Err(error) => Answer::refused(&error),
             },
-            Request::AttachGroup { container, pid, group } => {
-                match self.attach_group(&container, pid, group) {
-                    Ok(links) => return (Answer::Done, links),
-                    Err(error) => Answer::refused(&error),
-                }
-            }
+            Request::AttachGroup { container, group } => match self.attach_group(&container, group) {
+                Ok(links) => return (Answer::Done, links),
+                Err(error) => Answer::refused(&error),
+            },
             Request::Translations { list, sequence } => Answer::of(match &self.translations {
                 Some(socket) => conntrack::ask_list(socket, list, sequence),
                 None => Err(io::ErrorKind::Unsupported.into()),
@@ -238,9 +232,9 @@ impl Rights {
         ])
     }
 
-    fn attach_group(&self, container: &ContainerId, pid: u32, found: u64) -> io::Result<Vec<OwnedFd>> {
+    fn attach_group(&self, container: &ContainerId, found: u64) -> io::Result<Vec<OwnedFd>> {
         let programs = self.programs.groups.as_ref().map_err(|reason| io::Error::other(reason.clone()))?;
-        let group = group::open(container, pid)?;
+        let group = group::open(container)?;
         if group.id != found {
             return Err(io::ErrorKind::NotFound.into());
         }
