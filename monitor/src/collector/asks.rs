@@ -130,7 +130,9 @@ fn answer(asked: &Receiver<Item>, attacher: &Attacher, mut groups: Groups, out: 
             break;
         }
     }
-    groups.leave_all().map(|last| out.send(last));
+    if let Some(last) = groups.leave_all() {
+        out.send(last);
+    }
 }
 
 fn namespace(attacher: &Attacher, sandbox: String) -> Option<Observation> {
