@@ -6,6 +6,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Entries of the `INTERFACES` array. A power of two, so that `ifindex & (INTERFACE_BUCKETS - 1)` is the index.
 pub const INTERFACE_BUCKETS: u32 = 16_384;
 
+/// Entries of the map `CGROUPS`: containers that are watched by their control groups at once.
+pub const MOST_CGROUPS: u32 = 1_024;
+
 /// Bits of [`InterfaceEntry::flags`].
 pub mod interface_flag {
     /// Note which addresses are claimed in what enters the host here.
@@ -22,7 +25,7 @@ pub mod interface_flag {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct InterfaceEntry {
-    /// The ifindex this entry is about; 0 marks an empty entry.
+    /// The ifindex this entry is about; 0 marks an empty entry, and one of a control group.
     pub ifindex: u32,
     /// The agent's number for this interface: unique across namespaces and never used twice by one agent. It is
     /// what flow keys carry.

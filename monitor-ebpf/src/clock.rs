@@ -22,6 +22,13 @@ pub fn coarse() -> u64 {
     }
 }
 
+/// The same of a packet that others on the same CPU may come between.
+#[inline(always)]
+pub fn coarse_anywhere() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_ktime_get_coarse_ns() }
+}
+
 /// The kernel's tick count; never 0.
 #[inline(always)]
 pub fn tick() -> u64 {

@@ -21,7 +21,24 @@ use monitor_common::{
 /// `entry` is a valid map value.
 #[inline(always)]
 pub unsafe fn add(entry: *mut FlowEntry, crossing: &Crossing, tcp_flags: u8, now: u64) {
-    let Crossing { skb, direction, counted, source_mac } = crossing;
+    let Crossing { skb, direction, source_mac, .. } = crossing;
+    // SAFETY: the caller's promise.
+    unsafe {
+        count(entry, crossing, tcp_flags, now);
+        match direction {
+            Direction::Sent => check_sender(entry, *skb, source_mac),
+            Direction::Received => check_origin(entry, (**skb).ingress_ifindex),
+        }
+    }
+}
+
+/// The same without what only a device tells: where a received packet came from, and whose frame a sent one is.
+///
+/// # Safety
+/// `entry` is a valid map value.
+#[inline(always)]
+pub unsafe fn count(entry: *mut FlowEntry, crossing: &Crossing, tcp_flags: u8, now: u64) {
+    let Crossing { direction, counted, .. } = crossing;
     // SAFETY: the caller's promise. `last_seen` is a plain store: whichever CPU's comes last is right.
     unsafe {
         let (counters, last_seen, marks) = match direction {
@@ -49,10 +66,6 @@ pub unsafe fn add(entry: *mut FlowEntry, crossing: &Crossing, tcp_flags: u8, now
             if flags & u32::from(tcp_flag::SYN) != 0 {
                 note_handshake(entry, flags);
             }
-        }
-        match direction {
-            Direction::Sent => check_sender(entry, *skb, source_mac),
-            Direction::Received => check_origin(entry, (**skb).ingress_ifindex),
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     clock,
     flows::Start,
     key::Key,
-    losses::lose,
+    losses::lose_anywhere,
     maps::{EVENTS, SCRATCH},
     options::{events_per_second, sample_every, snap_length},
 };
@@ -115,14 +115,14 @@ fn reserve<T: 'static>() -> Option<RingBufEntry<T>> {
             (*scratch).records = 0;
         }
         if (*scratch).records >= u64::from(events_per_second()) {
-            lose(Loss::RateCapped);
+            lose_anywhere(Loss::RateCapped);
             return None;
         }
         (*scratch).records += 1;
     }
     let record = EVENTS.reserve(0);
     if record.is_none() {
-        lose(Loss::RingFull);
+        lose_anywhere(Loss::RingFull);
     }
     record
 }

@@ -7,7 +7,7 @@
 use crate::{
     atomic, clock, entry, events,
     key::Key,
-    losses::lose,
+    losses::lose_anywhere,
     maps::{ACTIVE, Bucket, SCRATCH, USED},
     options::{buckets, enabled, factor, max_flows, sample_every},
     pending as lines,
@@ -66,6 +66,46 @@ pub fn record<K: Key<N>, const N: usize>(crossing: &Crossing, key: &K, transport
     }
     // SAFETY: as above.
     Some(unsafe { (*entry.as_ptr()).flow_id })
+}
+
+/// As [`record`], of a packet that others on the same CPU may come between: bottom halves are not off where a socket
+/// sends. So nothing is kept per CPU. Whether there was room for it.
+#[inline(always)]
+pub fn record_anywhere<K: Key<N>, const N: usize>(
+    crossing: &Crossing,
+    key: &K,
+    transport: &Transport,
+) -> bool {
+    let words = key.words();
+    let active = ACTIVE.get(0).copied().unwrap_or(0);
+    let (epoch, generation) = (epoch(active), active & 1);
+    let place = Place::new(hash(&words, factor), epoch);
+    let now = clock::coarse_anywhere();
+    let entry = match in_first_bucket::<K, N>(&words, place, generation) {
+        Some((_, entry)) => entry,
+        None => {
+            let start = Start { active, direction: crossing.direction, tcp_flags: transport.tcp_flags };
+            let number = find_or_make_anywhere::<K, N>(crossing.skb, &words, start.pack(), now);
+            let slot = K::slot(generation * max_flows() + number).filter(|_| number != FULL);
+            let Some(slot) = slot else { return false };
+            // SAFETY: a map lookup gives a valid value.
+            unsafe { NonNull::new_unchecked(&raw mut (*slot.as_ptr()).entry) }
+        }
+    };
+    // SAFETY: as above.
+    unsafe { entry::count(entry.as_ptr(), crossing, transport.tcp_flags, now) };
+    true
+}
+
+/// [`find_or_make`] of a key that is not in `SCRATCH`.
+#[inline(never)]
+fn find_or_make_anywhere<K: Key<N>, const N: usize>(
+    skb: *mut __sk_buff,
+    words: &[u64; N],
+    start: u64,
+    now: u64,
+) -> u32 {
+    find_or_make::<K, N>(skb, words, start, now).unwrap_or(FULL)
 }
 
 /// The id of the flow in a slot; 0 where nobody asks, since that is another look at memory.
@@ -145,26 +185,37 @@ fn somewhere_else<K: Key<N>, const N: usize>(
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn find_or_make4(skb: *mut __sk_buff, start: u64, now: u64) -> u32 {
-    find_or_make::<FlowKey4, 3>(skb, start, now).unwrap_or(FULL)
+    in_scratch::<FlowKey4, 3>(skb, start, now)
 }
 
 /// [`find_or_make`] for IPv6.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn find_or_make6(skb: *mut __sk_buff, start: u64, now: u64) -> u32 {
-    find_or_make::<FlowKey6, 6>(skb, start, now).unwrap_or(FULL)
+    in_scratch::<FlowKey6, 6>(skb, start, now)
 }
 
-/// The slot of the flow whose key is in `SCRATCH`, wherever it is; made if it has none in this generation; `None` if
+/// [`find_or_make`] of the key in `SCRATCH`.
+#[inline(always)]
+fn in_scratch<K: Key<N>, const N: usize>(skb: *mut __sk_buff, start: u64, now: u64) -> u32 {
+    let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return FULL };
+    // SAFETY: this CPU has its scratch to itself, and the caller put a key of `N` words there.
+    let words = unsafe { &*(&raw const (*scratch).key).cast::<[u64; N]>() };
+    find_or_make::<K, N>(skb, words, start, now).unwrap_or(FULL)
+}
+
+/// The slot of the flow with this key, wherever it is; made if it has none in this generation; `None` if
 /// there is no room.
 ///
 /// A new entry is written in a slot of its own and then put into the index by compare-and-swap. Who loses that to
 /// another CPU searches again: the other's may be the same flow.
 #[inline(always)]
-fn find_or_make<K: Key<N>, const N: usize>(skb: *mut __sk_buff, start: u64, now: u64) -> Option<u32> {
-    let scratch = SCRATCH.get_ptr_mut(0)?;
-    // SAFETY: this CPU has its scratch to itself, and the caller put a key of `N` words there.
-    let words = unsafe { &*(&raw const (*scratch).key).cast::<[u64; N]>() };
+fn find_or_make<K: Key<N>, const N: usize>(
+    skb: *mut __sk_buff,
+    words: &[u64; N],
+    start: u64,
+    now: u64,
+) -> Option<u32> {
     let start = Start::unpack(start);
     let (place, generation) = (Place::new(hash(words, factor), epoch(start.active)), start.active & 1);
     let mut made: Option<Made> = None;
@@ -342,10 +393,11 @@ fn note_seen<K: Key<N>, const N: usize>(key: &K, now: u64) -> (SeenFlow, bool) {
     if let Some(seen) = unsafe { K::SEEN.get(key) } {
         return (*seen, false);
     }
-    // SAFETY: this CPU has its scratch to itself.
+    // SAFETY: a map lookup gives a valid value of this CPU; where a control group's packet is counted, another may come
+    // between.
     let flow_id = SCRATCH.get_ptr_mut(0).map_or(0, |scratch| unsafe {
-        (*scratch).flows += 1;
-        u64::from(bpf_get_smp_processor_id()) << 48 | (*scratch).flows
+        let flows = atomic::fetch_add(&raw mut (*scratch).flows, 1) + 1;
+        u64::from(bpf_get_smp_processor_id()) << 48 | flows
     });
     let seen = SeenFlow { flow_id, first_seen: now };
     if K::SEEN.insert(key, &seen, u64::from(BPF_NOEXIST)).is_ok() {
@@ -355,6 +407,6 @@ fn note_seen<K: Key<N>, const N: usize>(key: &K, now: u64) -> (SeenFlow, bool) {
     if let Some(winner) = unsafe { K::SEEN.get(key) } {
         return (*winner, false);
     }
-    lose(Loss::SeenNotNoted);
+    lose_anywhere(Loss::SeenNotNoted);
     (seen, true)
 }

@@ -16,7 +16,8 @@ pub fn lose(loss: Loss) {
 #[inline(always)]
 pub fn lose_anywhere(loss: Loss) {
     if let Some(count) = LOSSES.get_ptr_mut(loss as u32) {
-        // SAFETY: a map lookup gives a valid value; this kind of loss is only ever added to here.
+        // SAFETY: a map lookup gives a valid value. Where such a loss is counted by [`lose`] as well, bottom halves are
+        // off, so that this does not come between.
         unsafe { atomic::add(count, 1) };
     }
 }

@@ -1,7 +1,7 @@
 //! vethwatch's kernel programs.
 //!
 //! They count packets of watched interfaces and let every one of them pass: whatever happens inside, a hook
-//! returns [`NEXT`], so the programs behind ours still run and the packet goes its way.
+//! returns [`NEXT`] or [`PASS`], so the programs behind ours still run and the packet goes its way.
 //! Built by `cargo xtask ebpf`; the object it makes is committed, and the agent embeds that.
 #![no_std]
 #![no_main]
@@ -27,13 +27,15 @@ mod packet;
 mod pending;
 
 use aya_ebpf::{
-    macros::{classifier, raw_tracepoint},
-    programs::{RawTracePointContext, TcContext},
+    macros::{cgroup_skb, classifier, raw_tracepoint},
+    programs::{RawTracePointContext, SkBuffContext, TcContext},
 };
 use monitor_common::counters::Direction;
 
 /// `TC_ACT_UNSPEC` on clsact, `TCX_NEXT` on TCX: go on with the next program.
 const NEXT: i32 = -1;
+/// What a control group's program says of a packet that goes on.
+const PASS: i32 = 1;
 
 /// TC ingress of the host end of a container's interface, or of a bridge: what containers send.
 #[classifier]
@@ -47,6 +49,20 @@ pub fn vethwatch_in(context: TcContext) -> i32 {
 pub fn vethwatch_out(context: TcContext) -> i32 {
     hooks::traffic::count(&context, Direction::Received);
     NEXT
+}
+
+/// What the sockets of a control group send.
+#[cgroup_skb(egress)]
+pub fn vethwatch_c_out(context: SkBuffContext) -> i32 {
+    hooks::cgroup::count(&context, Direction::Sent);
+    PASS
+}
+
+/// What the sockets of a control group receive.
+#[cgroup_skb(ingress)]
+pub fn vethwatch_c_in(context: SkBuffContext) -> i32 {
+    hooks::cgroup::count(&context, Direction::Received);
+    PASS
 }
 
 /// Every packet that the kernel throws away, wherever that is.

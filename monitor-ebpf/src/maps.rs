@@ -12,7 +12,7 @@ use monitor_common::{
     drops::{DropEntry, DropKey, MOST_DROPS},
     flow::{FlowKey4, FlowKey6, SeenFlow},
     flow_table::{self, Slot},
-    interface::{INTERFACE_BUCKETS, InterfaceEntry, InterfaceTotals},
+    interface::{INTERFACE_BUCKETS, InterfaceEntry, InterfaceTotals, MOST_CGROUPS},
     loss,
     pending::{self, Pending},
     settings::Settings,
@@ -39,8 +39,14 @@ pub static INTERFACES: Array<InterfaceEntry> = Array::with_max_entries(INTERFACE
 #[map]
 pub static INTERFACES_OVERFLOW: HashMap<u32, InterfaceEntry> = HashMap::with_max_entries(1024, 0);
 
+/// Id of a control group → the container in it, which is counted as an interface is.
+/// Written by the attacher, read for every packet of such a container. 1,024 × 24 B.
+#[map]
+pub static CGROUPS: HashMap<u64, InterfaceEntry> = HashMap::with_max_entries(MOST_CGROUPS, 0);
+
 /// Slot of an interface → its totals, one value a CPU.
-/// Written for every packet with plain adds (a CPU has its value to itself: TC runs with bottom halves off), read
+/// Written for every packet with plain adds (a CPU has its value to itself: TC runs with bottom halves off), but those of
+/// a control group with atomic ones, since packets may come between there; read
 /// by the collector and never drained. 336 B a slot and CPU; the loader sets how many slots.
 #[map]
 pub static TOTALS: PerCpuArray<InterfaceTotals> = PerCpuArray::with_max_entries(1024, 0);

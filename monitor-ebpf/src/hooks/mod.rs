@@ -1,4 +1,5 @@
 //! The hooks, one file a family.
 
+pub mod cgroup;
 pub mod drops;
 pub mod traffic;

@@ -169,7 +169,7 @@ pub fn interface(ifindex: u32) -> Option<&'static InterfaceEntry> {
 
 /// This CPU's totals of a slot, in one direction.
 #[inline(always)]
-fn totals(slot: u32, direction: Direction) -> Option<*mut DirectionTotals> {
+pub fn totals(slot: u32, direction: Direction) -> Option<*mut DirectionTotals> {
     let totals = TOTALS.get_ptr_mut(slot)?;
     // SAFETY: a map lookup gives a valid value.
     Some(unsafe {

@@ -3,7 +3,8 @@
 use super::facts::FactId;
 use super::{ContainerRef, NetworkRef};
 use crate::model::{
-    Container, ContainerId, ContainerState, Endpoint, KernelTime, NetworkId, NetworkMode, SafeText, Span,
+    Container, ContainerId, ContainerState, Endpoint, KernelTime, NetworkDriver, NetworkId, NetworkMode,
+    SafeText, Span,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -169,13 +170,19 @@ pub(super) fn reference(
     shares_namespace_with: Vec<SafeText>,
 ) -> ContainerRef {
     let container = &known.container;
+    let in_host_mode = container.network_mode == NetworkMode::Host;
+    let of_host =
+        networks.values().filter(|known| in_host_mode && known.network.driver == NetworkDriver::Host);
     let mut on: Vec<NetworkRef> = container
         .endpoints
         .iter()
         .filter_map(|endpoint| networks.get(&endpoint.network))
+        .chain(of_host)
         .map(|network| network.reference.clone())
         .collect();
-    on.sort_by(|a, b| a.name.cmp(&b.name));
+    on.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    // The host's network may list it as well.
+    on.dedup_by(|a, b| a.id == b.id);
     ContainerRef {
         id: container.id.clone(),
         name: container.name.clone(),

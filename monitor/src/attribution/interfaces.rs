@@ -7,7 +7,8 @@ use super::containers::{Known, overlap};
 use super::facts::{End, EndpointFact, FactId, Facts};
 use super::{NetworkRef, ObservedAt};
 use crate::model::{
-    ContainerId, Interface, InterfaceKind, KernelTime, NetworkId, NetworkMode, PeerDevice, Span,
+    ContainerId, Interface, InterfaceKind, InterfaceNumber, KernelTime, NetworkDriver, NetworkId,
+    NetworkMode, PeerDevice, SafeText, Span,
 };
 use std::collections::HashMap;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub enum Evidence {
     Mac,
     /// Both.
     NamespaceAndMac,
+    /// It is the container's own control group.
+    Group,
 }
 
 /// A container recognised behind an interface.
@@ -60,6 +63,21 @@ impl Watched {
         Self { interface, observed_at, life: Span::starting(at), network: None, owner: None }
     }
 
+    /// A container's control group, in the place of an interface.
+    pub(super) fn group(number: InterfaceNumber, container: &ContainerId, at: KernelTime) -> Self {
+        let interface = Interface {
+            number,
+            ifindex: 0,
+            name: SafeText::new(&format!("cgroup of {}", container.short())),
+            kind: InterfaceKind::Cgroup,
+            mac: None,
+            master: None,
+            peer: None,
+        };
+        let owner = Owner { container: container.clone(), evidence: Evidence::Group, fact: None };
+        Self { owner: Some(owner), ..Self::new(interface, at) }
+    }
+
     /// Takes a new description. What was known of the other end stays where the new one cannot read it any more:
     /// a container's end goes with its namespace, a moment before the device itself.
     pub(super) fn replace(&mut self, interface: Interface) {
@@ -74,10 +92,11 @@ impl Watched {
 
     /// Name of the bridge whose network it belongs to.
     #[must_use]
-    pub fn bridge(&self) -> Option<&crate::model::SafeText> {
+    pub fn bridge(&self) -> Option<&SafeText> {
         match self.interface.kind {
             InterfaceKind::Bridge => Some(&self.interface.name),
             InterfaceKind::Veth => self.interface.master.as_ref().map(|(_, name)| name),
+            InterfaceKind::Cgroup => None,
         }
     }
 }
@@ -104,6 +123,9 @@ impl Clues<'_> {
     /// The owner of an interface by what is known now; the present owner unless something better turned up or
     /// what spoke for it proved wrong.
     pub(super) fn owner(&self, watched: &Watched) -> Option<Owner> {
+        if watched.interface.kind == InterfaceKind::Cgroup {
+            return watched.owner.clone();
+        }
         let peer = watched.interface.peer.as_ref()?;
         let candidates = self.candidates(watched, peer);
         let best = candidates.iter().max_by_key(|owner| owner.evidence).cloned();
@@ -227,15 +249,20 @@ impl Clues<'_> {
     }
 }
 
-/// The network of an interface: the one whose bridge it is a port of, at that time.
+/// The network of an interface: the one whose bridge it is a port of, at that time. Of a control group, the host's.
 pub(super) fn network_of(
     watched: &Watched,
     networks: &HashMap<NetworkId, super::networks::KnownNetwork>,
 ) -> Option<NetworkRef> {
-    let bridge = watched.bridge()?;
+    let is_its = |known: &&super::networks::KnownNetwork| match watched.interface.kind {
+        InterfaceKind::Cgroup => known.network.driver == NetworkDriver::Host,
+        InterfaceKind::Veth | InterfaceKind::Bridge => {
+            watched.bridge().is_some_and(|bridge| known.network.bridge.as_ref() == Some(bridge))
+        }
+    };
     networks
         .values()
-        .filter(|known| known.network.bridge.as_ref() == Some(bridge) && known.not_ended(watched.life.from))
+        .filter(|known| is_its(known) && known.not_ended(watched.life.from))
         .max_by_key(|known| known.span.from)
         .map(|known| known.reference.clone())
 }

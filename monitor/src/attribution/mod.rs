@@ -8,6 +8,7 @@
 mod containers;
 mod ends;
 mod facts;
+mod groups;
 mod interfaces;
 mod learn;
 mod lookup;
@@ -110,6 +111,12 @@ impl Attribution {
             numbers.push(interface.number);
         }
         self.interfaces.insert(interface.number, Watched::new(interface.clone(), at));
+        self.changed = true;
+    }
+
+    /// A container is watched at its control group from `at` on.
+    pub fn group_attached(&mut self, number: InterfaceNumber, container: &ContainerId, at: KernelTime) {
+        self.interfaces.insert(number, Watched::group(number, container, at));
         self.changed = true;
     }
 

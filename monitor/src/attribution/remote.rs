@@ -129,7 +129,7 @@ impl Attribution {
         if let Some(end) = network.and_then(|network| self.holder(address, Some(network), packets)) {
             return end;
         }
-        if self.is_host(address, packets.first) {
+        if self.is_host(address, packets.first) || address.is_loopback() {
             return End::plain(EndKind::Host, address);
         }
         if let Some(end) = self.holder(address, None, packets) {
@@ -214,6 +214,7 @@ impl Attribution {
                 end.kind = match watched.interface.kind {
                     InterfaceKind::Veth => OriginKind::Veth,
                     InterfaceKind::Bridge => OriginKind::Bridge,
+                    InterfaceKind::Cgroup => OriginKind::Host,
                 };
                 end.interface = Some(watched.interface.name.clone());
                 end.container =

@@ -1,10 +1,11 @@
 //! Questions of the engine that only the attacher can answer, on a thread of their own: a path may lead to a file
-//! system that hangs.
+//! system that hangs. What is watched because the engine asks for it is the same thread's.
 
 use super::attacher::{self, Answer, Attacher};
+use super::groups::Groups;
 use super::outbox::Waiting;
 use super::wake::Bell;
-use crate::model::Observation;
+use crate::model::{ContainerId, Observation};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -25,6 +26,17 @@ pub enum Command {
     Namespace {
         /// The path, as Docker tells it (`NetworkSettings.SandboxKey`, or `/proc/<pid>/ns/net`).
         sandbox: String,
+    },
+    /// Watch a container at its control group; answered by [`Observation::GroupAttached`] or
+    /// [`Observation::GroupNotWatched`], unless it is watched already.
+    WatchGroup {
+        /// Which container.
+        container: ContainerId,
+    },
+    /// Do so no more; answered by [`Observation::Detached`], unless it was not watched.
+    LeaveGroup {
+        /// Which container.
+        container: ContainerId,
     },
     /// Capture at an interface, or do so no more; not answered. All containers' interfaces are captured until they are
     /// told otherwise.
@@ -66,11 +78,16 @@ impl Asks {
     ///
     /// # Errors
     /// When no thread or descriptor can be had.
-    pub(super) fn start(attacher: Arc<Attacher>, out: Sender<Observation>) -> io::Result<Self> {
+    pub(super) fn start(
+        attacher: Arc<Attacher>,
+        groups: Groups,
+        out: Sender<Observation>,
+    ) -> io::Result<Self> {
         let (questions, asked) = sync_channel(LONGEST_QUEUE);
         let stop = Bell::new()?;
         let out = Waiting::new(out, stop.clone());
-        let thread = Builder::new().name("vw-asks".into()).spawn(move || answer(&asked, &attacher, &out))?;
+        let thread =
+            Builder::new().name("vw-asks".into()).spawn(move || answer(&asked, &attacher, groups, &out))?;
         Ok(Self { asker: Asker(questions), stop, thread: Some(thread) })
     }
 
@@ -98,22 +115,29 @@ impl Asks {
     }
 }
 
-fn answer(asked: &Receiver<Item>, attacher: &Attacher, out: &Waiting) {
+fn answer(asked: &Receiver<Item>, attacher: &Attacher, mut groups: Groups, out: &Waiting) {
     while let Ok(Item::Ask(command)) = asked.recv() {
-        let sandbox = match command {
-            Command::Namespace { sandbox } => sandbox,
+        let seen = match command {
+            Command::Namespace { sandbox } => namespace(attacher, sandbox),
+            Command::WatchGroup { container } => groups.watch(container),
+            Command::LeaveGroup { container } => groups.leave(&container),
             Command::Capture { ifindex, on } => {
                 attacher.handle(attacher::Command::Capture { ifindex, on });
-                continue;
+                None
             }
         };
-        let Answer::Namespace(namespace) =
-            attacher.handle(attacher::Command::Namespace { sandbox: sandbox.clone() })
-        else {
-            continue;
-        };
-        if !out.send(Observation::Namespace { sandbox, namespace }) {
-            return;
+        if seen.is_some_and(|seen| !out.send(seen)) {
+            break;
         }
+    }
+    if let Some(last) = groups.leave_all() {
+        out.send(last);
+    }
+}
+
+fn namespace(attacher: &Attacher, sandbox: String) -> Option<Observation> {
+    match attacher.handle(attacher::Command::Namespace { sandbox: sandbox.clone() }) {
+        Answer::Namespace(namespace) => Some(Observation::Namespace { sandbox, namespace }),
+        _ => None,
     }
 }

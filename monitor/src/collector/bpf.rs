@@ -46,11 +46,22 @@ struct Element {
     flags: u64,
 }
 
+/// A hook of a control group, as the kernel numbers attach types.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GroupHook {
+    /// `BPF_CGROUP_INET_INGRESS`.
+    Received = 0,
+    /// `BPF_CGROUP_INET_EGRESS`.
+    Sent = 1,
+}
+
 #[repr(C)]
 #[derive(Default, IntoBytes, Immutable)]
 struct LinkCreate {
     program: u32,
-    ifindex: u32,
+    /// An ifindex, or the descriptor of a control group.
+    target: u32,
     attach_type: u32,
     flags: u32,
     relative: u32,
@@ -357,9 +368,29 @@ impl<V: IntoBytes + FromBytes + Immutable + Clone> PerCpu<V> {
 pub(super) fn tcx_attach(program: BorrowedFd<'_>, ifindex: u32, hook: TcxHook) -> io::Result<OwnedFd> {
     let mut create = LinkCreate {
         program: number(program),
-        ifindex,
+        target: ifindex,
         attach_type: hook as u32,
         flags: BEFORE,
+        ..LinkCreate::default()
+    };
+    // SAFETY: no addresses inside.
+    unsafe { bpf(command::LINK_CREATE, &mut create) }.map(owned)
+}
+
+/// Attaches a program to a control group and those below it, beside whatever is there. It stays as long as the descriptor is
+/// open.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn group_attach(
+    program: BorrowedFd<'_>,
+    group: BorrowedFd<'_>,
+    hook: GroupHook,
+) -> io::Result<OwnedFd> {
+    let mut create = LinkCreate {
+        program: number(program),
+        target: number(group),
+        attach_type: hook as u32,
         ..LinkCreate::default()
     };
     // SAFETY: no addresses inside.

@@ -10,7 +10,7 @@
 //! conntrack  translations, listed and announced; reads no more while the engine has no room
 //! ```
 //!
-//! and a fifth that answers the engine's questions about paths, which may hang. Where packets are captured, a sixth hands
+//! and a fifth that answers the engine's questions about paths, which may hang, and watches control groups for it. Where packets are captured, a sixth hands
 //! them to whoever takes them, past the engine.
 //! What they see goes to the engine as [`Observation`]s. Their order is that of each thread, not of all: a flow
 //! can arrive before the [`Observation::Attached`] of its interface, and the flows and readings of the last tick
@@ -34,6 +34,7 @@ mod decode;
 mod device;
 mod drops;
 mod grace;
+mod groups;
 mod links;
 mod losses;
 mod netlink;
@@ -240,13 +241,13 @@ impl Drop for Collector {
         // First no more packets are counted, then the rest is handed over, as one generation; the losses last.
         self.hold_drain.ring();
         self.links.stop();
+        self.asks.stop();
         if let Some(capture) = &mut self.capture {
             capture.stop();
         }
         self.ring.stop();
         self.conntrack.stop();
         self.drain.stop();
-        self.asks.stop();
         // A clsact qdisc that another of us made and could not remove while we used it.
         if self.modes.unused == AttachMode::Clsact
             && let Err(error) = self.attacher.remove_leftovers()

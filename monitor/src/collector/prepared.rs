@@ -6,6 +6,7 @@ use super::attacher::Attacher;
 use super::attacher::leftovers::{self, Emptied};
 use super::attacher::rights::{Call, Rights};
 use super::capture::Capture;
+use super::groups::Groups;
 use super::links::{Ears, Links, Modes, Parts};
 use super::losses::OwnLosses;
 use super::outbox::{Backlog, Waiting};
@@ -82,6 +83,8 @@ impl Prepared {
             veth_flags: interface_flag::CLAIMS | settings.capture.map_or(0, |_| interface_flag::CAPTURE),
         };
         let links = Links::new(parts, ears);
+        let groups =
+            Groups::new(Arc::clone(&attacher), Arc::clone(&maps), Arc::clone(&table), Arc::clone(&losses));
         let [stop_links, stop_drain, stop_ring] = [Bell::new()?, Bell::new()?, Bell::new()?];
         let hold_drain = Bell::new()?;
         let hold = hold_drain.clone();
@@ -103,7 +106,7 @@ impl Prepared {
         let tick = settings.tick;
         Ok(Collector {
             modes,
-            asks: Asks::start(Arc::clone(&attacher), out)?,
+            asks: Asks::start(Arc::clone(&attacher), groups, out)?,
             attacher,
             links: Worker::start("vw-links", |stop| links.run(stop), stop_links)?,
             drain: Worker::start("vw-drain", move |stop| ticker.run(tick, &hold, stop), stop_drain)?,

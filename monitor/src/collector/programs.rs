@@ -7,7 +7,7 @@ use super::pending::Lines;
 use super::{Settings, object, reasons};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use aya::maps::{Map as AyaMap, MapData, RingBuf};
-use aya::programs::SchedClassifier;
+use aya::programs::{CgroupSkb, SchedClassifier};
 use aya::{Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
 use monitor_common::{
@@ -26,6 +26,11 @@ pub(super) const SENT: &str = "vethwatch_in";
 /// The program for TC egress of a host end: what the container receives.
 pub(super) const RECEIVED: &str = "vethwatch_out";
 
+/// The program for what the sockets of a control group send.
+const GROUP_SENT: &str = "vethwatch_c_out";
+/// The program for what they receive.
+const GROUP_RECEIVED: &str = "vethwatch_c_in";
+
 /// Bytes of packets that may wait to be taken, while packets are captured: some 25 ms of 10 Gbit/s.
 const CAPTURE_RING: u32 = 32 << 20;
 
@@ -36,6 +41,8 @@ pub(super) struct Maps {
     pub(super) interfaces: Map<u32, InterfaceEntry>,
     /// ifindex to its interface, where the low bits are taken.
     pub(super) overflow: Map<u32, InterfaceEntry>,
+    /// Id of a control group to the container in it.
+    pub(super) groups: Map<u64, InterfaceEntry>,
     /// Totals by slot.
     pub(super) totals: PerCpu<InterfaceTotals>,
     /// Losses by kind.
@@ -52,6 +59,17 @@ pub(super) struct Programs {
     /// [`SENT`].
     pub(super) sent: OwnedFd,
     /// [`RECEIVED`].
+    pub(super) received: OwnedFd,
+    /// Those of control groups, or why there are none.
+    pub(super) groups: Result<GroupPrograms, String>,
+}
+
+/// The programs of control groups.
+#[derive(Debug)]
+pub(super) struct GroupPrograms {
+    /// What is sent.
+    pub(super) sent: OwnedFd,
+    /// What is received.
     pub(super) received: OwnedFd,
 }
 
@@ -119,8 +137,11 @@ pub(super) fn load(settings: &Settings) -> Result<(Programs, Maps, Loaded)> {
         loader.map_max_entries(map, entries);
     }
     let mut ebpf = loader.load(object::OBJECT).context("load the kernel programs' maps")?;
-    let programs =
-        Programs { sent: load_program(&mut ebpf, SENT)?, received: load_program(&mut ebpf, RECEIVED)? };
+    let programs = Programs {
+        sent: load_program(&mut ebpf, SENT)?,
+        received: load_program(&mut ebpf, RECEIVED)?,
+        groups: load_group_programs(&mut ebpf).map_err(|error| format!("{error:#}")),
+    };
     let drops = reasons.and_then(|reasons| {
         let dropped = map(&ebpf, "DROPS")?;
         Drops::attach(&mut ebpf, dropped, settings.max_drops, reasons)
@@ -177,6 +198,16 @@ fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<OwnedFd> {
     Ok(program.fd()?.as_fd().try_clone_to_owned()?)
 }
 
+/// Kernels without `CONFIG_CGROUP_BPF` refuse these.
+fn load_group_programs(ebpf: &mut Ebpf) -> Result<GroupPrograms> {
+    let mut load = |name| {
+        let program: &mut CgroupSkb = ebpf.program_mut(name).ok_or_else(|| missing(name))?.try_into()?;
+        program.load().with_context(|| format!("load the kernel program {name}"))?;
+        anyhow::Ok(program.fd()?.as_fd().try_clone_to_owned()?)
+    };
+    Ok(GroupPrograms { sent: load(GROUP_SENT)?, received: load(GROUP_RECEIVED)? })
+}
+
 /// How many CPUs there may be.
 fn cpus() -> Result<u32> {
     let cpus = aya::util::nr_cpus().map_err(|(_, error)| error).context("count the CPUs")?;
@@ -187,6 +218,7 @@ fn maps(ebpf: &Ebpf, cpus: usize) -> Result<Maps> {
     Ok(Maps {
         interfaces: map(ebpf, "INTERFACES")?,
         overflow: map(ebpf, "INTERFACES_OVERFLOW")?,
+        groups: map(ebpf, "CGROUPS")?,
         totals: PerCpu::new(descriptor(ebpf, "TOTALS")?, cpus).context("open the map TOTALS")?,
         losses: PerCpu::new(descriptor(ebpf, "LOSSES")?, cpus).context("open the map LOSSES")?,
         active: map(ebpf, "ACTIVE")?,

@@ -2,6 +2,7 @@
 
 use super::Finding;
 use crate::attribution::{Attribution, Known, KnownNetwork};
+use crate::collector::probe::Cgroups;
 use crate::model::{
     Change, Container, ContainerState, DockerState, KernelTime, Network, NetworkDriver, NetworkMode, WallTime,
 };
@@ -72,11 +73,11 @@ impl Docker {
         look(&self.facts, policy, now, wall)
     }
 
-    pub(super) fn judge(&mut self, policy: &Policy, wall: WallTime) -> Vec<Finding> {
+    pub(super) fn judge(&mut self, policy: &Policy, wall: WallTime, cgroups: Cgroups) -> Vec<Finding> {
         let posture = self.posture(policy, wall);
         let mut findings = vec![self.engine()];
         findings.extend(self.rootless());
-        findings.extend(self.host_mode());
+        findings.extend(self.host_mode(cgroups));
         findings.extend(self.shared());
         findings.extend(self.without_host_end());
         findings.extend(told(&posture, &findings));
@@ -109,13 +110,20 @@ impl Docker {
         })
     }
 
-    fn host_mode(&self) -> Option<Finding> {
+    fn host_mode(&self, cgroups: Cgroups) -> Option<Finding> {
         let names = self.names(|container| container.network_mode == NetworkMode::Host)?;
-        Some(Finding::limited(
-            "host-mode",
-            format!("{names}: traffic in the host's own network, shown as the host's"),
-            "give them a network of their own",
-        ))
+        Some(match cgroups {
+            Cgroups::V2 | Cgroups::Hybrid => Finding::posture(
+                "host-mode",
+                format!("{names}: in the host's own network, counted at their control groups"),
+                "give them a network of their own: Docker's isolation does not hold for them",
+            ),
+            Cgroups::V1 | Cgroups::None => Finding::limited(
+                "host-mode",
+                format!("{names}: in the host's own network, not counted without cgroup version 2"),
+                "mount cgroup version 2, or give them a network of their own",
+            ),
+        })
     }
 
     fn shared(&self) -> Option<Finding> {
@@ -127,9 +135,15 @@ impl Docker {
         ))
     }
 
-    /// macvlan, ipvlan and overlay endpoints, which have no veth in this namespace.
+    /// Endpoints of other drivers than `bridge`, which have no veth in this namespace.
     fn without_host_end(&self) -> Vec<Finding> {
-        let drivers = [NetworkDriver::Macvlan, NetworkDriver::Ipvlan, NetworkDriver::Overlay];
+        let is_watched = |driver: &NetworkDriver| {
+            matches!(driver, NetworkDriver::Bridge | NetworkDriver::Host | NetworkDriver::Null)
+        };
+        let mut drivers: Vec<NetworkDriver> = self.networks().map(|network| network.driver.clone()).collect();
+        drivers.retain(|driver| !is_watched(driver));
+        drivers.sort_by(|a, b| a.name().cmp(b.name()));
+        drivers.dedup();
         let one = |driver: NetworkDriver| {
             let on_it = |container: &Container| {
                 let networks = container.endpoints.iter().filter_map(|at| self.facts.network(&at.network));

@@ -85,7 +85,7 @@ fn cgroups(report: &Report) -> Finding {
         Cgroups::Hybrid => Finding::ok("cgroups", "version 1, with version 2 beside it"),
         Cgroups::V1 | Cgroups::None => Finding::limited(
             "cgroups",
-            "no version 2: containers that share a namespace are not told apart",
+            "no version 2: containers in host mode are not counted, and those that share a namespace not told apart",
             "mount cgroup version 2",
         ),
     }

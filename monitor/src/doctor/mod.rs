@@ -80,7 +80,7 @@ pub fn judge(
     wall: WallTime,
 ) -> Vec<Finding> {
     let mut findings = kernel::judge(report, attach);
-    findings.extend(docker.judge(policy, wall));
+    findings.extend(docker.judge(policy, wall, report.cgroups));
     findings.extend(kernel::elsewhere(report));
     findings
 }

@@ -144,7 +144,7 @@ fn what_docker_lacks_is_told_with_what_to_do() {
     check(vec![Change::Docker(down)], "docker", Verdict::Missing, "no such file\\u{1b}");
     check(vec![up(true)], "rootless", Verdict::Missing, "namespace of its own");
     let host = container("proxy", NetworkMode::Host, Vec::new());
-    check(vec![up(false), host], "host-mode", Verdict::Limited, "proxy");
+    check(vec![up(false), host], "host-mode", Verdict::Posture, "proxy: in the host's own network, counted");
     let shared = NetworkMode::SharedWith(ContainerId::new("web").unwrap());
     let shared = container("sidecar", shared, Vec::new());
     check(vec![up(false), shared], "shared-namespace", Verdict::Limited, "sidecar");
@@ -157,7 +157,21 @@ fn what_docker_lacks_is_told_with_what_to_do() {
 fn many_names_are_counted_not_listed() {
     let hosts = (0..8).map(|number| container(&format!("c{number}"), NetworkMode::Host, Vec::new()));
     let docker = docker(std::iter::once(up(false)).chain(hosts));
-    check(&report(), docker, None, "host-mode", Verdict::Limited, "c4 and 3 more");
+    check(&report(), docker, None, "host-mode", Verdict::Posture, "c4 and 3 more");
+}
+
+#[test]
+fn host_mode_is_not_counted_without_cgroup_version_2() {
+    let report = Report { cgroups: Cgroups::V1, ..report() };
+    let host = docker(vec![up(false), container("proxy", NetworkMode::Host, Vec::new())]);
+    check(
+        &report,
+        host,
+        None,
+        "host-mode",
+        Verdict::Limited,
+        "proxy: in the host's own network, not counted",
+    );
 }
 
 /// A container in host mode with rights, if they were told.

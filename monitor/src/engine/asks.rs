@@ -1,6 +1,6 @@
 //! What the engine wants to know, asked often at first and seldom later.
 
-use crate::model::{KernelTime, SafeText};
+use crate::model::{ContainerId, KernelTime, SafeText};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -14,6 +14,16 @@ const MOST: usize = 4_096;
 pub enum Ask {
     /// Which network has this bridge, and who is on it: an interface appeared under it that has no owner.
     NetworkOfBridge(SafeText),
+    /// That a container on the host's network is watched at its control group.
+    WatchGroup {
+        /// Which container.
+        container: ContainerId,
+    },
+    /// That it is so no more.
+    LeaveGroup {
+        /// Which container.
+        container: ContainerId,
+    },
     /// The number of a container's network namespace.
     Namespace {
         /// The path of the namespace, as Docker gave it.

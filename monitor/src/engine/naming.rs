@@ -2,9 +2,10 @@
 
 use super::held::Tick;
 use super::state::State;
+use crate::attribution::EndKind;
 use crate::flows::{Flow, Update};
 use crate::model::{
-    Counts, Direction, FlowBatch, FlowDelta, InterfaceKind, KernelTime, Sample, TcpFlags, Traffic,
+    Counts, Direction, FlowBatch, FlowDelta, FlowKey, InterfaceKind, KernelTime, Sample, TcpFlags, Traffic,
 };
 use crate::policy::{Around, Seen, Verdict};
 use crate::snapshot::{End, FlowRecord, Record, SampleRecord, Talk, Tcp};
@@ -30,6 +31,7 @@ impl State {
             .collect();
         for (id, key) in self.flows.take_pushed_out() {
             self.judge.pushed_out(id, &key);
+            self.sockets.forget(&key);
         }
         for (delta, update) in batch.flows.iter().zip(updates) {
             let Some(update) = update else { continue };
@@ -43,14 +45,27 @@ impl State {
         }
     }
 
-    /// The judge may want to know a flow as the other end of another.
+    /// The judge may want to know a flow as the other end of another, and so may who names that one.
     fn note(&mut self, delta: &FlowDelta, now: KernelTime) {
         let watched = self.attribution.interface(delta.key.interface);
-        if watched.is_some_and(|watched| watched.interface.kind == InterfaceKind::Veth) {
-            let wall = self.wall(now);
-            let Self { judge, attribution, flows, .. } = self;
-            judge.note(&Around { attribution, flows, now, wall }, delta.flow_id);
+        match watched.map(|watched| watched.interface.kind) {
+            Some(InterfaceKind::Veth) => {
+                let wall = self.wall(now);
+                let Self { judge, attribution, flows, .. } = self;
+                judge.note(&Around { attribution, flows, now, wall }, delta.flow_id);
+            }
+            Some(InterfaceKind::Cgroup) => self.sockets.note(&delta.key),
+            Some(InterfaceKind::Bridge) | None => {}
         }
+    }
+
+    /// The container on the host's network that is the other end of a flow, where that is an address of the host.
+    fn on_host(&self, key: &FlowKey, remote: &End) -> Option<End> {
+        if remote.kind != EndKind::Host {
+            return None;
+        }
+        let known = self.attribution.owner(self.sockets.other_end(key)?)?;
+        Some(End::of_container(known.reference().clone(), remote.address).with_port(key.ports, false))
     }
 
     /// What is said of a flow's tick.
@@ -143,13 +158,16 @@ impl State {
         let kind = self.attribution.interface(number).map_or(InterfaceKind::Veth, |it| it.interface.kind);
         let owner = self.attribution.owner(number).map(|known| known.reference().clone());
         let remote = remote.with_port(tick.delta.key.ports, false);
+        // Rules see the host: it is judged as that container's at its control group.
+        let on_host = self.on_host(&tick.delta.key, &remote);
         let mut verdict = None;
-        if kind == InterfaceKind::Veth && owner.is_some() && !tick.last {
+        if kind != InterfaceKind::Bridge && owner.is_some() && !tick.last {
             let local =
                 self.attribution.local_end(&tick.packets(), now).with_port(tick.delta.key.ports, true);
             verdict = self.judged(tick, &local, &remote, now);
-            self.book(tick, &local, &remote, verdict.as_ref());
+            self.book(tick, &local, on_host.as_ref().unwrap_or(&remote), on_host.is_some(), verdict.as_ref());
         }
+        let remote = on_host.unwrap_or(remote);
         if self.subscribers.want_flow(kind, owner.as_deref())
             && let Some(record) = self.record(tick, remote, verdict, now)
         {
@@ -157,7 +175,8 @@ impl State {
         }
     }
 
-    fn book(&mut self, tick: &Tick, local: &End, remote: &End, verdict: Option<&Verdict>) {
+    /// `by_group`: the other end was seen at its control group, and what it sends is counted there.
+    fn book(&mut self, tick: &Tick, local: &End, remote: &End, by_group: bool, verdict: Option<&Verdict>) {
         let Self { attribution, books, .. } = self;
         let Tick { delta, update, .. } = tick;
         let watched = attribution.interface(delta.key.interface);
@@ -173,7 +192,7 @@ impl State {
             tick_end: tick.tick_end,
             opened: update.opened,
             tcp: update.tcp,
-            sender_counts: attribution.is_counted_at_sender(&tick.packets(), remote),
+            sender_counts: by_group || attribution.is_counted_at_sender(&tick.packets(), remote),
             is_inside: network.is_some_and(|network| attribution.is_inside(&network.id, remote)),
             verdict,
         });

@@ -5,6 +5,7 @@ use super::Settings;
 use super::asks::{Ask, Asks};
 use super::held::Held;
 use super::inquirers::Inquirers;
+use super::sockets::Sockets;
 use super::subscribers::{Filter, Subscribers, Subscription, Topic};
 use crate::attribution::Attribution;
 use crate::flows::{self, FlowTable};
@@ -51,6 +52,7 @@ pub struct State {
     pub(super) books: Books,
     shared: Shared,
     pub(super) held: Held,
+    pub(super) sockets: Sockets,
     pub(super) subscribers: Subscribers,
     pub(super) inquirers: Inquirers,
     pub(super) asks: Asks,
@@ -90,6 +92,7 @@ impl State {
             books: Books::new(snapshot::Settings { window: settings.window }),
             shared: Shared::default(),
             held: Held::default(),
+            sockets: Sockets::default(),
             subscribers: Subscribers::default(),
             inquirers: Inquirers::default(),
             asks: Asks::default(),
@@ -147,6 +150,16 @@ impl State {
                 self.books.detached(number, at, &last);
                 self.modes.remove(&number);
                 self.gone.push((number, now));
+                return Publish::Soon;
+            }
+            Observation::GroupAttached { number, container, at } => {
+                self.attribution.group_attached(number, &container, at);
+                self.books.attached(number, at, None, None);
+                self.books.group_refused(container, None);
+                return Publish::Soon;
+            }
+            Observation::GroupNotWatched { container, reason } => {
+                self.books.group_refused(container, Some(reason));
                 return Publish::Soon;
             }
             Observation::NotWatched(device) => {
@@ -265,6 +278,7 @@ impl State {
         }
         for flow in over {
             self.judge.over(flow.flow_id, &flow.key);
+            self.sockets.forget(&flow.key);
             self.flow_is_over(&flow, now);
         }
     }
@@ -291,7 +305,11 @@ impl State {
         let sandboxes = nameless.filter_map(|known| known.container.sandbox.clone());
         let namespaces =
             sandboxes.filter(|sandbox| !sandbox.is_empty()).map(|sandbox| Ask::Namespace { sandbox });
-        let wanted: Vec<Ask> = bridges.chain(namespaces).collect();
+        let watch = self.attribution.groups_to_watch().cloned();
+        let watch = watch.map(|container| Ask::WatchGroup { container });
+        let leave = self.attribution.groups_to_leave().cloned();
+        let leave = leave.map(|container| Ask::LeaveGroup { container });
+        let wanted: Vec<Ask> = leave.chain(watch).chain(bridges).chain(namespaces).collect();
         self.asks.due(wanted, now)
     }
 
@@ -322,6 +340,8 @@ impl State {
         self.attribution.settle(now);
         let Self { attribution, flows, judge, books, shared, .. } = self;
         let rows = books.rows(attribution, flows, now);
+        let mut missing = self.missing.clone();
+        missing.extend(books.gaps(&rows.containers).map(|gaps| (snapshot::GAPS, gaps)));
         let findings = (self.findings_told, judge.findings());
         let (networks, pairs, latencies) = shared.rows(books, attribution, self.ticked, findings, now);
         Snapshot {
@@ -339,7 +359,7 @@ impl State {
             pairs,
             latencies,
             not_watched: self.not_watched.values().cloned().collect(),
-            missing: self.missing.clone(),
+            missing,
             attached: self.modes.values().copied().collect(),
             interfaces_watched: rows.interfaces_watched,
             flows_kept: self.flows.len(),

@@ -9,7 +9,7 @@ use super::pairs::Pairs;
 use super::shelf::{Budget, Shelf};
 use super::{Clients, Options, Page, Reload, families as family};
 use crate::model::{ContainerId, DockerState, Losses, NetworkId, Resources, SafeText};
-use crate::snapshot::{Finding, Service, Snapshot, reason};
+use crate::snapshot::{Finding, GAPS, Service, Snapshot, reason};
 use crate::wire::losses::LOSSES;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -203,7 +203,8 @@ impl Ledger {
             page.add(&family::INTERFACES_UNATTRIBUTED, &labels, interfaces);
             page.add(&family::UNATTRIBUTED_BYTES, &labels, bytes);
         }
-        for feature in latest.missing.keys() {
+        // Containers have figures of their own, and are no feature of the kernel.
+        for feature in latest.missing.keys().filter(|feature| **feature != GAPS) {
             page.add(&family::FEATURE_MISSING, &Labels::one("feature", feature), 1_u64);
         }
         page.add(&family::DOCKER_UP, &none, matches!(latest.docker, DockerState::Up { .. }));

@@ -141,7 +141,9 @@ impl Helper {
         let helper = self.clone();
         Arc::new(move |request| {
             let lane = match request {
-                collector::Request::Namespace { .. } => Lane::Paths,
+                collector::Request::Namespace { .. }
+                | collector::Request::Group { .. }
+                | collector::Request::AttachGroup { .. } => Lane::Paths,
                 _ => Lane::Kernel,
             };
             match helper.ask(lane, Request::Kernel(request)) {

@@ -11,6 +11,8 @@ pub enum InterfaceKind {
     Veth,
     /// A Docker bridge.
     Bridge,
+    /// The control group of a container that has no interface of its own: its sockets. Packets have no Ethernet header there.
+    Cgroup,
 }
 
 /// How the programs are attached.

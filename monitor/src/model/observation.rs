@@ -1,8 +1,8 @@
 //! What the collector tells the engine.
 
 use super::{
-    AttachMode, Claim, Conntrack, DeviceCounters, Direction, DropBatch, DropWatch, FlowDelta, FlowId,
-    FlowKey, Interface, InterfaceNumber, KernelTime, Losses, NotWatched, Reading, SafeText, TcpFlags,
+    AttachMode, Claim, Conntrack, ContainerId, DeviceCounters, Direction, DropBatch, DropWatch, FlowDelta,
+    FlowId, FlowKey, Interface, InterfaceNumber, KernelTime, Losses, NotWatched, Reading, SafeText, TcpFlags,
     TranslationChange,
 };
 use serde::{Deserialize, Serialize};
@@ -154,6 +154,22 @@ pub enum Observation {
         /// The last reading: our totals, and the device's own counters from its farewell message if the kernel
         /// sent them (in `device_after`).
         last: Box<Reading>,
+    },
+    /// A container that has no interface of its own is watched at its control group from now on.
+    GroupAttached {
+        /// The number that stands for it where an interface's would.
+        number: InterfaceNumber,
+        /// Which container.
+        container: ContainerId,
+        /// When the programs were in place.
+        at: KernelTime,
+    },
+    /// Such a container is not watched.
+    GroupNotWatched {
+        /// Which container.
+        container: ContainerId,
+        /// Why not, for a person.
+        reason: SafeText,
     },
     /// A device should be watched and is not.
     NotWatched(NotWatched),

@@ -8,7 +8,7 @@ use super::rules::{self, Expected, Judgement, Question, Rule, RuleName};
 use super::testimony::Testimony;
 use crate::attribution::{Attribution, End, EndKind, OriginKind, Packets};
 use crate::flows::Flow;
-use crate::model::{Counts, FlowKey, FlowPorts, Initiator, NetworkId, Protocol};
+use crate::model::{Counts, FlowKey, FlowPorts, Initiator, InterfaceKind, NetworkId, Protocol};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -148,6 +148,11 @@ impl Opening<'_> {
 
     /// Whether the container sent with an address that is not its own.
     fn is_spoofed(&self, flow: &Flow, local: &End) -> bool {
+        let facts = self.around.attribution;
+        // A socket of the host has whatever address of the host it wants.
+        if facts.interface(flow.key.interface).is_some_and(|it| it.interface.kind == InterfaceKind::Cgroup) {
+            return false;
+        }
         let address = flow.key.local;
         let harmless = address.is_unspecified() || is_link_local(address);
         let known =

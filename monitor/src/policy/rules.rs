@@ -156,7 +156,11 @@ pub fn judge(facts: &Attribution, question: &Question<'_>) -> Option<Judgement> 
 }
 
 fn from_container(facts: &Attribution, question: &Question<'_>) -> Option<Judgement> {
-    let Question { to, from_network, at, .. } = *question;
+    let Question { from, to, from_network, at, .. } = *question;
+    let opener = from.container.as_ref().and_then(|container| facts.container(&container.id));
+    if opener.is_some_and(|known| facts.is_on_host_network(known)) {
+        return from_host_network(facts, question);
+    }
     let own = facts.network(from_network?)?;
     if facts.is_of_host(to.address, at) {
         return Some(to_host(facts, question, own));
@@ -250,6 +254,17 @@ fn from_outside(facts: &Attribution, question: &Question<'_>) -> Option<Judgemen
     };
     let open = is_published(facts, question) || mode == GatewayMode::NatUnprotected;
     Some(if open { Judgement::allow(Rule::ExposedPort) } else { Judgement::deny(Rule::ExposedPort) })
+}
+
+/// A container on the host's network goes where the host does. An internal network is closed to everybody but the host.
+fn from_host_network(facts: &Attribution, question: &Question<'_>) -> Option<Judgement> {
+    let Question { to, at, .. } = *question;
+    let network = facts.network_of_address(to.address, at).filter(|_| !facts.is_of_host(to.address, at));
+    match network {
+        Some(other) if other.network.internal => Some(Judgement::crossing(Rule::CrossNetwork)),
+        _ if to.kind == EndKind::Unknown => None,
+        _ => Some(from_host(question)),
+    }
 }
 
 /// The host reaches its containers: its own processes, the userland proxy, containers in its namespace.

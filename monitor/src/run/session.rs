@@ -289,6 +289,12 @@ async fn answer(mut asks: mpsc::Receiver<Ask>, hint: Hint, asker: Asker) {
         match ask {
             Ask::NetworkOfBridge(bridge) => hint.bridge_changed(bridge.as_str()),
             // A question that finds no room is asked again by the engine.
+            Ask::WatchGroup { container } => {
+                asker.ask(collector::Command::WatchGroup { container });
+            }
+            Ask::LeaveGroup { container } => {
+                asker.ask(collector::Command::LeaveGroup { container });
+            }
             Ask::Namespace { sandbox } => {
                 asker.ask(collector::Command::Namespace { sandbox });
             }

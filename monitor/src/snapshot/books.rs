@@ -10,7 +10,7 @@ use super::replicas::Replicas;
 use super::talk::Talk;
 use super::window::{Base, Marks};
 use super::{End, Service};
-use crate::attribution::Attribution;
+use crate::attribution::{Attribution, Known};
 use crate::flows::{Latency, Steps};
 use crate::model::{
     ContainerId, DeviceCounters, DropBatch, Initiator, InterfaceNumber, KernelTime, Losses, Protocol,
@@ -58,6 +58,8 @@ pub struct Books {
     pub(super) connections: HashMap<ContainerId, (u64, u64)>,
     /// Packets from or to each container that were dropped.
     pub(super) dropped: HashMap<ContainerId, u64>,
+    /// Why containers on the host's network are not watched.
+    pub(super) groups_refused: HashMap<ContainerId, SafeText>,
     /// Packets that were dropped, by the kernel's reason.
     drops: BTreeMap<SafeText, u64>,
     losses: Losses,
@@ -83,6 +85,7 @@ impl Books {
             steps: HashMap::new(),
             connections: HashMap::new(),
             dropped: HashMap::new(),
+            groups_refused: HashMap::new(),
             drops: BTreeMap::new(),
             losses: Losses::default(),
         }
@@ -98,6 +101,14 @@ impl Books {
     ) {
         self.marks.start(at);
         self.accounts.insert(number, Account::new(before, after));
+    }
+
+    /// A container on the host's network is not watched, and why; or it is.
+    pub fn group_refused(&mut self, container: ContainerId, why: Option<SafeText>) {
+        match why {
+            Some(why) => drop(self.groups_refused.insert(container, why)),
+            None => drop(self.groups_refused.remove(&container)),
+        }
     }
 
     /// All totals were read.
@@ -231,6 +242,7 @@ impl Books {
         self.steps.retain(|id, _| known(id));
         self.connections.retain(|id, _| known(id));
         self.dropped.retain(|id, _| known(id));
+        self.groups_refused.retain(|id, _| attribution.container(id).is_some_and(Known::is_running));
         self.networks.keep(|id| attribution.network(id).is_some());
         self.pairs.keep(known);
         let services: HashSet<Service> = attribution.containers().map(Service::of_known).collect();

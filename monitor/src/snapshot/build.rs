@@ -44,7 +44,8 @@ impl Books {
             let Some(account) = self.accounts.get(&watched.interface.number) else { continue };
             let sums = account.sums(base);
             let live = account.gone.is_none();
-            rows.interfaces_watched += usize::from(live);
+            let is_device = watched.interface.kind != InterfaceKind::Cgroup;
+            rows.interfaces_watched += usize::from(live && is_device);
             if watched.interface.kind == InterfaceKind::Bridge {
                 if live {
                     rows.bridges.push(bridge_row(watched, &sums));
@@ -96,13 +97,22 @@ impl Books {
             not_recorded: counted.sums.not_recorded,
             unaccounted_bytes: counted.sums.difference.map(|difference| difference.bytes),
             watched,
-            unwatched_reason: (!explained).then(|| why_unwatched(attribution, known)),
+            unwatched_reason: (!explained).then(|| self.why_unwatched(attribution, known)),
             handshake: self.handshakes.get(&container.id).and_then(|latency| latency.percentiles()),
             handshake_steps: self.steps.get(&container.id).copied(),
             peers: self.peers.busiest(&container.id, self.window_start()),
             conversations: Conversations { alive: counted.alive, opened, accepted },
             dropped: self.dropped.get(&container.id).copied().unwrap_or(0),
             details: container.details.clone(),
+        }
+    }
+}
+
+impl Books {
+    fn why_unwatched(&self, attribution: &Attribution, known: &Known) -> String {
+        match self.groups_refused.get(&known.container.id) {
+            Some(reason) => format!("host mode, and its control group cannot be watched: {reason}"),
+            None => why_unwatched(attribution, known),
         }
     }
 }
@@ -155,14 +165,26 @@ fn memberships(attribution: &Attribution, known: &Known, live: &[&Watched]) -> V
             })
         })
         .collect();
+    memberships.extend(on_host(&memberships, live));
     memberships.sort_by(|a, b| a.network.name.cmp(&b.network.name));
     memberships
+}
+
+/// The host's network, for a container that is watched at its control group, unless that lists it.
+fn on_host(listed: &[Membership], live: &[&Watched]) -> Option<Membership> {
+    let watched = live.iter().find(|watched| watched.interface.kind == InterfaceKind::Cgroup)?;
+    let network = watched.network.clone()?;
+    if listed.iter().any(|other| other.network.id == network.id) {
+        return None;
+    }
+    let interface = Some((watched.interface.name.clone(), watched.interface.ifindex));
+    Some(Membership { network, addresses: Vec::new(), mac: None, interface })
 }
 
 fn why_unwatched(attribution: &Attribution, known: &Known) -> String {
     let container = &known.container;
     match &container.network_mode {
-        NetworkMode::Host => "host mode: it uses the host's own interfaces".into(),
+        NetworkMode::Host => "host mode: its control group is not watched yet".into(),
         NetworkMode::None => "it has no network".into(),
         NetworkMode::SharedWith(owner) => {
             let name =
@@ -178,7 +200,8 @@ fn why_unwatched(attribution: &Attribution, known: &Known) -> String {
             if drivers.is_empty() {
                 "no interface of it is watched".into()
             } else {
-                format!("a {} network has no interface on the host to watch", drivers.join(" and "))
+                let drivers = drivers.join(" and ");
+                format!("a {drivers} network has no interface on the host to watch; a bridge network has one")
             }
         }
     }

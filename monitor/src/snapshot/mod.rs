@@ -8,6 +8,7 @@ mod books;
 mod bracket;
 mod build;
 mod findings;
+mod gaps;
 mod interfaces;
 mod latencies;
 mod networks;
@@ -38,6 +39,7 @@ pub use books::{Books, Settings};
 pub use bracket::{Difference, difference};
 pub use build::Rows;
 pub use findings::findings;
+pub use gaps::GAPS;
 pub use latencies::{Handshake, Latencies, LatencyRow, Measured};
 pub use records::{FlowRecord, Record, SampleRecord};
 pub use rows::{

@@ -83,7 +83,7 @@ fn members(attribution: &Attribution) -> HashMap<&NetworkId, Vec<Arc<ContainerRe
         let in_host_mode = known.container.network_mode == NetworkMode::Host;
         let of_host = host.filter(|_| in_host_mode).map(|host| &host.network.id);
         let networks = known.container.endpoints.iter().map(|endpoint| &endpoint.network);
-        for network in networks.chain(of_host) {
+        for network in networks.filter(|network| Some(*network) != of_host).chain(of_host) {
             members.entry(network).or_default().push(known.reference().clone());
         }
     }

@@ -18,7 +18,7 @@ pub struct Membership {
     pub addresses: Vec<IpAddr>,
     /// Its Ethernet address there.
     pub mac: Option<Mac>,
-    /// Host end: name and ifindex; absent while it is not watched.
+    /// Host end: name and ifindex; absent while it is not watched. A control group has the ifindex 0.
     pub interface: Option<(SafeText, u32)>,
 }
 
@@ -73,6 +73,14 @@ pub struct ContainerRow {
     pub dropped: u64,
     /// What else Docker tells of it; absent until it was inspected.
     pub details: Option<Arc<Details>>,
+}
+
+impl ContainerRow {
+    /// Whether it is watched at its control group, where nobody knows what passed before, and frames have no header.
+    #[must_use]
+    pub fn is_at_group(&self) -> bool {
+        self.memberships.iter().any(|at| matches!(at.interface, Some((_, 0))))
+    }
 }
 
 /// How many conversations a container has.

@@ -48,7 +48,7 @@ fn cells(row: &ContainerRow) -> Vec<String> {
         measured(bytes(received.bytes)),
         measured(count(sent.packets)),
         measured(count(received.packets)),
-        measured(bytes(before.skb_bytes)),
+        if row.is_at_group() { "-".to_owned() } else { measured(bytes(before.skb_bytes)) },
         row.unaccounted_bytes.map_or_else(|| "-".to_owned(), |difference| measured(bytes(difference))),
     ]
 }
@@ -82,6 +82,7 @@ fn membership(membership: &Membership) -> Line {
         line.push(Tone::Plain, format!("  {}", addresses.join(", ")));
     }
     match &membership.interface {
+        Some((name, 0)) => line.push(Tone::Faint, format!("  at the {name}")),
         Some((name, ifindex)) => line.push(Tone::Faint, format!("  at {name} ({ifindex})")),
         None => line.push(Tone::Faint, "  not watched"),
     }

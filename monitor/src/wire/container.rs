@@ -44,7 +44,8 @@ pub struct ContainerBody<'a> {
 struct Measured {
     sent: Counts,
     received: Counts,
-    before_watch: BeforeWatchPart,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before_watch: Option<BeforeWatchPart>,
     not_recorded: Counts,
     #[serde(skip_serializing_if = "Option::is_none")]
     unaccounted_bytes: Option<u64>,
@@ -147,7 +148,7 @@ impl Measured {
         Self {
             sent: row.totals.sent,
             received: row.totals.received,
-            before_watch: row.before_watch.into(),
+            before_watch: (!row.is_at_group()).then(|| row.before_watch.into()),
             not_recorded: row.not_recorded,
             unaccounted_bytes: row.unaccounted_bytes,
             conversations: ConversationsPart { alive, opened, accepted },
@@ -165,7 +166,11 @@ impl<'a> From<&'a Membership> for MembershipPart<'a> {
             addresses: &membership.addresses,
             mac: membership.mac,
             interface: membership.interface.as_ref().map(|(name, _)| name),
-            ifindex: membership.interface.as_ref().map(|(_, ifindex)| *ifindex),
+            ifindex: membership
+                .interface
+                .as_ref()
+                .map(|(_, ifindex)| *ifindex)
+                .filter(|ifindex| *ifindex != 0),
         }
     }
 }

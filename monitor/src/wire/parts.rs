@@ -174,12 +174,14 @@ impl From<Traffic> for BeforeWatchPart {
 pub(super) struct ObservedAtPart<'a> {
     kind: InterfaceKind,
     interface: &'a SafeText,
-    ifindex: u32,
+    /// Absent for a control group, which has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ifindex: Option<u32>,
 }
 
 impl<'a> From<&'a ObservedAt> for ObservedAtPart<'a> {
     fn from(at: &'a ObservedAt) -> Self {
-        Self { kind: at.kind, interface: &at.interface, ifindex: at.ifindex }
+        Self { kind: at.kind, interface: &at.interface, ifindex: (at.ifindex != 0).then_some(at.ifindex) }
     }
 }
 

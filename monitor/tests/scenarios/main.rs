@@ -4,6 +4,7 @@
 
 mod absence;
 mod bounds;
+mod host_network;
 mod life;
 mod naming;
 mod pairs;

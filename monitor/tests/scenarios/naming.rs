@@ -221,6 +221,8 @@ fn host_mode_and_macvlan_say_why_they_are_not_watched() {
     world.container(container("lan", &[("m", "10.5.0.2")]));
     assert!(world.row("on-host").unwatched_reason.unwrap().contains("host mode"));
     assert!(world.row("lan").unwatched_reason.unwrap().contains("macvlan"));
+    let missing = world.snapshot().missing["containers"].to_string();
+    assert_eq!(missing, "1 container is not watched, or not on all networks: lan (macvlan)");
     world.flows(vec![flow(1, "172.18.0.2:4000", "10.5.0.2:80"), flow(1, "172.18.0.2:4000", "10.5.0.1:80")]);
     let expected = ["web:4000 -> lan:80", "web:4000 -> unknown(no_container_has_it):80"];
     assert_eq!(world.names(), expected, "the gateway of a macvlan network is not this host");

@@ -104,16 +104,20 @@ fn a_service_of_the_host_is_a_crossing() -> Result<()> {
 }
 
 #[test]
-fn a_container_in_the_hosts_network_is_the_host() -> Result<()> {
+fn a_container_in_the_hosts_network_is_the_host_and_no_internal_network_keeps_it_out() -> Result<()> {
     let row = Row::new("hostmode")?;
     let net = row.network("net", &[])?;
     let b = row.server("b", &net, &[])?;
+    let inside = row.network("inside", &["--internal"])?;
+    let c = row.server("c", &inside, &[])?;
     let h = row.spec("h").options(&["--network", "host"]).run(&["sleep", "infinity"])?;
     let service = TcpListener::bind((net.gateway()?.as_str(), 0))?;
     let at = service.local_addr()?;
-    let to = b.address(&net)?;
+    let (to, to_inside) = (b.address(&net)?, c.address(&inside)?);
     let watched = row.watch()?;
     h.exec(&["nc", "-z", "-w1", &to, "80"])?;
     b.exec(&["nc", "-z", "-w1", &at.ip().to_string(), &at.port().to_string()])?;
-    watched.must_tell(&[crossing("host-access", "answered", ["b", "host"], TCP)]).map(drop)
+    h.exec(&["nc", "-z", "-w1", &to_inside, "80"])?;
+    let to_host = crossing("host-access", "answered", ["b", "host"], TCP);
+    watched.must_tell(&[to_host, crossing("cross-network", "answered", ["h", "c"], TCP)]).map(drop)
 }

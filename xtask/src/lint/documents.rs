@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The documents whose commands are checked.
-const DOCUMENTS: [&str; 18] = [
+const DOCUMENTS: [&str; 19] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -18,6 +18,7 @@ const DOCUMENTS: [&str; 18] = [
     "docs/alerts.md",
     "docs/capture.md",
     "docs/configuration.md",
+    "docs/drivers.md",
     "docs/health.md",
     "docs/metrics.md",
     "docs/operations.md",

@@ -2,6 +2,7 @@
 //! [`rights`], in this process or in another.
 
 mod clsact;
+mod group;
 mod instance;
 pub mod leftovers;
 pub(super) mod namespace;
@@ -15,6 +16,8 @@ use rustix::fd::OwnedFd;
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub(super) use group::Group;
 
 /// What the attacher is told to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +134,7 @@ impl Attacher {
             }
             Command::Namespace { sandbox } => match (self.call)(Request::Namespace { sandbox }).0 {
                 rights::Answer::Namespace(number) => Answer::Namespace(number),
-                rights::Answer::Done | rights::Answer::Refused { .. } => Answer::Namespace(None),
+                _ => Answer::Namespace(None),
             },
         }
     }

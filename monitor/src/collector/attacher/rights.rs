@@ -5,15 +5,16 @@
 //! question goes to the socket of who wants to read it: asking is all that needs the right.
 
 use super::clsact::{self, Filter, Hook};
+use super::group;
 use super::instance::{Instance, WhenInUse};
 use super::leftovers::{self, Emptied};
 use super::namespace;
-use crate::collector::bpf::{self, TcxHook};
+use crate::collector::bpf::{self, GroupHook, TcxHook};
 use crate::collector::links::Modes;
 use crate::collector::netlink::Netlink;
 use crate::collector::programs::{Programs, RECEIVED, SENT};
 use crate::collector::{conntrack, device};
-use crate::model::AttachMode;
+use crate::model::{AttachMode, ContainerId};
 use rustix::fd::{AsFd, OwnedFd};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -51,6 +52,18 @@ pub enum Request {
         /// The request's number, which the answer carries.
         sequence: u32,
     },
+    /// Find the control group of a container.
+    Group {
+        /// Which container.
+        container: ContainerId,
+    },
+    /// Put both programs on that control group: two links are given back, which hold them there.
+    AttachGroup {
+        /// Which container.
+        container: ContainerId,
+        /// The group that was found; it may be another one by now.
+        group: u64,
+    },
     /// Ask for a list of translations; the kernel answers at the conntrack thread's socket.
     Translations {
         /// Which of the lists that there are.
@@ -74,6 +87,8 @@ pub enum Answer {
     },
     /// The namespace's number; `None` when it has none, is our own, or the path is no namespace.
     Namespace(Option<i32>),
+    /// The control group's id.
+    Group(u64),
 }
 
 impl Answer {
@@ -95,7 +110,7 @@ impl Answer {
         match self {
             Self::Refused { code: Some(code), .. } => Err(io::Error::from_raw_os_error(code)),
             Self::Refused { code: None, reason } => Err(io::Error::other(reason)),
-            Self::Done | Self::Namespace(_) => Ok(()),
+            Self::Done | Self::Namespace(_) | Self::Group(_) => Ok(()),
         }
     }
 }
@@ -189,6 +204,14 @@ impl Rights {
             Request::Peer { namespace, ifindex, sequence } => {
                 Answer::of(device::ask_peer(&self.peers, namespace, ifindex, sequence))
             }
+            Request::Group { container } => match group::open(&container) {
+                Ok(group) => Answer::Group(group.id),
+                Err(error) => Answer::refused(&error),
+            },
+            Request::AttachGroup { container, group } => match self.attach_group(&container, group) {
+                Ok(links) => return (Answer::Done, links),
+                Err(error) => Answer::refused(&error),
+            },
             Request::Translations { list, sequence } => Answer::of(match &self.translations {
                 Some(socket) => conntrack::ask_list(socket, list, sequence),
                 None => Err(io::ErrorKind::Unsupported.into()),
@@ -206,6 +229,19 @@ impl Rights {
         Ok(vec![
             bpf::tcx_attach(self.programs.sent.as_fd(), ifindex, TcxHook::Ingress)?,
             bpf::tcx_attach(self.programs.received.as_fd(), ifindex, TcxHook::Egress)?,
+        ])
+    }
+
+    fn attach_group(&self, container: &ContainerId, found: u64) -> io::Result<Vec<OwnedFd>> {
+        let programs = self.programs.groups.as_ref().map_err(|reason| io::Error::other(reason.clone()))?;
+        let group = group::open(container)?;
+        if group.id != found {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let directory = group.directory.as_fd();
+        Ok(vec![
+            bpf::group_attach(programs.sent.as_fd(), directory, GroupHook::Sent)?,
+            bpf::group_attach(programs.received.as_fd(), directory, GroupHook::Received)?,
         ])
     }
 

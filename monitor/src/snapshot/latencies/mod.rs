@@ -34,7 +34,7 @@ impl<'a> Handshake<'a> {
     #[must_use]
     pub fn of_record(flow: &'a FlowRecord) -> Option<Self> {
         let took = flow.tcp.and_then(|tcp| tcp.handshake)?;
-        let is_counted = flow.observed_at.kind == InterfaceKind::Veth && flow.local.container.is_some();
+        let is_counted = flow.observed_at.kind != InterfaceKind::Bridge && flow.local.container.is_some();
         is_counted.then(|| Self::at([&flow.local, &flow.remote], flow.initiator, took, flow.tick_end))?
     }
 

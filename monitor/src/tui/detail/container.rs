@@ -134,6 +134,7 @@ fn place(membership: &Membership) -> String {
     }
     parts.extend(membership.mac.map(|mac| mac.to_string()));
     parts.push(match &membership.interface {
+        Some((name, 0)) => format!("at the {name}"),
         Some((name, ifindex)) => format!("at {name} ({ifindex})"),
         None => "not watched".to_owned(),
     });
@@ -152,7 +153,11 @@ fn traffic(paper: &mut Paper, row: &ContainerRow, board: &Board, context: &Conte
     paper.field("received", &words::counts(row.totals.received));
     let before = row.before_watch.sent + row.before_watch.received;
     let text = format!("{} in {} of the kernel", bytes(before.skb_bytes), plural(before.skbs, "buffer"));
-    paper.field("before", &format!("{text}, before it was watched"));
+    if row.is_at_group() {
+        paper.toned(Tone::Faint, "before", "not known; its sockets are watched, without Ethernet headers");
+    } else {
+        paper.field("before", &format!("{text}, before it was watched"));
+    }
     let talk = row.conversations;
     paper.field(
         "conversations",

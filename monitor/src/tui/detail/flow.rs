@@ -82,7 +82,10 @@ fn flags(flags: TcpFlags) -> String {
 fn way(paper: &mut Paper, record: &FlowRecord) {
     paper.heading("Where it was seen");
     let at = &record.observed_at;
-    paper.field("interface", &format!("{} ({})", at.interface, at.ifindex));
+    match at.ifindex {
+        0 => paper.field("seen at", &format!("the {}: no Ethernet headers", at.interface)),
+        ifindex => paper.field("interface", &format!("{} ({ifindex})", at.interface)),
+    }
     match &record.network {
         Some(network) => paper.field("network", &words::network(network)),
         None => paper.toned(Tone::Faint, "network", "not known"),

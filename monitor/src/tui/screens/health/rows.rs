@@ -215,7 +215,7 @@ fn missing(rows: &mut Rows, snapshot: &Snapshot) {
         row.todo = "`vethwatch doctor` says what this host lacks, and what to do about it.".to_owned();
     }
     if snapshot.missing.is_empty() {
-        let means = "Drops and translations are seen.";
+        let means = "Drops, translations and all containers are seen.";
         rows.add("not seen", "all", Tone::Good, "none".to_owned(), means);
     }
 }

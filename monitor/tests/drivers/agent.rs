@@ -1,0 +1,98 @@
+//! An agent at a socket of its own, and what it tells.
+
+use anyhow::{Context, Result, bail};
+use lab::{Container, Running, Vethwatch, wait_for};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running agent.
+pub(crate) struct Agent {
+    running: Running,
+    socket: PathBuf,
+}
+
+impl Agent {
+    /// Starts one, and waits until it answers.
+    pub(crate) fn start(name: &str) -> Result<Self> {
+        let socket = PathBuf::from(format!("/run/vw-{name}-{}.sock", std::process::id()));
+        let at = socket.to_string_lossy();
+        let words = ["agent", "--metrics-listen", "off", "--tick", "200ms", "--socket", &at];
+        let running = vethwatch().start(&words)?;
+        let agent = Self { running, socket };
+        wait_for("the agent to answer", PATIENCE, || Ok(agent.ask("containers").ok()))?;
+        Ok(agent)
+    }
+
+    /// The lines of one of its tables.
+    pub(crate) fn ask(&self, table: &str) -> Result<Vec<Value>> {
+        vethwatch().json(&[table, "--json", "--socket", &self.socket.to_string_lossy()])
+    }
+
+    /// The only pair of these two containers.
+    pub(crate) fn pair(&self, client: &Container, server: &Container) -> Result<Value> {
+        let pairs = self.ask("pairs")?;
+        let is =
+            |line: &Value, end: &str, container: &Container| line[end]["container"]["id"] == *container.id;
+        let mut found = pairs.iter().filter(|line| is(line, "client", client) && is(line, "server", server));
+        match (found.next(), found.next()) {
+            (Some(only), None) => Ok(only.clone()),
+            _ => bail!("not one pair of {} and {} among {pairs:#?}", client.name, server.name),
+        }
+    }
+
+    /// The same, once it is there and has this many packets from its client.
+    pub(crate) fn wait_for_pair(&self, client: &Container, server: &Container, sent: u64) -> Result<Value> {
+        let mut last = None;
+        let found = wait_for("a pair", PATIENCE, || {
+            last = Some(self.pair(client, server));
+            let pair = last.as_ref().and_then(|pair| pair.as_ref().ok());
+            Ok(pair.filter(|pair| pair["sent"]["packets"] == sent).cloned())
+        });
+        found.with_context(|| format!("{last:?}"))
+    }
+
+    /// A container's line.
+    pub(crate) fn row(&self, container: &Container) -> Result<Option<Value>> {
+        let lines = self.ask("containers")?;
+        Ok(lines.into_iter().find(|line| line["type"] == "container" && line["id"] == *container.id))
+    }
+
+    /// Waits until a container's line is as it should be; returns it.
+    pub(crate) fn wait_for_row(
+        &self,
+        what: &str,
+        container: &Container,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        let mut last = None;
+        let found = wait_for(what, PATIENCE, || {
+            last = self.row(container)?;
+            Ok(last.clone().filter(&fits))
+        });
+        found.with_context(|| format!("{}: {last:#?}", self.running.errors()))
+    }
+
+    /// Ends it, as a service manager does.
+    pub(crate) fn end(self) -> Result<()> {
+        self.running.signal(libc::SIGTERM)?;
+        self.running.end().map(drop)
+    }
+}
+
+pub(crate) fn vethwatch() -> Vethwatch {
+    Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch"))
+}
+
+/// Has a container send datagrams.
+pub(crate) fn send(from: &Container, to: &str, count: u64, size: u64) -> Result<()> {
+    let (count, size) = (count.to_string(), size.to_string());
+    from.exec(&["/testbox", "udp-send", to, "--count", &count, "--size", &size, "--rate", "5000"]).map(drop)
+}
+
+/// A line of a container that is watched.
+pub(crate) fn is_watched(row: &Value) -> bool {
+    row["watched"] == true
+}

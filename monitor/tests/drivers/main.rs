@@ -1,0 +1,9 @@
+//! Every way in which Docker connects containers: what is counted of each, by which name, and what is said of those that
+//! cannot be watched.
+//!
+//! Needs root, Docker and the testbox image.
+
+mod agent;
+mod bridge;
+mod elsewhere;
+mod host_mode;
