@@ -5,7 +5,7 @@ mod durations;
 mod ends;
 mod sizes;
 
-pub use agent::{Agent, Metrics, OrOff, Records, RecordsOf};
+pub use agent::{Agent, Detach, Metrics, OrOff, Records, RecordsOf};
 pub use durations::{NotADuration, parse};
 pub use ends::{NotAnEnd, Target, Wanted, Who};
 pub use sizes::NotASize;
@@ -128,9 +128,9 @@ pub enum Command {
     /// Check a policy file, or say what it decides. Needs no root.
     #[command(subcommand)]
     Policy(Policy),
-    /// Remove programs that a killed vethwatch has left on devices (it leaves none where it attached by tcx), and clsact
-    /// qdiscs of ours that are empty.
-    Detach,
+    /// Remove what a vethwatch has left that is gone: what an agent has pinned, programs on devices, and clsact qdiscs of
+    /// ours that are empty.
+    Detach(Detach),
 }
 
 /// Options of `top`.

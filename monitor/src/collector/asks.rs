@@ -3,8 +3,9 @@
 
 use super::attacher::{self, Answer, Attacher};
 use super::outbox::Waiting;
+use super::pins::book::Book;
 use super::wake::Bell;
-use crate::model::Observation;
+use crate::model::{Container, InterfaceNumber, Observation};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -33,6 +34,15 @@ pub enum Command {
         ifindex: u32,
         /// Whether.
         on: bool,
+    },
+    /// Note for the next agent whose an interface is; not answered.
+    Keep {
+        /// The device.
+        ifindex: u32,
+        /// The interface.
+        number: InterfaceNumber,
+        /// The container behind it.
+        owner: Box<Container>,
     },
 }
 
@@ -66,11 +76,17 @@ impl Asks {
     ///
     /// # Errors
     /// When no thread or descriptor can be had.
-    pub(super) fn start(attacher: Arc<Attacher>, out: Sender<Observation>) -> io::Result<Self> {
+    pub(super) fn start(
+        attacher: Arc<Attacher>,
+        book: Option<Arc<Book>>,
+        out: Sender<Observation>,
+    ) -> io::Result<Self> {
         let (questions, asked) = sync_channel(LONGEST_QUEUE);
         let stop = Bell::new()?;
         let out = Waiting::new(out, stop.clone());
-        let thread = Builder::new().name("vw-asks".into()).spawn(move || answer(&asked, &attacher, &out))?;
+        let thread = Builder::new()
+            .name("vw-asks".into())
+            .spawn(move || answer(&asked, &attacher, book.as_deref(), &out))?;
         Ok(Self { asker: Asker(questions), stop, thread: Some(thread) })
     }
 
@@ -98,12 +114,19 @@ impl Asks {
     }
 }
 
-fn answer(asked: &Receiver<Item>, attacher: &Attacher, out: &Waiting) {
+fn answer(asked: &Receiver<Item>, attacher: &Attacher, book: Option<&Book>, out: &Waiting) {
     while let Ok(Item::Ask(command)) = asked.recv() {
         let sandbox = match command {
             Command::Namespace { sandbox } => sandbox,
             Command::Capture { ifindex, on } => {
                 attacher.handle(attacher::Command::Capture { ifindex, on });
+                continue;
+            }
+            Command::Keep { ifindex, number, owner } => {
+                let changed = book.map(|book| book.change((ifindex, number), |kept| kept.owner = Some(owner)));
+                if let Some(Err(error)) = changed {
+                    log::warn!("a container could not be noted for the next agent: {error}");
+                }
                 continue;
             }
         };

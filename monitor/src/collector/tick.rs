@@ -9,6 +9,8 @@ use super::netlink::Netlink;
 use super::outbox::Waiting;
 use super::own_cost::OwnCost;
 use super::pending::{Left, whole};
+use super::pins::adopt::Flows;
+use super::pins::book::{Book, Drain, Journal};
 use super::programs::{Arenas, Maps};
 use super::ring::Fill;
 use super::table::{Table, Watched};
@@ -16,7 +18,7 @@ use super::wake::{Bell, wait};
 use super::{clock, decode};
 use crate::model::{
     Claim, DeviceCounters, DropBatch, DropWatch, FlowBatch, FlowDelta, KernelTime, Losses, Observation,
-    Reading, Resources, SafeText,
+    PinWatch, Reading, Resources, SafeText,
 };
 use monitor_common::claims::{ClaimKey, MOST_CLAIMS};
 use monitor_common::flow::{FlowKey4, FlowKey6};
@@ -25,6 +27,7 @@ use monitor_common::interface::InterfaceTotals;
 use monitor_common::loss::Loss;
 use monitor_common::pending::Pending;
 use rustix::fd::AsFd as _;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -50,6 +53,9 @@ pub(super) struct Ticker {
     /// Since when.
     since: KernelTime,
     flips: u64,
+    /// Where it is noted how far the flows were handed over, if anything is pinned.
+    journal: Option<(Arc<Book>, Journal)>,
+    pins: Option<PinWatch>,
 }
 
 /// What there is room for.
@@ -80,6 +86,8 @@ pub(super) struct Told {
     pub(super) losses: Arc<OwnLosses>,
     /// How full the ring was.
     pub(super) fill: Arc<Fill>,
+    /// Whether programs and maps outlive the process, if that is wanted.
+    pub(super) pins: Option<PinWatch>,
 }
 
 /// What the thread reads devices by, waits by, and sees itself by.
@@ -151,6 +159,52 @@ impl Ticker {
             active: 0,
             since: clock::kernel_now(),
             flips: 0,
+            journal: None,
+            pins: told.pins,
+        }
+    }
+
+    /// Notes how far the flows are handed over, and goes on where another agent ended.
+    #[must_use]
+    pub(super) fn resume(mut self, journal: Option<(Arc<Book>, (Journal, Flows))>) -> Self {
+        let Some((book, (journal, flows))) = journal else { return self };
+        let Drain { epoch, start, end, active, is_open, .. } = journal.drain;
+        // Numbers of generations go on in any case: no reader may take a new one for one that it has.
+        self.flips = if journal.drain == Drain::default() { 0 } else { epoch.saturating_add(1) };
+        if flows == Flows::GoOn {
+            self.active = self.maps.active.lookup(&0).ok().flatten().unwrap_or_default();
+            self.since = KernelTime(end);
+            // It was killed before it made that generation quiet.
+            if is_open == 1 && self.active == active {
+                (self.flips, self.since) = (epoch, KernelTime(start));
+            }
+        }
+        self.journal = Some((book, journal));
+        self
+    }
+
+    /// Hands over the rest of a generation that another agent was killed over. `false`: nobody listens.
+    fn finish_drain(&mut self) -> bool {
+        let Some((_, Journal { drain, .. })) = &self.journal else { return true };
+        let Drain { epoch, start, end, active, done: [ipv4, ipv6], is_open, .. } = *drain;
+        if is_open != 1 || self.active != active.wrapping_add(1) {
+            return true;
+        }
+        self.arenas.ipv4.resume(active & 1, ipv4);
+        self.arenas.ipv6.resume(active & 1, ipv6);
+        if self.grace.wait().is_err() {
+            self.losses.add(Lost::Grace, 1);
+        }
+        let generation = Generation { active, epoch, start: KernelTime(start), end: KernelTime(end) };
+        self.drain(generation).is_some()
+    }
+
+    /// Writes the journal.
+    fn note(&mut self, change: impl FnOnce(&mut Journal)) {
+        let Some((book, journal)) = &mut self.journal else { return };
+        change(journal);
+        if book.write_journal(journal).is_err() {
+            self.losses.add(Lost::Journal, 1);
         }
     }
 
@@ -163,7 +217,9 @@ impl Ticker {
             Ok(_) => DropWatch::Watched,
             Err(reason) => DropWatch::Off(reason.clone()),
         };
-        if !self.out.send(Observation::DropWatch(watch)) {
+        let pins = self.pins.take().map(Observation::Pins);
+        let told = [Some(Observation::DropWatch(watch)), pins];
+        if !told.into_iter().flatten().all(|told| self.out.send(told)) || !self.finish_drain() {
             return;
         }
         let mut next = clock::kernel_now().plus(tick);
@@ -179,7 +235,10 @@ impl Ticker {
             next = next.plus(tick).max(clock::kernel_now());
         }
         while wait([stop.as_fd()], None) == [false] {}
-        self.tick();
+        if self.tick() {
+            // Whoever took the last flows tells them before it ends.
+            self.note(|journal| journal.drain.handed = 0);
+        }
     }
 
     /// One tick. `false`: nobody listens.
@@ -258,7 +317,7 @@ impl Ticker {
         Some(Reading {
             number: watched.number,
             at: clock::kernel_now(),
-            totals: decode::totals(&self.totals),
+            totals: decode::totals_over(&self.totals, watched.base.as_deref()),
             device_before: None,
             device_after: None,
         })
@@ -267,6 +326,15 @@ impl Ticker {
     /// Makes the other generation active.
     fn flip(&mut self, now: KernelTime) -> io::Result<Generation> {
         let next = self.active.wrapping_add(1);
+        let drain = Drain {
+            epoch: self.flips,
+            start: self.since.0,
+            end: now.0,
+            active: self.active,
+            is_open: 1,
+            ..Drain::default()
+        };
+        self.note(|journal| journal.drain = drain);
         self.maps.active.update(&0, &next)?;
         let generation = Generation { active: self.active, epoch: self.flips, start: self.since, end: now };
         self.active = next;
@@ -296,7 +364,8 @@ impl Ticker {
 
     /// Drains the quiet half of both arenas. `None`: nobody listens.
     fn drain(&mut self, generation: Generation) -> Option<[u64; 2]> {
-        let Self { arenas, out, losses, .. } = self;
+        let Self { arenas, out, losses, journal, .. } = self;
+        let note = RefCell::new(Noted { journal, losses });
         let hand_over = |flows: Vec<FlowDelta>, last: bool| {
             let Generation { epoch, start: tick_start, end: tick_end, .. } = generation;
             if out.send(Observation::Flows(FlowBatch { epoch, tick_start, tick_end, flows, last })) {
@@ -312,10 +381,14 @@ impl Ticker {
         let quiet = generation.active & 1;
         let drained = [
             arenas.ipv4.drain(quiet, |first, slots| {
-                hand_over(decoded::<FlowKey4, 3>(first, slots, &left.ipv4), false)
+                let flows = decoded::<FlowKey4, 3>(first, slots, &left.ipv4);
+                note.borrow_mut().part(0, first + slots.len(), flows.len());
+                hand_over(flows, false)
             }),
             arenas.ipv6.drain(quiet, |first, slots| {
-                hand_over(decoded::<FlowKey6, 6>(first, slots, &left.ipv6), false)
+                let flows = decoded::<FlowKey6, 6>(first, slots, &left.ipv6);
+                note.borrow_mut().part(1, first + slots.len(), flows.len());
+                hand_over(flows, false)
             }),
         ];
         let mut flows = [0; 2];
@@ -328,7 +401,10 @@ impl Ticker {
                 Err(_) => losses.add(Lost::Drain, 1),
             }
         }
-        (hand_over(Vec::new(), true) == Handed::Over).then_some(flows)
+        let is_whole = hand_over(Vec::new(), true) == Handed::Over;
+        let beat = clock::kernel_now().0;
+        self.note(|journal| (journal.drain.is_open, journal.beat) = (0, beat));
+        is_whole.then_some(flows)
     }
 
     /// Tells losses and resources. `false`: nobody listens.
@@ -363,6 +439,24 @@ impl Ticker {
                 cpu_ns: clock::process_cpu(),
                 resident_bytes: self.own.resident_bytes(),
             }))
+    }
+}
+
+/// Where it is noted how far a drain has come.
+struct Noted<'a> {
+    journal: &'a mut Option<(Arc<Book>, Journal)>,
+    losses: &'a OwnLosses,
+}
+
+impl Noted<'_> {
+    /// A part of a family's arena is about to be handed over: from now on nobody does it again.
+    fn part(&mut self, family: usize, done: usize, flows: usize) {
+        let Some((book, journal)) = &mut self.journal else { return };
+        journal.drain.done[family] = done as u64;
+        journal.drain.handed = journal.drain.handed.saturating_add(flows as u64);
+        if book.write_journal(journal).is_err() {
+            self.losses.add(Lost::Journal, 1);
+        }
     }
 }
 

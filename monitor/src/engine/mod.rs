@@ -10,6 +10,7 @@ mod findings;
 mod held;
 mod inquirers;
 mod naming;
+mod owners;
 mod state;
 mod subscribers;
 mod tap;
