@@ -18,8 +18,8 @@ use std::time::Duration;
 /// See who talks to whom between the containers of a Docker host, exactly, by name.
 ///
 /// Counts every packet and byte that enters or leaves a container in the kernel and names both ends. Nothing is ever
-/// dropped, changed or delayed, and nothing stays attached when it ends. Needs root (or CAP_BPF, CAP_NET_ADMIN and
-/// CAP_PERFMON), or an agent that may be asked.
+/// dropped, changed or delayed, and nothing stays attached when it ends, but for what a killed agent leaves to the next one.
+/// Needs root (or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON), or an agent that may be asked.
 ///
 /// Options of every command may be in the environment too: VETHWATCH_TICK for --tick. A variable that is empty counts as not
 /// set.

@@ -5,7 +5,7 @@ use super::layout::Layout;
 use super::{Before, Pins};
 use crate::collector::attacher::namespace;
 use crate::collector::bpf::{self, TcxHook};
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open, stat, statfs};
 use rustix::io::Errno;
@@ -17,8 +17,10 @@ use std::time::Duration;
 
 /// `BPF_FS_MAGIC`.
 const BPF_FS: u64 = 0xcafe_4a11;
+/// Where it usually is.
+pub(in crate::collector) const USUAL: &str = "/sys/fs/bpf";
 /// How often, and how soon, it is looked whether a killed agent's helper has let go of the folder.
-const LOOKS: u32 = 150;
+const LOOKS: u32 = 75;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The folders in it.
 const MAPS: &str = "maps";
@@ -57,14 +59,11 @@ impl Folder {
         let parent = parent.canonicalize().with_context(|| format!("there is no {}", parent.display()))?;
         ensure!(is_bpf(&parent), "{} is not in a BPF file system", dir.display());
         let path = parent.join(dir.file_name().with_context(|| format!("{} has no name", dir.display()))?);
-        for _ in 0..LOOKS {
+        let lock = lock(|| {
             make(&path)?;
-            if let Some(lock) = try_lock(&path)? {
-                return Ok(Self { path, _lock: lock });
-            }
-            std::thread::sleep(LOOK_AGAIN);
-        }
-        bail!("another agent has {}", dir.display())
+            try_lock(&path)
+        })?;
+        Ok(Self { path, _lock: lock.with_context(|| format!("another agent has {}", dir.display()))? })
     }
 
     fn look(&self, layout: &Layout) -> Result<Before> {
@@ -193,7 +192,7 @@ pub fn remove(dir: &Path) -> Result<Option<Vec<u32>>> {
     if !dir.is_dir() || !is_bpf(dir) {
         return Ok(None);
     }
-    let Some(lock) = try_lock(dir)? else { return Ok(None) };
+    let Some(lock) = lock(|| try_lock(dir))? else { return Ok(None) };
     let folder = Folder { path: dir.to_owned(), _lock: lock };
     let linked = folder.linked().unwrap_or_default();
     folder.remove()?;
@@ -205,8 +204,20 @@ pub(in crate::collector) fn has_book(dir: &Path) -> bool {
     [MAPS, OLD].iter().any(|maps| Book::is_in(&dir.join(maps)))
 }
 
-fn is_bpf(path: &Path) -> bool {
+/// Whether a path is in a BPF file system.
+pub(in crate::collector) fn is_bpf(path: &Path) -> bool {
     statfs(path).is_ok_and(|about| u64::try_from(about.f_type).is_ok_and(|kind| kind == BPF_FS))
+}
+
+/// Tries for as long as a killed agent's helper may take to end. `None`: somebody else has it.
+fn lock(mut try_it: impl FnMut() -> Result<Option<OwnedFd>>) -> Result<Option<OwnedFd>> {
+    for _ in 0..LOOKS {
+        if let Some(lock) = try_it()? {
+            return Ok(Some(lock));
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    Ok(None)
 }
 
 /// `None`: somebody else has it, or has just removed it.
