@@ -123,7 +123,8 @@ fn answer(asked: &Receiver<Item>, attacher: &Attacher, book: Option<&Book>, out:
                 continue;
             }
             Command::Keep { ifindex, number, owner } => {
-                let changed = book.map(|book| book.change((ifindex, number), |kept| kept.owner = Some(owner)));
+                let changed =
+                    book.map(|book| book.change((ifindex, number), |kept| kept.owner = Some(owner)));
                 if let Some(Err(error)) = changed {
                     log::warn!("a container could not be noted for the next agent: {error}");
                 }

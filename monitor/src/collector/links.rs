@@ -3,6 +3,10 @@
 //! It commands the attacher directly and never waits for the engine: a container's first packet may come within
 //! 40 ms of its veth.
 
+mod kept;
+
+pub(super) use kept::Before;
+
 use super::attacher::{Answer, Attacher, Command};
 use super::device::{DeviceKind, Link, can_follow, link};
 use super::losses::{Lost, OwnLosses};
@@ -18,7 +22,7 @@ use crate::model::{
     NotWatched, Observation, PeerDevice, Reading,
 };
 use monitor_common::interface::{InterfaceTotals, interface_flag};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
@@ -65,16 +69,6 @@ pub(super) struct Parts {
     pub(super) capture: Option<u32>,
     /// Where the next agent finds what it has to know, if anything is pinned.
     pub(super) book: Option<Arc<Book>>,
-}
-
-/// What there was before.
-pub(super) struct Before {
-    /// Devices that were watched all the time, with their links.
-    pub(super) adopted: Vec<(Kept, Vec<OwnedFd>)>,
-    /// Those that went meanwhile.
-    pub(super) gone: Vec<Kept>,
-    /// Whether there was an agent before at all.
-    pub(super) comes_after: bool,
 }
 
 /// Bits of [`interface_flag`] of a device of this kind.
@@ -185,56 +179,6 @@ impl Links {
         }
         self.detach_all();
         self.parts.out.finish();
-    }
-
-    /// Tells what another agent watched, and what went meanwhile. Whether there was one.
-    fn go_on(&mut self) -> bool {
-        let Some(Before { adopted, gone, comes_after }) = self.before.take() else { return false };
-        for (kept, links) in adopted {
-            self.tell_kept(&kept);
-            let ifindex = kept.interface.ifindex;
-            self.parts.attacher.adopt(ifindex, kept.mode, links);
-            self.watched.insert(ifindex, kept.interface);
-        }
-        for kept in gone {
-            self.tell_kept(&kept);
-            let Interface { number, ifindex, .. } = kept.interface;
-            let read = self.parts.maps.totals.read(kept.slot, &mut self.totals);
-            if read.is_err() {
-                self.parts.losses.add(Lost::Totals, 1);
-            } else {
-                let totals = decode::totals_over(&self.totals, kept.base_totals().as_ref());
-                let at = clock::kernel_now();
-                let last = Reading { number, at, totals, device_before: None, device_after: None };
-                self.parts.out.push(Observation::Detached { number, at, last: Box::new(last) });
-            }
-            self.parts.attacher.handle(Command::Detach { ifindex });
-            self.forget(ifindex);
-        }
-        comes_after
-    }
-
-    fn tell_kept(&mut self, kept: &Kept) {
-        let Kept { interface, at, mode, before, after, .. } = kept.clone();
-        self.parts.out.push(Observation::Attached { interface, at, mode, before, after });
-    }
-
-    /// Notes a device for the next agent.
-    fn keep(&self, kept: &Kept) {
-        if let Some(book) = &self.parts.book
-            && let Err(error) = book.keep(kept)
-        {
-            log::warn!("{} could not be noted for the next agent: {error}", kept.interface.name);
-        }
-    }
-
-    /// The next agent has nothing to do with a device.
-    fn forget(&self, ifindex: u32) {
-        if let Some(book) = &self.parts.book
-            && let Err(error) = book.forget(ifindex)
-        {
-            log::warn!("the note of interface {ifindex} could not be removed: {error}");
-        }
     }
 
     /// How long there is nothing to do but to listen.
@@ -390,11 +334,7 @@ impl Links {
             self.try_again.get_or_insert(clock::kernel_now().plus(TRY_AGAIN));
             return self.not_watched(link, "all interface slots are in use; raise --max-interfaces".into());
         };
-        if let Some(book) = &self.parts.book
-            && let Err(error) = book.give(entry.number)
-        {
-            log::warn!("a number could not be noted for the next agent: {error}");
-        }
+        self.note_number(entry.number);
         let before = self.netlink.counters(ifindex);
         let mode = self.mode_for(link);
         let flags = flags(kind(link), self.parts.capture);
@@ -490,14 +430,6 @@ impl Links {
             self.watched.insert(link.ifindex, interface.clone());
             self.change_note(&interface);
             self.parts.out.push(Observation::Changed { interface, at: clock::kernel_now() });
-        }
-    }
-
-    fn change_note(&self, interface: &Interface) {
-        let Some(book) = &self.parts.book else { return };
-        let of = (interface.ifindex, interface.number);
-        if let Err(error) = book.change(of, |kept| kept.interface = interface.clone()) {
-            log::warn!("{} could not be noted for the next agent: {error}", interface.name);
         }
     }
 

@@ -71,11 +71,7 @@ impl Prepared {
         let keeping = folder.map(|folder| (folder, number));
         let rights = Rights::new(programs, &settings.state_dir, modes, peers, lists, keeping)
             .context("get ready to attach")?;
-        let pinning = match &settings.pin {
-            Some(pin) if before.is_some() && pin.keep => Pinning::Stay,
-            Some(_) if before.is_some() => Pinning::UntilStop,
-            _ => Pinning::Off,
-        };
+        let pinning = pinning(&settings, before.is_some());
         let flags = |kept: &Kept| flags(kept.interface.kind, settings.capture);
         let means = Means {
             layout: &layout,
@@ -123,7 +119,8 @@ impl Prepared {
     }
 
     fn start_threads(self, call: Call, out: Sender<Observation>) -> Result<Collector, anyhow::Error> {
-        let Self { settings, modes, maps, loaded, ears, hands, conntrack, pinning, resumed, not_pinned } = self;
+        let Self { settings, modes, maps, loaded, ears, hands, conntrack, pinning, resumed, not_pinned } =
+            self;
         let Loaded { arenas, drops, events, ring_capacity, packets, diagnostics } = loaded;
         let losses = Arc::new(OwnLosses::default());
         resumed.tally.report(&losses);
@@ -185,6 +182,15 @@ impl Prepared {
             capture: capture.map(start).transpose()?,
             captured,
         })
+    }
+}
+
+/// What becomes of programs on devices when this process ends.
+fn pinning(settings: &Settings, is_pinned: bool) -> Pinning {
+    match &settings.pin {
+        Some(pin) if is_pinned && pin.keep => Pinning::Stay,
+        Some(_) if is_pinned => Pinning::UntilStop,
+        _ => Pinning::Off,
     }
 }
 

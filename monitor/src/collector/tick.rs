@@ -1,5 +1,7 @@
 //! The drain thread: once a tick it reads the totals, flips the generations and drains the quiet one.
 
+mod journal;
+
 use super::arena::Handed;
 use super::device::can_follow;
 use super::drops::Drops;
@@ -9,7 +11,6 @@ use super::netlink::Netlink;
 use super::outbox::Waiting;
 use super::own_cost::OwnCost;
 use super::pending::{Left, whole};
-use super::pins::adopt::Flows;
 use super::pins::book::{Book, Drain, Journal};
 use super::programs::{Arenas, Maps};
 use super::ring::Fill;
@@ -20,6 +21,7 @@ use crate::model::{
     Claim, DeviceCounters, DropBatch, DropWatch, FlowBatch, FlowDelta, KernelTime, Losses, Observation,
     PinWatch, Reading, Resources, SafeText,
 };
+use journal::Noted;
 use monitor_common::claims::{ClaimKey, MOST_CLAIMS};
 use monitor_common::flow::{FlowKey4, FlowKey6};
 use monitor_common::flow_table::{Slot, Words};
@@ -161,50 +163,6 @@ impl Ticker {
             flips: 0,
             journal: None,
             pins: told.pins,
-        }
-    }
-
-    /// Notes how far the flows are handed over, and goes on where another agent ended.
-    #[must_use]
-    pub(super) fn resume(mut self, journal: Option<(Arc<Book>, (Journal, Flows))>) -> Self {
-        let Some((book, (journal, flows))) = journal else { return self };
-        let Drain { epoch, start, end, active, is_open, .. } = journal.drain;
-        // Numbers of generations go on in any case: no reader may take a new one for one that it has.
-        self.flips = if journal.drain == Drain::default() { 0 } else { epoch.saturating_add(1) };
-        if flows == Flows::GoOn {
-            self.active = self.maps.active.lookup(&0).ok().flatten().unwrap_or_default();
-            self.since = KernelTime(end);
-            // It was killed before it made that generation quiet.
-            if is_open == 1 && self.active == active {
-                (self.flips, self.since) = (epoch, KernelTime(start));
-            }
-        }
-        self.journal = Some((book, journal));
-        self
-    }
-
-    /// Hands over the rest of a generation that another agent was killed over. `false`: nobody listens.
-    fn finish_drain(&mut self) -> bool {
-        let Some((_, Journal { drain, .. })) = &self.journal else { return true };
-        let Drain { epoch, start, end, active, done: [ipv4, ipv6], is_open, .. } = *drain;
-        if is_open != 1 || self.active != active.wrapping_add(1) {
-            return true;
-        }
-        self.arenas.ipv4.resume(active & 1, ipv4);
-        self.arenas.ipv6.resume(active & 1, ipv6);
-        if self.grace.wait().is_err() {
-            self.losses.add(Lost::Grace, 1);
-        }
-        let generation = Generation { active, epoch, start: KernelTime(start), end: KernelTime(end) };
-        self.drain(generation).is_some()
-    }
-
-    /// Writes the journal.
-    fn note(&mut self, change: impl FnOnce(&mut Journal)) {
-        let Some((book, journal)) = &mut self.journal else { return };
-        change(journal);
-        if book.write_journal(journal).is_err() {
-            self.losses.add(Lost::Journal, 1);
         }
     }
 
@@ -439,24 +397,6 @@ impl Ticker {
                 cpu_ns: clock::process_cpu(),
                 resident_bytes: self.own.resident_bytes(),
             }))
-    }
-}
-
-/// Where it is noted how far a drain has come.
-struct Noted<'a> {
-    journal: &'a mut Option<(Arc<Book>, Journal)>,
-    losses: &'a OwnLosses,
-}
-
-impl Noted<'_> {
-    /// A part of a family's arena is about to be handed over: from now on nobody does it again.
-    fn part(&mut self, family: usize, done: usize, flows: usize) {
-        let Some((book, journal)) = &mut self.journal else { return };
-        journal.drain.done[family] = done as u64;
-        journal.drain.handed = journal.drain.handed.saturating_add(flows as u64);
-        if book.write_journal(journal).is_err() {
-            self.losses.add(Lost::Journal, 1);
-        }
     }
 }
 

@@ -94,7 +94,10 @@ fn cgroups(report: &Report) -> Finding {
 
 fn pins(report: &Report) -> Finding {
     if report.bpf_fs {
-        return Finding::ok("pins", "/sys/fs/bpf: an agent that is killed counts on, and the next one goes on");
+        return Finding::ok(
+            "pins",
+            "/sys/fs/bpf: an agent that is killed counts on, and the next one goes on",
+        );
     }
     let found = "no BPF file system at /sys/fs/bpf: what crosses while no agent runs is not counted";
     Finding::limited("pins", found, "mount -t bpf bpf /sys/fs/bpf")

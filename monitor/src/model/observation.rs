@@ -2,8 +2,8 @@
 
 use super::{
     AttachMode, Claim, Conntrack, DeviceCounters, Direction, DropBatch, DropWatch, FlowDelta, FlowId,
-    FlowKey, Interface, InterfaceNumber, KernelTime, Losses, NotWatched, PinWatch, Reading, SafeText, TcpFlags,
-    TranslationChange,
+    FlowKey, Interface, InterfaceNumber, KernelTime, Losses, NotWatched, PinWatch, Reading, SafeText,
+    TcpFlags, TranslationChange,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;

@@ -69,7 +69,9 @@ fn flows_of_the_gap_are_told_once_and_named_even_if_their_container_is_gone() ->
         let of_dead: Vec<_> = flows
             .iter()
             .filter(|flow| flow["remote"]["port"] == 4_003 && flow["sent"]["packets"] == DATAGRAMS)
-            .map(|flow| (flow["local"]["container"]["id"].clone(), flow["local"]["container"]["name"].clone()))
+            .map(|flow| {
+                (flow["local"]["container"]["id"].clone(), flow["local"]["container"]["name"].clone())
+            })
             .collect();
         ensure!(of_dead == [(dead.0.into(), dead.1.into())], "{attach}: {of_dead:?}");
         lab.close()?;

@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use lab::{Container, Network, Running, Vethwatch, wait_for};
 use serde_json::Value;
 use std::collections::HashSet;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -16,8 +17,10 @@ pub(crate) struct Agents {
     pub(crate) vethwatch: Vethwatch,
     pub(crate) pins: PathBuf,
     options: Vec<String>,
-    /// All that was told as a record, by all of them.
-    pub(crate) told: Vec<Value>,
+    /// What was told as a record, by all of them.
+    told: Vec<Value>,
+    /// Flows that were told and are not kept: their generation, number, and place.
+    seen: HashSet<[u64; 3]>,
 }
 
 /// One of them.
@@ -31,7 +34,7 @@ impl Agents {
         let pins = PathBuf::from(format!("/sys/fs/bpf/vw-{name}-{}", std::process::id()));
         let vethwatch = Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch"));
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        Self { vethwatch, pins, options, told: Vec::new() }
+        Self { vethwatch, pins, options, told: Vec::new(), seen: HashSet::new() }
     }
 
     /// Starts one, which watches then.
@@ -67,18 +70,30 @@ impl Agents {
         Ok(())
     }
 
-    /// Flows that were told, if none was twice.
-    pub(crate) fn flows(&self) -> Result<Vec<&Value>> {
-        let mut seen = HashSet::new();
-        let flows: Vec<&Value> =
-            self.told.iter().filter(|line| line["type"] == "flow" && line["final"] != true).collect();
-        for flow in &flows {
-            let number = |field: &str| flow[field].to_string();
-            let own = (number("epoch"), number("flow_id"), flow["observed_at"]["ifindex"].to_string());
-            ensure!(seen.insert(own), "told twice: {flow}");
+    /// Flows that were told and are kept, if none was twice.
+    pub(crate) fn flows(&mut self) -> Result<Vec<&Value>> {
+        let is_flow = |line: &Value| line["type"] == "flow" && line["final"] != true;
+        self.told.retain(is_flow);
+        for flow in &self.told {
+            let number = |value: &Value| value.as_u64().with_context(|| format!("no number in {flow}"));
+            let place = number(&flow["observed_at"]["ifindex"])?;
+            let own = [number(&flow["epoch"])?, identity(&flow["flow_id"]), place];
+            ensure!(self.seen.insert(own), "told twice: {flow}");
         }
-        Ok(flows)
+        Ok(self.told.iter().collect())
     }
+
+    /// How many flows were told, if none was twice; none of them is kept.
+    pub(crate) fn count_flows(&mut self) -> Result<usize> {
+        self.flows()?;
+        self.told.clear();
+        Ok(self.seen.len())
+    }
+}
+
+/// A flow's number, however it is written.
+fn identity(flow_id: &Value) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(flow_id.to_string())
 }
 
 impl Drop for Agents {

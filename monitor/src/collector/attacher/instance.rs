@@ -203,7 +203,8 @@ impl Instance {
     fn write(&mut self) -> io::Result<()> {
         let own = self.qdiscs.iter().map(|(ifindex, when)| line(self.namespace, *ifindex, *when));
         let pins = self.pins.iter().map(|pins| format!("{PINS}{}", pins.display()));
-        let list: String = pins.chain(own).chain(self.others.iter().cloned()).map(|line| line + "\n").collect();
+        let list: String =
+            pins.chain(own).chain(self.others.iter().cloned()).map(|line| line + "\n").collect();
         ftruncate(&self.file, 0)?;
         self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(list.as_bytes())

@@ -251,9 +251,7 @@ impl Attacher {
             Some(Attached::Tcx { .. }) => self.pinning != Pinning::Off,
             None => false,
         };
-        if is_asked_for
-            && let Err(error) = (self.call)(Request::Detach { ifindex }).0.done()
-        {
+        if is_asked_for && let Err(error) = (self.call)(Request::Detach { ifindex }).0.done() {
             log::warn!("the programs of interface {ifindex} could not be taken off: {error}");
         }
     }

@@ -183,12 +183,7 @@ fn begin(folder: &Folder, means: &Means<'_>) -> Result<(Book, Journal)> {
 }
 
 /// A book of our own with the devices of another one, whose totals are to be taken over.
-fn convert(
-    old: &Book,
-    folder: &Folder,
-    means: &Means<'_>,
-    tally: &mut Tally,
-) -> Result<(Book, Journal)> {
+fn convert(old: &Book, folder: &Folder, means: &Means<'_>, tally: &mut Tally) -> Result<(Book, Journal)> {
     let (book, journal) = blank(means)?;
     let before = old.journal()?;
     let (epoch, end) = (before.drain.epoch, before.drain.end);

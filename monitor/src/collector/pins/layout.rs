@@ -25,8 +25,7 @@ impl Layout {
     /// When the object cannot be read.
     pub(in crate::collector) fn new(sizes: &[(&str, u32)]) -> Result<Self> {
         let object = aya_obj::Object::parse(object::OBJECT).context("read the kernel programs' maps")?;
-        let mut maps: Vec<String> =
-            object.maps.keys().filter(|name| is_shared(name)).cloned().collect();
+        let mut maps: Vec<String> = object.maps.keys().filter(|name| is_shared(name)).cloned().collect();
         maps.sort_unstable();
         let mut hash = Sha1::new();
         hash.update(MEANING.to_le_bytes());
