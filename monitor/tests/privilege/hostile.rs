@@ -173,7 +173,7 @@ fn what_makes_no_sense_to_the_kernel_is_refused() -> Result<()> {
 #[test]
 fn what_is_pinned_is_removed_and_nothing_else_nor_more_than_once() -> Result<()> {
     let dir = PathBuf::from(format!("/sys/fs/bpf/vw-hostile-{}", std::process::id()));
-    let neighbour = dir.with_extension("neighbour");
+    let neighbour = PathBuf::from(format!("/sys/fs/bpf/vw-neighbour-{}", std::process::id()));
     fs::create_dir(&neighbour)?;
     let mut stage = Stage::with("pins", Some(Pin { dir: dir.clone(), keep: false }))?;
     let links = dir.join("links");
@@ -185,9 +185,9 @@ fn what_is_pinned_is_removed_and_nothing_else_nor_more_than_once() -> Result<()>
         ensure!(fs::read_dir(&links)?.next().is_none(), "{ifindex} has left a pin");
     }
     // Files that it is not asked about stay, whatever their names.
-    fs::create_dir(links.join("1-in.d"))?;
+    fs::create_dir(links.join("1-inside"))?;
     stage.asks(Request::Kernel(Kernel::Detach { ifindex: 1 }))?;
-    ensure!(links.join("1-in.d").exists());
+    ensure!(links.join("1-inside").exists());
     for _ in 0..2 {
         let (answer, beside) = stage.asks(Request::Kernel(Kernel::Unpin))?;
         ensure!(answer == Answer::Kernel(OfKernel::Done) && beside.is_empty(), "{answer:?}");

@@ -123,6 +123,7 @@ impl Agent {
     /// Waits until it tells a loss of at least so many.
     pub(crate) fn wait_for_loss(&self, name: &str, least: u64) -> Result<()> {
         wait_for(name, PATIENCE, || Ok((self.lost(name)? >= least).then_some(())))
+            .with_context(|| format!("the agent says: {}", self.running.errors()))
     }
 
     /// Waits until what was counted at a quiet container's device is what the kernel counted there.

@@ -19,8 +19,9 @@ use std::time::Duration;
 const BPF_FS: u64 = 0xcafe_4a11;
 /// Where it usually is.
 pub(in crate::collector) const USUAL: &str = "/sys/fs/bpf";
-/// How often, and how soon, it is looked whether a killed agent's helper has let go of the folder.
-const LOOKS: u32 = 75;
+/// How often, and how soon, it is looked whether a killed agent's helper has let go of the folder: on a host that is busy it may
+/// take seconds to end, and whoever does not wait for it has no pins.
+const LOOKS: u32 = 500;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The folders in it.
 const MAPS: &str = "maps";
