@@ -10,7 +10,7 @@ use std::time::Duration;
 const KILLS: &str = "VW_RESTART_KILLS";
 const SEED: &str = "VW_RESTART_SEED";
 /// Without the variable: each way of attaching has half of them.
-const USUAL: u64 = 10;
+const USUAL: u64 = 8;
 
 /// Moments that the seed alone decides.
 struct Chance(u64);
