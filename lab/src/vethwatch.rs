@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whatever agent there is on this host, a test is about its own.
 const NO_SOCKET: [&str; 2] = ["VETHWATCH_SOCKET", "off"];
+/// And what it leaves when it is killed is nobody's to go on with.
+const NO_PINS: [&str; 2] = ["VETHWATCH_PIN_DIR", "off"];
 
 /// Where the program is, and how it is to be run.
 #[derive(Clone, Debug)]
@@ -29,12 +31,12 @@ pub struct Vethwatch {
 
 impl Vethwatch {
     /// The program at this path; a test of its package says `env!("CARGO_BIN_EXE_vethwatch")`. It neither asks an agent
-    /// of this host nor is one that others ask, unless it is told a socket.
+    /// of this host nor is one that others ask, unless it is told a socket, and pins nothing, unless it is told where.
     #[must_use]
     pub fn at(program: impl AsRef<Path>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
-            environment: vec![NO_SOCKET.map(str::to_owned).into()],
+            environment: [NO_SOCKET, NO_PINS].map(|variable| variable.map(str::to_owned).into()).into(),
             namespace: None,
             user: None,
         }

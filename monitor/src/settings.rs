@@ -182,7 +182,10 @@ pub enum Task {
         to: Target,
     },
     /// Remove what killed processes left.
-    Detach,
+    Detach {
+        /// The folder where an agent has pinned its programs and maps.
+        pin_dir: PathBuf,
+    },
 }
 
 impl Settings {
@@ -209,6 +212,7 @@ impl Settings {
         let Some(task) = task.ok().filter(|_| senseless.is_empty()) else { return Err(senseless) };
         let collector = match &task {
             Task::Capture(capture) => capture.collector(usual),
+            Task::Agent(agent) => collector::Settings { pin: agent.pin.clone(), ..usual },
             _ => usual,
         };
         Ok(Self {
@@ -282,7 +286,7 @@ fn task(command: Command, socket: OrOff<PathBuf>) -> Result<Task, Vec<Senseless>
         Command::Doctor => Task::Doctor,
         Command::Policy(cli::Policy::Check { file }) => Task::PolicyCheck { file },
         Command::Policy(cli::Policy::Explain { file, from, to }) => Task::PolicyExplain { file, from, to },
-        Command::Detach => Task::Detach,
+        Command::Detach(detach) => Task::Detach { pin_dir: detach.pin_dir },
     })
 }
 

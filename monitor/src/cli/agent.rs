@@ -7,6 +7,17 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// Where an agent pins programs and maps.
+const PIN_DIR: &str = "/sys/fs/bpf/vethwatch";
+
+/// Options of `detach`.
+#[derive(Debug, Args)]
+pub struct Detach {
+    /// The folder of the BPF file system where an agent has pinned programs and maps.
+    #[arg(long, value_name = "DIRECTORY", default_value = PIN_DIR)]
+    pub pin_dir: PathBuf,
+}
+
 /// Options of `agent`.
 #[derive(Debug, Args)]
 pub struct Agent {
@@ -20,6 +31,13 @@ pub struct Agent {
     /// The group that may ask the agent at its socket, beside root; where there is no such group, only root may.
     #[arg(long, value_name = "GROUP", default_value = "vethwatch")]
     pub socket_group: String,
+    /// Where programs and maps are pinned, so that they go on counting while no agent runs and the next one loses nothing:
+    /// a folder of the BPF file system, which is made; `off` for nowhere.
+    #[arg(long, value_name = "DIRECTORY", default_value = PIN_DIR)]
+    pub pin_dir: OrOff<PathBuf>,
+    /// Leave them there at a clean stop too, for the next agent; `vethwatch detach` removes them.
+    #[arg(long)]
+    pub keep: bool,
     // What has a heading comes last: it would go on for what is behind it.
     /// Metrics for Prometheus.
     #[command(flatten)]

@@ -5,7 +5,7 @@ mod durations;
 mod ends;
 mod sizes;
 
-pub use agent::{Agent, Metrics, OrOff, Records, RecordsOf};
+pub use agent::{Agent, Detach, Metrics, OrOff, Records, RecordsOf};
 pub use durations::{NotADuration, parse};
 pub use ends::{NotAnEnd, Target, Wanted, Who};
 pub use sizes::NotASize;
@@ -18,8 +18,8 @@ use std::time::Duration;
 /// See who talks to whom between the containers of a Docker host, exactly, by name.
 ///
 /// Counts every packet and byte that enters or leaves a container in the kernel and names both ends. Nothing is ever
-/// dropped, changed or delayed, and nothing stays attached when it ends. Needs root (or CAP_BPF, CAP_NET_ADMIN and
-/// CAP_PERFMON), or an agent that may be asked.
+/// dropped, changed or delayed, and nothing stays attached when it ends, but for what a killed agent leaves to the next one.
+/// Needs root (or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON), or an agent that may be asked.
 ///
 /// Options of every command may be in the environment too: VETHWATCH_TICK for --tick. A variable that is empty counts as not
 /// set.
@@ -128,9 +128,9 @@ pub enum Command {
     /// Check a policy file, or say what it decides. Needs no root.
     #[command(subcommand)]
     Policy(Policy),
-    /// Remove programs that a killed vethwatch has left on devices (it leaves none where it attached by tcx), and clsact
-    /// qdiscs of ours that are empty.
-    Detach,
+    /// Remove what a vethwatch has left that is gone: what an agent has pinned, programs on devices, and clsact qdiscs of
+    /// ours that are empty.
+    Detach(Detach),
 }
 
 /// Options of `top`.

@@ -67,6 +67,12 @@ impl<U: Used> Arena<U> {
         Self { memory, used, max_flows: max_flows as usize, done: [0; 2] }
     }
 
+    /// Goes on in a half that another agent began to drain: so many of its slots are not handed over again.
+    pub(super) fn resume(&mut self, half: u32, done: u64) {
+        let done = usize::try_from(done).map_or(self.max_flows, |done| done.min(self.max_flows));
+        self.done[half as usize & 1] = done;
+    }
+
     /// Reads what is used of a half; `hand_over` gets at most [`PART`] slots at once, and the number of the first.
     /// Returns how many slots were taken, and how many nobody wanted any more.
     ///
@@ -80,7 +86,7 @@ impl<U: Used> Arena<U> {
         let half = quiet as usize & 1;
         let used =
             usize::try_from(self.used.read(quiet)?).map_or(self.max_flows, |used| used.min(self.max_flows));
-        let from = self.done[half];
+        let from = self.done[half].min(used);
         while self.done[half] < used {
             let part = self.done[half]..used.min(self.done[half] + PART);
             let base = half * self.max_flows;
@@ -92,8 +98,8 @@ impl<U: Used> Arena<U> {
         }
         if used > 0 {
             self.used.reset(quiet)?;
-            self.done[half] = 0;
         }
+        self.done[half] = 0;
         Ok((used - from, 0))
     }
 }

@@ -4,8 +4,9 @@
 use super::attacher::{self, Answer, Attacher};
 use super::groups::Groups;
 use super::outbox::Waiting;
+use super::pins::book::Book;
 use super::wake::Bell;
-use crate::model::{ContainerId, Observation};
+use crate::model::{Container, ContainerId, InterfaceNumber, Observation};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -46,6 +47,15 @@ pub enum Command {
         /// Whether.
         on: bool,
     },
+    /// Note for the next agent whose an interface is; not answered.
+    Keep {
+        /// The device.
+        ifindex: u32,
+        /// The interface.
+        number: InterfaceNumber,
+        /// The container behind it.
+        owner: Box<Container>,
+    },
 }
 
 enum Item {
@@ -81,13 +91,15 @@ impl Asks {
     pub(super) fn start(
         attacher: Arc<Attacher>,
         groups: Groups,
+        book: Option<Arc<Book>>,
         out: Sender<Observation>,
     ) -> io::Result<Self> {
         let (questions, asked) = sync_channel(LONGEST_QUEUE);
         let stop = Bell::new()?;
         let out = Waiting::new(out, stop.clone());
-        let thread =
-            Builder::new().name("vw-asks".into()).spawn(move || answer(&asked, &attacher, groups, &out))?;
+        let thread = Builder::new()
+            .name("vw-asks".into())
+            .spawn(move || answer(&asked, &attacher, groups, book.as_deref(), &out))?;
         Ok(Self { asker: Asker(questions), stop, thread: Some(thread) })
     }
 
@@ -115,7 +127,13 @@ impl Asks {
     }
 }
 
-fn answer(asked: &Receiver<Item>, attacher: &Attacher, mut groups: Groups, out: &Waiting) {
+fn answer(
+    asked: &Receiver<Item>,
+    attacher: &Attacher,
+    mut groups: Groups,
+    book: Option<&Book>,
+    out: &Waiting,
+) {
     while let Ok(Item::Ask(command)) = asked.recv() {
         let seen = match command {
             Command::Namespace { sandbox } => namespace(attacher, sandbox),
@@ -123,6 +141,14 @@ fn answer(asked: &Receiver<Item>, attacher: &Attacher, mut groups: Groups, out: 
             Command::LeaveGroup { container } => groups.leave(&container),
             Command::Capture { ifindex, on } => {
                 attacher.handle(attacher::Command::Capture { ifindex, on });
+                None
+            }
+            Command::Keep { ifindex, number, owner } => {
+                let changed =
+                    book.map(|book| book.change((ifindex, number), |kept| kept.owner = Some(owner)));
+                if let Some(Err(error)) = changed {
+                    log::warn!("a container could not be noted for the next agent: {error}");
+                }
                 None
             }
         };

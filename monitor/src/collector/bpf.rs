@@ -1,10 +1,13 @@
-//! The calls of `bpf(2)` that aya does not offer: per-CPU reads into a buffer that is kept, and TCX links
-//! by ifindex.
+//! The calls of `bpf(2)` that aya does not offer: per-CPU reads into a buffer that is kept, TCX links by ifindex, and
+//! pins of both.
 //!
 //! A [`Map`] knows the types of its keys and values and has checked their sizes against the kernel's, so that
 //! everything it offers is safe.
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::{io, marker::PhantomData};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -15,14 +18,22 @@ mod command {
     pub(super) const MAP_UPDATE_ELEM: u32 = 2;
     pub(super) const MAP_DELETE_ELEM: u32 = 3;
     pub(super) const MAP_GET_NEXT_KEY: u32 = 4;
+    pub(super) const OBJ_PIN: u32 = 6;
+    pub(super) const OBJ_GET: u32 = 7;
     pub(super) const OBJ_GET_INFO_BY_FD: u32 = 15;
     pub(super) const PROG_QUERY: u32 = 16;
     pub(super) const MAP_LOOKUP_AND_DELETE_ELEM: u32 = 21;
     pub(super) const LINK_CREATE: u32 = 28;
+    pub(super) const LINK_UPDATE: u32 = 29;
 }
 
+const MAP_TYPE_HASH: u32 = 1;
 const MAP_TYPE_ARRAY: u32 = 2;
 const MAP_TYPE_ARRAY_OF_MAPS: u32 = 12;
+/// Memory for an entry is taken when it is made.
+const NO_PREALLOCATION: u32 = 1;
+/// `BPF_LINK_TYPE_TCX`.
+const LINK_TYPE_TCX: u32 = 11;
 /// Put a program before all others of its hook.
 const BEFORE: u32 = 1 << 3;
 
@@ -67,6 +78,35 @@ struct LinkCreate {
     relative: u32,
     pad: u32,
     expected_revision: u64,
+}
+
+#[repr(C)]
+#[derive(Default, IntoBytes, Immutable)]
+struct LinkUpdate {
+    link: u32,
+    program: u32,
+    flags: u32,
+    old_program: u32,
+}
+
+#[repr(C)]
+#[derive(Default, IntoBytes, Immutable)]
+struct Object {
+    path: u64,
+    fd: u32,
+    flags: u32,
+}
+
+/// The head of `struct bpf_link_info`, of a TCX link.
+#[repr(C)]
+#[derive(Default, FromBytes, IntoBytes, Immutable)]
+struct LinkInfo {
+    kind: u32,
+    id: u32,
+    program_id: u32,
+    pad: u32,
+    ifindex: u32,
+    attach_type: u32,
 }
 
 #[repr(C)]
@@ -185,6 +225,33 @@ where
         Ok(Self { fd: map.try_clone_to_owned()?, types: PhantomData })
     }
 
+    /// Makes a hash map for at most so many entries.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn hash(most: u32) -> io::Result<Self> {
+        Self::create(MapCreate {
+            kind: MAP_TYPE_HASH,
+            max_entries: most,
+            flags: NO_PREALLOCATION,
+            ..MapCreate::SMALLEST
+        })
+    }
+
+    /// Makes an array with one entry.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn single() -> io::Result<Self> {
+        Self::create(MapCreate { kind: MAP_TYPE_ARRAY, ..MapCreate::SMALLEST })
+    }
+
+    fn create(create: MapCreate) -> io::Result<Self> {
+        let size = |size: usize| u32::try_from(size).map_err(|_| io::ErrorKind::InvalidInput);
+        let (key_size, value_size) = (size(size_of::<K>())?, size(size_of::<V>())?);
+        Ok(Self { fd: create_map(MapCreate { key_size, value_size, ..create })?, types: PhantomData })
+    }
+
     fn element(&self, key: &K, value: u64) -> Element {
         Element { map: number(self.fd.as_fd()), key: address(key), value, ..Element::default() }
     }
@@ -228,6 +295,12 @@ where
     }
 }
 
+impl<K, V> AsFd for Map<K, V> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 impl<K, V> Map<K, V>
 where
     K: IntoBytes + FromBytes + Immutable + Copy,
@@ -239,16 +312,7 @@ where
     /// # Errors
     /// What the kernel says; what was taken before that is put back.
     pub(super) fn take(&self, most: u32, wanted: impl Fn(&K) -> bool) -> io::Result<Vec<(K, V)>> {
-        let mut keys = Vec::new();
-        let mut last = None;
-        // Keys that are made meanwhile do not make it endless.
-        for _ in 0..most {
-            let Some(key) = self.key_after(last.as_ref())? else { break };
-            if wanted(&key) {
-                keys.push(key);
-            }
-            last = Some(key);
-        }
+        let keys: Vec<K> = self.keys(most)?.into_iter().filter(wanted).collect();
         let mut taken = Vec::with_capacity(keys.len());
         for key in keys {
             match self.remove(&key) {
@@ -262,6 +326,20 @@ where
             }
         }
         Ok(taken)
+    }
+
+    /// The keys of a hash map that has `most` entries at most.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn keys(&self, most: u32) -> io::Result<Vec<K>> {
+        let mut keys = Vec::new();
+        // Keys that are made meanwhile do not make it endless.
+        for _ in 0..most {
+            let Some(key) = self.key_after(keys.last())? else { break };
+            keys.push(key);
+        }
+        Ok(keys)
     }
 
     /// The key after another, or the first.
@@ -327,6 +405,11 @@ impl<V: IntoBytes + FromBytes + Immutable + Clone> PerCpu<V> {
     pub(super) fn new(map: BorrowedFd<'_>, cpus: usize) -> io::Result<Self> {
         let () = Self::FITS;
         Ok(Self { map: Map::new(map)?, cpus })
+    }
+
+    /// How many CPUs it has values for.
+    pub(super) const fn cpus(&self) -> usize {
+        self.cpus
     }
 
     /// A buffer for [`PerCpu::read`].
@@ -397,6 +480,55 @@ pub(super) fn group_attach(
     unsafe { bpf(command::LINK_CREATE, &mut create) }.map(owned)
 }
 
+/// The device that a TCX link of this hook is at; `None` when that is gone, or it is another kind of link.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn tcx_device(link: BorrowedFd<'_>, hook: TcxHook) -> io::Result<Option<u32>> {
+    let mut info = LinkInfo::default();
+    let mut query = InfoQuery {
+        fd: number(link),
+        length: u32::try_from(size_of::<LinkInfo>()).expect("a struct of a few words"),
+        info: address_mut(&mut info),
+    };
+    // SAFETY: `info` is alive and as long as said.
+    unsafe { bpf(command::OBJ_GET_INFO_BY_FD, &mut query) }?;
+    let is_ours = info.kind == LINK_TYPE_TCX && info.attach_type == hook as u32;
+    Ok(Some(info.ifindex).filter(|ifindex| is_ours && *ifindex != 0))
+}
+
+/// Puts another program in a link's place: every packet is seen by the one or by the other.
+///
+/// # Errors
+/// `ENOLINK` when the link's device is gone.
+pub(super) fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    let mut update = LinkUpdate { link: number(link), program: number(program), ..LinkUpdate::default() };
+    // SAFETY: no addresses inside.
+    unsafe { bpf(command::LINK_UPDATE, &mut update) }.map(drop)
+}
+
+/// Pins a map or a link at a path of the BPF file system: it stays when nobody has it open.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut pin = Object { path: path.as_ptr() as u64, fd: number(object), flags: 0 };
+    // SAFETY: the path is alive and ends in a zero.
+    unsafe { bpf(command::OBJ_PIN, &mut pin) }.map(drop)
+}
+
+/// Opens what is pinned at a path.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn pinned(path: &Path) -> io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut get = Object { path: path.as_ptr() as u64, ..Object::default() };
+    // SAFETY: the path is alive and ends in a zero.
+    unsafe { bpf(command::OBJ_GET, &mut get) }.map(owned)
+}
+
 /// Whether the kernel has TCX, asked of a device's hook without changing anything.
 pub(super) fn has_tcx(ifindex: u32) -> bool {
     let mut query = ProgramQuery { ifindex, attach_type: TcxHook::Ingress as u32, ..ProgramQuery::default() };
@@ -417,8 +549,9 @@ impl GraceMap {
     /// # Errors
     /// What the kernel says.
     pub(super) fn new() -> io::Result<Self> {
-        let inner = create_map(MAP_TYPE_ARRAY, None)?;
-        let outer = create_map(MAP_TYPE_ARRAY_OF_MAPS, Some(inner.as_fd()))?;
+        let inner = create_map(MapCreate { kind: MAP_TYPE_ARRAY, ..MapCreate::SMALLEST })?;
+        let of_maps = MapCreate { kind: MAP_TYPE_ARRAY_OF_MAPS, ..MapCreate::SMALLEST };
+        let outer = create_map(MapCreate { inner: number(inner.as_fd()), ..of_maps })?;
         Ok(Self { outer, inner })
     }
 
@@ -439,16 +572,13 @@ impl GraceMap {
     }
 }
 
-/// Makes a map with one entry of four bytes.
-fn create_map(kind: u32, inner: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
-    let mut create = MapCreate {
-        kind,
-        key_size: 4,
-        value_size: 4,
-        max_entries: 1,
-        flags: 0,
-        inner: inner.map_or(0, number),
-    };
+impl MapCreate {
+    /// One entry of four bytes.
+    const SMALLEST: Self = Self { kind: 0, key_size: 4, value_size: 4, max_entries: 1, flags: 0, inner: 0 };
+}
+
+/// Makes a map.
+fn create_map(mut create: MapCreate) -> io::Result<OwnedFd> {
     // SAFETY: no addresses inside.
     unsafe { bpf(command::MAP_CREATE, &mut create) }.map(owned)
 }

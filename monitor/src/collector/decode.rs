@@ -167,6 +167,15 @@ pub(super) fn totals(of_cpus: &[InterfaceTotals]) -> ClassCounts {
     })
 }
 
+/// The same, over what was counted in maps of other layouts.
+pub(super) fn totals_over(of_cpus: &[InterfaceTotals], base: Option<&InterfaceTotals>) -> ClassCounts {
+    let ClassCounts { sent, received } = totals(of_cpus);
+    base.map_or(ClassCounts { sent, received }, |base| ClassCounts {
+        sent: add(&sent, &base.sent),
+        received: add(&received, &base.received),
+    })
+}
+
 fn add(sum: &DirectionCounts, totals: &DirectionTotals) -> DirectionCounts {
     DirectionCounts {
         ipv4: sum.ipv4 + counts(&totals.ipv4),

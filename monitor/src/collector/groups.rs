@@ -2,6 +2,7 @@
 
 use super::attacher::{Attacher, Group};
 use super::losses::{Lost, OwnLosses};
+use super::pins::book::Book;
 use super::programs::Maps;
 use super::table::Table;
 use super::{clock, decode};
@@ -16,6 +17,8 @@ pub(super) struct Groups {
     maps: Arc<Maps>,
     table: Arc<Table>,
     losses: Arc<OwnLosses>,
+    /// Where it is noted which numbers are given, if anything is pinned.
+    book: Option<Arc<Book>>,
     totals: Vec<InterfaceTotals>,
     watched: HashMap<ContainerId, (InterfaceNumber, Group)>,
 }
@@ -27,9 +30,10 @@ impl Groups {
         maps: Arc<Maps>,
         table: Arc<Table>,
         losses: Arc<OwnLosses>,
+        book: Option<Arc<Book>>,
     ) -> Self {
         let totals = maps.totals.buffer();
-        Self { attacher, maps, table, losses, totals, watched: HashMap::new() }
+        Self { attacher, maps, table, losses, book, totals, watched: HashMap::new() }
     }
 
     /// Watches a container; what came of it, if that is news.
@@ -43,6 +47,9 @@ impl Groups {
         let Some(entry) = self.table.watch(0) else {
             return refused(container, "all interface slots are in use; raise --max-interfaces");
         };
+        if let Some(Err(error)) = self.book.as_ref().map(|book| book.give(entry.number)) {
+            log::warn!("a number could not be noted for the next agent: {error}");
+        }
         match self.attacher.attach_group(&container, entry.number, entry.slot) {
             Ok(group) => {
                 self.watched.insert(container.clone(), (entry.number, group));

@@ -3,11 +3,16 @@
 //! It commands the attacher directly and never waits for the engine: a container's first packet may come within
 //! 40 ms of its veth.
 
+mod kept;
+
+pub(super) use kept::Before;
+
 use super::attacher::{Answer, Attacher, Command};
 use super::device::{DeviceKind, Link, can_follow, link};
 use super::losses::{Lost, OwnLosses};
 use super::netlink::{Netlink, Notifications, Quiet, group, kind};
 use super::outbox::Backlog;
+use super::pins::book::{Book, Kept};
 use super::programs::Maps;
 use super::table::Table;
 use super::wake::{Bell, wait};
@@ -16,7 +21,7 @@ use crate::model::{
     AttachMode, DeviceCounters, HostAddresses, Interface, InterfaceKind, InterfaceNumber, KernelTime,
     NotWatched, Observation, PeerDevice, Reading,
 };
-use monitor_common::interface::InterfaceTotals;
+use monitor_common::interface::{InterfaceTotals, interface_flag};
 use rustix::fd::{AsFd, BorrowedFd};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
@@ -60,8 +65,18 @@ pub(super) struct Parts {
     pub(super) out: Backlog,
     pub(super) modes: Modes,
     pub(super) watch_bridges: bool,
-    /// Bits of [`interface_flag`](monitor_common::interface::interface_flag) of what is no bridge.
-    pub(super) veth_flags: u32,
+    /// Whether packets are captured.
+    pub(super) capture: Option<u32>,
+    /// Where the next agent finds what it has to know, if anything is pinned.
+    pub(super) book: Option<Arc<Book>>,
+}
+
+/// Bits of [`interface_flag`] of a device of this kind.
+pub(super) fn flags(kind: InterfaceKind, capture: Option<u32>) -> u32 {
+    match kind {
+        InterfaceKind::Veth => interface_flag::CLAIMS | capture.map_or(0, |_| interface_flag::CAPTURE),
+        InterfaceKind::Bridge | InterfaceKind::Cgroup => 0,
+    }
 }
 
 /// By which the thread asks and hears of devices.
@@ -91,6 +106,7 @@ impl AsFd for Ears {
 /// The thread's state.
 pub(super) struct Links {
     parts: Parts,
+    before: Option<Before>,
     netlink: Netlink,
     notifications: Notifications,
     totals: Vec<InterfaceTotals>,
@@ -108,11 +124,13 @@ pub(super) struct Links {
     /// When to tell the host's addresses and devices.
     host_due: Option<KernelTime>,
     try_again: Option<KernelTime>,
+    /// Whether all is taken off, but for what stays.
+    is_ending: bool,
 }
 
 impl Links {
     /// Nothing is attached yet.
-    pub(super) fn new(parts: Parts, ears: Ears) -> Self {
+    pub(super) fn new(parts: Parts, ears: Ears, before: Before) -> Self {
         let Ears { netlink, notifications } = ears;
         Self {
             netlink,
@@ -121,18 +139,26 @@ impl Links {
             crowded: false,
             bridges_due: BTreeSet::new(),
             parts,
+            before: Some(before),
             known: BTreeMap::new(),
             watched: HashMap::new(),
             refused: HashMap::new(),
             noted: HashSet::new(),
             host_due: None,
             try_again: None,
+            is_ending: false,
         }
     }
 
-    /// Attaches to what is there, follows what changes until `stop` rings, and takes everything off.
+    /// Attaches to what is there, follows what changes until `stop` rings, and takes everything off that is not to stay.
     pub(super) fn run(mut self, stop: &Bell) {
+        let comes_after = self.go_on();
+        let before = self.watched.len();
         self.read_all(stop);
+        if comes_after {
+            let came = self.watched.len().saturating_sub(before);
+            self.parts.losses.add(Lost::CameWithoutAgent, came as u64);
+        }
         self.tell_host();
         loop {
             let patience = self.patience();
@@ -308,9 +334,10 @@ impl Links {
             self.try_again.get_or_insert(clock::kernel_now().plus(TRY_AGAIN));
             return self.not_watched(link, "all interface slots are in use; raise --max-interfaces".into());
         };
+        self.note_number(entry.number);
         let before = self.netlink.counters(ifindex);
         let mode = self.mode_for(link);
-        let flags = if link.kind == DeviceKind::Veth { self.parts.veth_flags } else { 0 };
+        let flags = flags(kind(link), self.parts.capture);
         let command = Command::Attach { ifindex, number: entry.number, slot: entry.slot, mode, flags };
         let reason = match self.parts.attacher.handle(command) {
             Answer::Attached => {
@@ -320,6 +347,17 @@ impl Links {
                 self.refused.remove(&ifindex);
                 self.noted.remove(&ifindex);
                 self.watched.insert(ifindex, interface.clone());
+                self.keep(&Kept {
+                    interface: interface.clone(),
+                    slot: entry.slot,
+                    mode,
+                    at,
+                    before,
+                    after,
+                    owner: None,
+                    base: None,
+                    fold: None,
+                });
                 return self.parts.out.push(Observation::Attached { interface, at, mode, before, after });
             }
             Answer::NotAttached { reason } => Some(reason),
@@ -352,13 +390,12 @@ impl Links {
 
     /// What is known of a device. `peer` is what is known of its other end already and need not be read again.
     fn describe(&mut self, link: &Link, number: InterfaceNumber, peer: Option<PeerDevice>) -> Interface {
-        let kind = if link.kind == DeviceKind::Bridge { InterfaceKind::Bridge } else { InterfaceKind::Veth };
         let master = link.master.and_then(|master| Some((master, self.known.get(&master)?.name.clone())));
         Interface {
             number,
             ifindex: link.ifindex,
             name: link.name.clone(),
-            kind,
+            kind: kind(link),
             mac: link.mac,
             master,
             peer: peer.or_else(|| self.read_peer(link)),
@@ -391,6 +428,7 @@ impl Links {
         let interface = self.describe(link, known.number, peer);
         if interface != known {
             self.watched.insert(link.ifindex, interface.clone());
+            self.change_note(&interface);
             self.parts.out.push(Observation::Changed { interface, at: clock::kernel_now() });
         }
     }
@@ -421,7 +459,10 @@ impl Links {
     fn take_off(&mut self, ifindex: u32, farewell: Option<DeviceCounters>) -> Option<Reading> {
         let interface = self.watched.remove(&ifindex)?;
         let alive = self.netlink.counters(ifindex);
-        self.parts.attacher.handle(Command::Detach { ifindex });
+        if !(self.is_ending && self.parts.attacher.stays()) {
+            self.parts.attacher.handle(Command::Detach { ifindex });
+            self.forget(ifindex);
+        }
         let entry = self.parts.table.get(interface.number)?;
         let read = self.parts.maps.totals.read(entry.slot, &mut self.totals);
         let at = clock::kernel_now();
@@ -434,12 +475,13 @@ impl Links {
             self.parts.losses.add(Lost::Totals, 1);
             return None;
         }
-        let totals = decode::totals(&self.totals);
+        let totals = decode::totals_over(&self.totals, entry.base.as_deref());
         Some(Reading { number: interface.number, at, totals, device_before, device_after })
     }
 
     /// The end. No interface is told to be gone: what is still to be told of them is of when they were watched.
     fn detach_all(&mut self) {
+        self.is_ending = true;
         let mut watched: Vec<u32> = self.watched.keys().copied().collect();
         watched.sort_unstable();
         let last = watched.into_iter().filter_map(|ifindex| self.take_off(ifindex, None)).collect();
@@ -466,6 +508,10 @@ impl Links {
         };
         self.parts.out.push(Observation::Host(host));
     }
+}
+
+fn kind(link: &Link) -> InterfaceKind {
+    if link.kind == DeviceKind::Bridge { InterfaceKind::Bridge } else { InterfaceKind::Veth }
 }
 
 /// Whether Docker gives bridges such a name: `docker0`, or `br-` and twelve hexadecimal digits.

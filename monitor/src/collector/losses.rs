@@ -29,11 +29,25 @@ pub(super) enum Lost {
     ConntrackOverrun,
     /// Messages of conntrack that were not what the kernel writes.
     ConntrackUnreadable,
+    /// Times that it could not be noted how far the flows were handed over.
+    Journal,
+    /// Times that there was no agent while the programs counted on.
+    GapsWithoutAgent,
+    /// Milliseconds of these times.
+    WithoutAgent,
+    /// Devices that came in these times, watched only from their end.
+    CameWithoutAgent,
+    /// Devices whose totals could not be gone on with.
+    NotAdopted,
+    /// Flows that a killed agent had taken last and may not have told.
+    UnsureAtKill,
+    /// Flows that were in maps of another layout.
+    FlowsOfOtherLayout,
     /// Translations that were there at once beyond the most that are told from one list.
     TranslationsNotListed,
 }
 
-const KINDS: [(Lost, &str); 12] = [
+const KINDS: [(Lost, &str); 19] = [
     (Lost::NetlinkOverrun, "netlink_overrun"),
     (Lost::Observations, "observations_dropped"),
     (Lost::MalformedRecord, "ring_malformed"),
@@ -45,6 +59,13 @@ const KINDS: [(Lost, &str); 12] = [
     (Lost::FlowsAtStop, "flows_dropped_at_stop"),
     (Lost::ConntrackOverrun, "conntrack_overrun"),
     (Lost::ConntrackUnreadable, "conntrack_unreadable"),
+    (Lost::Journal, "journal_not_written"),
+    (Lost::GapsWithoutAgent, "gaps_without_agent"),
+    (Lost::WithoutAgent, "milliseconds_without_agent"),
+    (Lost::CameWithoutAgent, "interfaces_came_without_agent"),
+    (Lost::NotAdopted, "interfaces_not_adopted"),
+    (Lost::UnsureAtKill, "flows_unsure_at_kill"),
+    (Lost::FlowsOfOtherLayout, "flows_of_other_layout"),
     (Lost::TranslationsNotListed, "translations_not_listed"),
 ];
 

@@ -42,6 +42,7 @@ mod object;
 mod outbox;
 mod own_cost;
 mod pending;
+mod pins;
 mod prepared;
 mod programs;
 mod reasons;
@@ -53,6 +54,7 @@ mod window;
 
 pub use asks::{Asker, Command};
 pub use capture::Captured;
+pub use pins::{Pin, remove as remove_pins};
 pub use prepared::Prepared;
 
 use crate::model::{AttachMode, Observation};
@@ -93,6 +95,8 @@ pub struct Settings {
     pub features: u32,
     /// Where locks are kept. All that run on one host must use the same.
     pub state_dir: PathBuf,
+    /// Where programs and maps are pinned for the next one to go on with, if they are.
+    pub pin: Option<Pin>,
 }
 
 impl Default for Settings {
@@ -108,6 +112,7 @@ impl Default for Settings {
             watch_bridges: true,
             features: feature::DEFAULT,
             state_dir: PathBuf::from("/run/vethwatch"),
+            pin: None,
         }
     }
 }
@@ -229,7 +234,7 @@ impl Collector {
         self.asks.asker()
     }
 
-    /// Takes the programs off everything, hands over what was counted to the end, and joins the threads. The
+    /// Takes the programs off everything unless they are to stay, hands over what was counted to the end, and joins the threads. The
     /// receiver should go on receiving meanwhile; if it does not, what it did not take is lost.
     pub fn stop(self) {
         drop(self);
@@ -248,6 +253,12 @@ impl Drop for Collector {
         self.ring.stop();
         self.conntrack.stop();
         self.drain.stop();
+        if self.attacher.stays() {
+            return;
+        }
+        if let Err(error) = self.attacher.unpin() {
+            log::warn!("what is pinned could not be removed: {error}");
+        }
         // A clsact qdisc that another of us made and could not remove while we used it.
         if self.modes.unused == AttachMode::Clsact
             && let Err(error) = self.attacher.remove_leftovers()

@@ -38,6 +38,8 @@ pub(super) mod group {
 
 /// Flags of a request that makes something new.
 pub(super) const CREATE_NEW: u16 = 0x400 | 0x200;
+/// `NLM_F_REPLACE`: what is there is replaced.
+pub(super) const REPLACE: u16 = 0x100;
 const REQUEST: u16 = 1;
 const ACKNOWLEDGE: u16 = 4;
 const DUMP: u16 = 0x300;

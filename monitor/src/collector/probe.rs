@@ -4,6 +4,7 @@ use super::attacher::namespace;
 use super::bpf;
 use super::device::{DeviceKind, Link};
 use super::netlink::Netlink;
+use super::pins::folder;
 use crate::model::SafeText;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::statfs;
@@ -92,6 +93,8 @@ pub struct Report {
     pub tcx: bool,
     /// How control groups are mounted.
     pub cgroups: Cgroups,
+    /// Whether the BPF file system is where an agent pins by default.
+    pub bpf_fs: bool,
     /// The limit of locked memory in bytes; absent: none. It does not bind on supported kernels.
     pub memlock: Option<u64>,
     /// What cannot be seen from here.
@@ -111,6 +114,7 @@ pub fn report() -> Report {
         jit: jit(),
         tcx: has_tcx(),
         cgroups: cgroups(),
+        bpf_fs: folder::is_bpf(Path::new(folder::USUAL)),
         memlock: getrlimit(Resource::Memlock).current,
         elsewhere,
         unreadable,

@@ -4,6 +4,8 @@ use super::arena::{Arena, UsedMap};
 use super::bpf::{Map, PerCpu};
 use super::drops::Drops;
 use super::pending::Lines;
+use super::pins::layout::Layout;
+use super::reasons::Reasons;
 use super::{Settings, object, reasons};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use aya::maps::{Map as AyaMap, MapData, RingBuf};
@@ -19,6 +21,7 @@ use monitor_common::{
     settings::{self, feature, map_sizes},
 };
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// The program for TC ingress of a host end: what the container sends.
@@ -107,34 +110,83 @@ pub(super) struct Loaded {
     pub(super) diagnostics: Option<EbpfLogger<&'static dyn log::Log>>,
 }
 
-/// Loads the programs with what `settings` asks for.
+/// What the programs are loaded with.
+pub(super) struct Wanted {
+    wire: settings::Settings,
+    reasons: Result<Reasons>,
+    cpus: u32,
+    /// Maps that have other sizes than the object says.
+    sizes: Vec<(&'static str, u32)>,
+}
+
+impl Wanted {
+    /// What `settings` asks for.
+    ///
+    /// # Errors
+    /// When the kernel does not say how many CPUs there are, or gives no random numbers.
+    pub(super) fn new(settings: &Settings) -> Result<Self> {
+        let (drops, reasons) = match reasons::find() {
+            Ok((drops, reasons)) => (drops, Ok(reasons)),
+            Err(error) => (DropSettings::NONE, Err(error)),
+        };
+        let wire = settings::Settings {
+            features: settings.features | settings.capture.map_or(0, |_| feature::CAPTURE),
+            snap_length: settings.capture.unwrap_or(settings::Settings::DEFAULT.snap_length),
+            sample_every: settings.sample_every,
+            factors: factors()?,
+            drops,
+            ..settings::Settings::DEFAULT.with_max_flows(settings.max_flows)
+        };
+        let cpus = cpus()?;
+        let mut sizes = map_sizes(&wire, cpus).to_vec();
+        sizes.extend([("TOTALS", settings.max_interfaces), ("DROPS", settings.max_drops)]);
+        if settings.capture.is_some() {
+            sizes.extend([("PACKETS", CAPTURE_RING), ("CAPTURED", MOST_CAPTURED)]);
+        }
+        Ok(Self { wire, reasons, cpus, sizes })
+    }
+
+    /// What their maps are like.
+    ///
+    /// # Errors
+    /// When the object cannot be read.
+    pub(super) fn layout(&self) -> Result<Layout> {
+        Layout::new(&self.sizes)
+    }
+
+    /// The factors of the index's hash.
+    pub(super) fn factors(&self) -> Factors {
+        self.wire.factors
+    }
+
+    /// The same with factors that an index was filled by.
+    #[must_use]
+    pub(super) fn with_factors(mut self, factors: Factors) -> Self {
+        self.wire.factors = factors;
+        self
+    }
+}
+
+/// Loads the programs with what is wanted; on the maps that are pinned in a folder, or else with maps of their own, which are
+/// pinned there.
 ///
 /// # Errors
 /// When the kernel refuses, in its own words.
-pub(super) fn load(settings: &Settings) -> Result<(Programs, Maps, Loaded)> {
-    let (drops, reasons) = match reasons::find() {
-        Ok((drops, reasons)) => (drops, Ok(reasons)),
-        Err(error) => (DropSettings::NONE, Err(error)),
-    };
-    let wire = settings::Settings {
-        features: settings.features | settings.capture.map_or(0, |_| feature::CAPTURE),
-        snap_length: settings.capture.unwrap_or(settings::Settings::DEFAULT.snap_length),
-        sample_every: settings.sample_every,
-        factors: factors()?,
-        drops,
-        ..settings::Settings::DEFAULT.with_max_flows(settings.max_flows)
-    };
-    let cpus = cpus()?;
+pub(super) fn load(
+    settings: &Settings,
+    wanted: Wanted,
+    pins: Option<(&Path, &Layout)>,
+) -> Result<(Programs, Maps, Loaded)> {
+    let Wanted { wire, reasons, cpus, sizes } = wanted;
     let mut loader = EbpfLoader::new();
-    loader
-        .override_global("SETTINGS", wire.as_bytes(), true)
-        .map_max_entries("TOTALS", settings.max_interfaces)
-        .map_max_entries("DROPS", settings.max_drops);
-    if settings.capture.is_some() {
-        loader.map_max_entries("PACKETS", CAPTURE_RING).map_max_entries("CAPTURED", MOST_CAPTURED);
-    }
-    for (map, entries) in map_sizes(&wire, cpus) {
+    loader.override_global("SETTINGS", wire.as_bytes(), true);
+    for (map, entries) in sizes {
         loader.map_max_entries(map, entries);
+    }
+    if let Some((folder, layout)) = pins {
+        for map in &layout.maps {
+            loader.map_pin_path(map, folder.join(map));
+        }
     }
     let mut ebpf = loader.load(object::OBJECT).context("load the kernel programs' maps")?;
     let programs = Programs {

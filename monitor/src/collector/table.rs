@@ -3,12 +3,14 @@
 //! A slot that was given back may still be read by the drain thread and written by a packet on its way, so it
 //! waits: the drain thread takes the waiting ones before it reads, and frees them after a grace period.
 
+use super::pins::book::Kept;
 use crate::model::{DeviceCounters, InterfaceNumber};
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use monitor_common::interface::InterfaceTotals;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One watched interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Watched {
     /// Its number.
     pub(super) number: InterfaceNumber,
@@ -18,6 +20,8 @@ pub(super) struct Watched {
     pub(super) slot: u32,
     /// What the device counted when the drain thread last looked.
     pub(super) device: Option<DeviceCounters>,
+    /// What its totals were in maps of other layouts.
+    pub(super) base: Option<Arc<InterfaceTotals>>,
 }
 
 #[derive(Debug)]
@@ -44,14 +48,42 @@ impl Table {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Goes on with interfaces that another agent watched; slots of those that are gone wait like any others.
+    pub(super) fn resume<'a>(
+        &self,
+        last_number: InterfaceNumber,
+        adopted: impl Iterator<Item = &'a Kept>,
+        gone: &[Kept],
+    ) {
+        let mut table = self.lock();
+        table.last_number = last_number.0;
+        for kept in adopted {
+            let Kept { interface, slot, .. } = kept;
+            let base = kept.base_totals().map(Arc::new);
+            let watched = Watched {
+                number: interface.number,
+                ifindex: interface.ifindex,
+                slot: *slot,
+                device: None,
+                base,
+            };
+            table.watched.insert(watched.number, watched);
+        }
+        table.waiting.extend(gone.iter().map(|kept| kept.slot));
+        let Inner { free, waiting, watched, .. } = &mut *table;
+        let taken: HashSet<u32> =
+            watched.values().map(|watched| watched.slot).chain(waiting.iter().copied()).collect();
+        free.retain(|slot| !taken.contains(slot));
+    }
+
     /// Gives an interface a number and a slot; `None` when all slots, or all numbers, are given out.
     pub(super) fn watch(&self, ifindex: u32) -> Option<Watched> {
         let mut table = self.lock();
         let number = table.last_number.checked_add(1)?;
         let slot = table.free.pop()?;
         table.last_number = number;
-        let watched = Watched { number: InterfaceNumber(number), ifindex, slot, device: None };
-        table.watched.insert(watched.number, watched);
+        let watched = Watched { number: InterfaceNumber(number), ifindex, slot, device: None, base: None };
+        table.watched.insert(watched.number, watched.clone());
         Some(watched)
     }
 
@@ -65,7 +97,7 @@ impl Table {
 
     /// What a watched interface's entry says now.
     pub(super) fn get(&self, number: InterfaceNumber) -> Option<Watched> {
-        self.lock().watched.get(&number).copied()
+        self.lock().watched.get(&number).cloned()
     }
 
     /// The number that was given last; 0 when none was.
@@ -75,7 +107,7 @@ impl Table {
 
     /// All watched interfaces, in the order of their numbers.
     pub(super) fn watched(&self) -> Vec<Watched> {
-        self.lock().watched.values().copied().collect()
+        self.lock().watched.values().cloned().collect()
     }
 
     /// Notes what the device counted; nothing if it is watched no longer.

@@ -1,5 +1,7 @@
 //! The drain thread: once a tick it reads the totals, flips the generations and drains the quiet one.
 
+mod journal;
+
 use super::arena::Handed;
 use super::device::can_follow;
 use super::drops::Drops;
@@ -9,6 +11,7 @@ use super::netlink::Netlink;
 use super::outbox::Waiting;
 use super::own_cost::OwnCost;
 use super::pending::{Left, whole};
+use super::pins::book::{Book, Drain, Journal};
 use super::programs::{Arenas, Maps};
 use super::ring::Fill;
 use super::table::{Table, Watched};
@@ -16,8 +19,9 @@ use super::wake::{Bell, wait};
 use super::{clock, decode};
 use crate::model::{
     Claim, DeviceCounters, DropBatch, DropWatch, FlowBatch, FlowDelta, KernelTime, Losses, Observation,
-    Reading, Resources, SafeText,
+    PinWatch, Reading, Resources, SafeText,
 };
+use journal::Noted;
 use monitor_common::claims::{ClaimKey, MOST_CLAIMS};
 use monitor_common::flow::{FlowKey4, FlowKey6};
 use monitor_common::flow_table::{Slot, Words};
@@ -25,6 +29,7 @@ use monitor_common::interface::InterfaceTotals;
 use monitor_common::loss::Loss;
 use monitor_common::pending::Pending;
 use rustix::fd::AsFd as _;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -50,6 +55,9 @@ pub(super) struct Ticker {
     /// Since when.
     since: KernelTime,
     flips: u64,
+    /// Where it is noted how far the flows were handed over, if anything is pinned.
+    journal: Option<(Arc<Book>, Journal)>,
+    pins: Option<PinWatch>,
 }
 
 /// What there is room for.
@@ -80,6 +88,8 @@ pub(super) struct Told {
     pub(super) losses: Arc<OwnLosses>,
     /// How full the ring was.
     pub(super) fill: Arc<Fill>,
+    /// Whether programs and maps outlive the process, if that is wanted.
+    pub(super) pins: Option<PinWatch>,
 }
 
 /// What the thread reads devices by, waits by, and sees itself by.
@@ -151,6 +161,8 @@ impl Ticker {
             active: 0,
             since: clock::kernel_now(),
             flips: 0,
+            journal: None,
+            pins: told.pins,
         }
     }
 
@@ -163,7 +175,9 @@ impl Ticker {
             Ok(_) => DropWatch::Watched,
             Err(reason) => DropWatch::Off(reason.clone()),
         };
-        if !self.out.send(Observation::DropWatch(watch)) {
+        let pins = self.pins.take().map(Observation::Pins);
+        let told = [Some(Observation::DropWatch(watch)), pins];
+        if !told.into_iter().flatten().all(|told| self.out.send(told)) || !self.finish_drain() {
             return;
         }
         let mut next = clock::kernel_now().plus(tick);
@@ -179,7 +193,10 @@ impl Ticker {
             next = next.plus(tick).max(clock::kernel_now());
         }
         while wait([stop.as_fd()], None) == [false] {}
-        self.tick();
+        if self.tick() {
+            // Whoever took the last flows tells them before it ends.
+            self.note(|journal| journal.drain.handed = 0);
+        }
     }
 
     /// One tick. `false`: nobody listens.
@@ -258,7 +275,7 @@ impl Ticker {
         Some(Reading {
             number: watched.number,
             at: clock::kernel_now(),
-            totals: decode::totals(&self.totals),
+            totals: decode::totals_over(&self.totals, watched.base.as_deref()),
             device_before: None,
             device_after: None,
         })
@@ -267,6 +284,15 @@ impl Ticker {
     /// Makes the other generation active.
     fn flip(&mut self, now: KernelTime) -> io::Result<Generation> {
         let next = self.active.wrapping_add(1);
+        let drain = Drain {
+            epoch: self.flips,
+            start: self.since.0,
+            end: now.0,
+            active: self.active,
+            is_open: 1,
+            ..Drain::default()
+        };
+        self.note(|journal| journal.drain = drain);
         self.maps.active.update(&0, &next)?;
         let generation = Generation { active: self.active, epoch: self.flips, start: self.since, end: now };
         self.active = next;
@@ -296,7 +322,8 @@ impl Ticker {
 
     /// Drains the quiet half of both arenas. `None`: nobody listens.
     fn drain(&mut self, generation: Generation) -> Option<[u64; 2]> {
-        let Self { arenas, out, losses, .. } = self;
+        let Self { arenas, out, losses, journal, .. } = self;
+        let note = RefCell::new(Noted { journal, losses });
         let hand_over = |flows: Vec<FlowDelta>, last: bool| {
             let Generation { epoch, start: tick_start, end: tick_end, .. } = generation;
             if out.send(Observation::Flows(FlowBatch { epoch, tick_start, tick_end, flows, last })) {
@@ -312,10 +339,14 @@ impl Ticker {
         let quiet = generation.active & 1;
         let drained = [
             arenas.ipv4.drain(quiet, |first, slots| {
-                hand_over(decoded::<FlowKey4, 3>(first, slots, &left.ipv4), false)
+                let flows = decoded::<FlowKey4, 3>(first, slots, &left.ipv4);
+                note.borrow_mut().part(0, first + slots.len(), flows.len());
+                hand_over(flows, false)
             }),
             arenas.ipv6.drain(quiet, |first, slots| {
-                hand_over(decoded::<FlowKey6, 6>(first, slots, &left.ipv6), false)
+                let flows = decoded::<FlowKey6, 6>(first, slots, &left.ipv6);
+                note.borrow_mut().part(1, first + slots.len(), flows.len());
+                hand_over(flows, false)
             }),
         ];
         let mut flows = [0; 2];
@@ -328,7 +359,10 @@ impl Ticker {
                 Err(_) => losses.add(Lost::Drain, 1),
             }
         }
-        (hand_over(Vec::new(), true) == Handed::Over).then_some(flows)
+        let is_whole = hand_over(Vec::new(), true) == Handed::Over;
+        let beat = clock::kernel_now().0;
+        self.note(|journal| (journal.drain.is_open, journal.beat) = (0, beat));
+        is_whole.then_some(flows)
     }
 
     /// Tells losses and resources. `false`: nobody listens.

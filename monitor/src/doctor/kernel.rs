@@ -12,6 +12,7 @@ pub(super) fn judge(report: &Report, attach: Option<AttachMode>) -> Vec<Finding>
         btf(report),
         jit(report),
         cgroups(report),
+        pins(report),
     ]
 }
 
@@ -89,6 +90,17 @@ fn cgroups(report: &Report) -> Finding {
             "mount cgroup version 2",
         ),
     }
+}
+
+fn pins(report: &Report) -> Finding {
+    if report.bpf_fs {
+        return Finding::ok(
+            "pins",
+            "/sys/fs/bpf: an agent that is killed counts on, and the next one goes on",
+        );
+    }
+    let found = "no BPF file system at /sys/fs/bpf: what crosses while no agent runs is not counted";
+    Finding::limited("pins", found, "mount -t bpf bpf /sys/fs/bpf")
 }
 
 /// Bridges in other namespaces.

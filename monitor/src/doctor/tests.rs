@@ -16,6 +16,7 @@ fn report() -> Report {
         jit: Some(true),
         tcx: true,
         cgroups: Cgroups::V2,
+        bpf_fs: true,
         memlock: None,
         elsewhere: Vec::new(),
         unreadable: Vec::new(),

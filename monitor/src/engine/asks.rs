@@ -1,6 +1,6 @@
 //! What the engine wants to know, asked often at first and seldom later.
 
-use crate::model::{ContainerId, KernelTime, SafeText};
+use crate::model::{Container, ContainerId, InterfaceNumber, KernelTime, SafeText};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -28,6 +28,15 @@ pub enum Ask {
     Namespace {
         /// The path of the namespace, as Docker gave it.
         sandbox: String,
+    },
+    /// To note whose an interface is, for the next agent; no question, so it is not asked again.
+    Keep {
+        /// The device.
+        ifindex: u32,
+        /// The interface.
+        number: InterfaceNumber,
+        /// The container behind it.
+        owner: Box<Container>,
     },
 }
 

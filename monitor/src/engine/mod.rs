@@ -10,6 +10,7 @@ mod findings;
 mod held;
 mod inquirers;
 mod naming;
+mod owners;
 mod sockets;
 mod state;
 mod subscribers;

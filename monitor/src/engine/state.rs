@@ -5,13 +5,14 @@ use super::Settings;
 use super::asks::{Ask, Asks};
 use super::held::Held;
 use super::inquirers::Inquirers;
+use super::owners::Owners;
 use super::sockets::Sockets;
 use super::subscribers::{Filter, Subscribers, Subscription, Topic};
 use crate::attribution::Attribution;
 use crate::flows::{self, FlowTable};
 use crate::model::{
     AttachMode, Change, Conntrack, DockerState, DropWatch, InterfaceKind, InterfaceNumber, KernelTime,
-    Losses, NetworkMode, NotWatched, Observation, Resources, SafeText, Step, WallTime,
+    Losses, NetworkMode, NotWatched, Observation, PinWatch, Resources, SafeText, Step, WallTime,
 };
 use crate::policy::posture::Standings;
 use crate::policy::{Around, Judge};
@@ -56,6 +57,9 @@ pub struct State {
     pub(super) subscribers: Subscribers,
     pub(super) inquirers: Inquirers,
     pub(super) asks: Asks,
+    owners: Owners,
+    /// Whether anything is noted for a next agent.
+    pins: bool,
     /// Epoch, start and end of the latest generation.
     pub(super) latest: (u64, KernelTime, KernelTime),
     /// The latest generation whose flows are all in.
@@ -96,6 +100,8 @@ impl State {
             subscribers: Subscribers::default(),
             inquirers: Inquirers::default(),
             asks: Asks::default(),
+            owners: Owners::default(),
+            pins: false,
             latest: (0, now, now),
             ticked: None,
             counted_at: now,
@@ -188,6 +194,11 @@ impl State {
                 let why = if let DropWatch::Off(why) = &watch { Some(why.clone()) } else { None };
                 self.is_missing("drops", why);
                 self.judge.drop_watch(watch);
+            }
+            Observation::Pins(watch) => {
+                self.pins = watch == PinWatch::Pinned;
+                let why = if let PinWatch::Off(why) = watch { Some(why) } else { None };
+                self.is_missing("pins", why);
             }
             Observation::Drops(batch) => {
                 self.judge.drops(&batch);
@@ -310,12 +321,19 @@ impl State {
         let leave = self.attribution.groups_to_leave().cloned();
         let leave = leave.map(|container| Ask::LeaveGroup { container });
         let wanted: Vec<Ask> = leave.chain(watch).chain(bridges).chain(namespaces).collect();
-        self.asks.due(wanted, now)
+        let mut asks = self.asks.due(wanted, now);
+        if self.pins {
+            asks.extend(self.owners.due(&self.attribution));
+        }
+        asks
     }
 
     /// An ask could not be handed over; it is worth another try.
     pub fn not_asked(&mut self, ask: &Ask) {
-        self.asks.afresh(ask);
+        match ask {
+            Ask::Keep { number, .. } => self.owners.not_told(*number),
+            ask => self.asks.afresh(ask),
+        }
     }
 
     /// Adds a reader of records.

@@ -47,7 +47,7 @@ impl Named {
         self.files.extend(loaded.file.clone());
         self.files.extend(loaded.settings.policy.clone());
         self.recordings.extend(loaded.settings.record.clone());
-        let Task::Agent(Agent { metrics, socket, records }) = &loaded.settings.task else { return };
+        let Task::Agent(Agent { metrics, socket, records, pin: _ }) = &loaded.settings.task else { return };
         if let Some(metrics) = metrics {
             self.listen.insert(metrics.listen);
             let tls = metrics.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key]);

@@ -28,7 +28,7 @@ pub enum ContainerState {
 }
 
 /// How a container is connected as a whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NetworkMode {
     /// Endpoints of its own.
@@ -42,7 +42,7 @@ pub enum NetworkMode {
 }
 
 /// A container's membership in a network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The network.
     pub network: NetworkId,
@@ -53,7 +53,7 @@ pub struct Endpoint {
 }
 
 /// What a container may do that bears on isolation.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rights {
     /// `--privileged`.
     pub privileged: bool,
@@ -68,7 +68,7 @@ pub struct Rights {
 }
 
 /// A container, as Docker tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Container {
     /// Its full id.
     pub id: ContainerId,
@@ -109,7 +109,7 @@ pub struct Container {
 }
 
 /// What `docker inspect` tells of a container beside who and where it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Details {
     /// How often Docker restarted it.
     pub restarts: Option<u64>,

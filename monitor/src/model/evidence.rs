@@ -51,6 +51,16 @@ pub enum DropWatch {
     Off(SafeText),
 }
 
+/// Whether programs and maps are pinned, so that they go on counting without the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PinWatch {
+    /// They are.
+    Pinned,
+    /// They are not, and why: what crosses while there is no agent is not counted.
+    Off(SafeText),
+}
+
 /// Both ends of a packet of one direction, as conntrack has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tuple {

@@ -78,7 +78,7 @@ docker_id! {
 }
 
 /// The agent's own number of a watched interface; unique across namespaces, never used twice by one agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InterfaceNumber(pub u32);
 
 /// A flow's number, given by the kernel program that saw its first packet.

@@ -24,7 +24,7 @@ pub use change::{Change, DockerState};
 pub use container::{Container, ContainerState, Details, Endpoint, NetworkMode, Rights};
 pub use counts::{ClassCounts, Counts, DirectionCounts, Traffic};
 pub use evidence::{
-    Claim, ClaimKind, Conntrack, Drop, DropBatch, DropWatch, Translation, TranslationChange, Tuple,
+    Claim, ClaimKind, Conntrack, Drop, DropBatch, DropWatch, PinWatch, Translation, TranslationChange, Tuple,
 };
 pub use flow::{
     Direction, FlowDelta, FlowKey, FlowPorts, Initiator, Origin, Protocol, TcpFlags, TcpObserved,

@@ -2,8 +2,8 @@
 
 use super::{
     AttachMode, Claim, Conntrack, ContainerId, DeviceCounters, Direction, DropBatch, DropWatch, FlowDelta,
-    FlowId, FlowKey, Interface, InterfaceNumber, KernelTime, Losses, NotWatched, Reading, SafeText, TcpFlags,
-    TranslationChange,
+    FlowId, FlowKey, Interface, InterfaceNumber, KernelTime, Losses, NotWatched, PinWatch, Reading, SafeText,
+    TcpFlags, TranslationChange,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -186,6 +186,8 @@ pub enum Observation {
     Totals(Vec<Reading>),
     /// Whether drops are watched; told once, at the start.
     DropWatch(DropWatch),
+    /// Whether programs and maps outlive the agent; told once, at the start, by one that wants that.
+    Pins(PinWatch),
     /// What the kernel dropped in one generation.
     Drops(DropBatch),
     /// Who claimed which address in one generation.

@@ -71,7 +71,12 @@ impl Testimony {
         let sum = |names: &[&str]| names.iter().map(|name| losses.get(name)).fold(0, u64::saturating_add);
         self.marks = Marks {
             not_recorded: sum(&["flow_map_full", "unknown_interface"]),
-            flows_lost: self.not_paired.saturating_add(sum(&["drain_failed", "grace_period_failed"])),
+            // What was seen while there was no agent proves nothing by what is missing.
+            flows_lost: self.not_paired.saturating_add(sum(&[
+                "drain_failed",
+                "grace_period_failed",
+                "gaps_without_agent",
+            ])),
             drops_lost: self.drops.forgotten.saturating_add(sum(&["drop_map_full", "drops_missed"])),
         };
     }

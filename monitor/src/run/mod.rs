@@ -137,6 +137,6 @@ async fn perform(loaded: Loaded, sources: Sources, ready: Option<agent::Ready>) 
         Task::Doctor => doctor::run(settings).await,
         Task::PolicyCheck { file } => policy::check(settings, file).await,
         Task::PolicyExplain { file, from, to } => policy::explain(settings, file, &from, &to).await,
-        Task::Detach => detach::run(settings).await,
+        Task::Detach { pin_dir } => detach::run(settings, pin_dir).await,
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Means {
     pub(super) create: Create,
     /// How Docker is asked.
     pub(super) inventory: inventory::Settings,
+    /// What an agent before knew, before Docker is asked.
+    pub(super) known: Vec<Change>,
 }
 
 /// Everything that watches.
@@ -62,7 +64,8 @@ impl Session {
     /// # Errors
     /// When the collector cannot start, the host does not tell who it is, or a recording cannot be made.
     pub(super) async fn start(settings: &Settings, filter: Option<Filter>) -> Result<Self, Failure> {
-        let means = Means { create: Box::new(recording::create), inventory: settings.inventory.clone() };
+        let (inventory, known) = (settings.inventory.clone(), Vec::new());
+        let means = Means { create: Box::new(recording::create), inventory, known };
         let collector = settings.collector.clone();
         Self::start_by(settings, filter, means, move |out| Collector::start(collector, out)).await
     }
@@ -96,8 +99,6 @@ impl Session {
         let (seen, observations) = mpsc::channel(OBSERVATIONS);
         let (asked, asks) = mpsc::channel(ASKS);
         let (told_when, told) = watch::channel(None);
-        let inventory = Inventory::start(means.inventory, told_changes, clock::kernel_now, clock::wall_now);
-        let relay = tokio::spawn(relay(from_inventory, to_engine, told_when));
         let engine = engine::spawn(
             engine::Settings {
                 window: settings.window,
@@ -112,6 +113,12 @@ impl Session {
             clock::kernel_now,
             tap,
         );
+        for change in means.known {
+            // An engine that has ended is found soon enough.
+            drop(to_engine.send(change).await);
+        }
+        let inventory = Inventory::start(means.inventory, told_changes, clock::kernel_now, clock::wall_now);
+        let relay = tokio::spawn(relay(from_inventory, to_engine, told_when));
         let records = filter.map(|filter| engine.subscribe(filter));
         // Loading takes a while and blocks.
         let started = tokio::task::spawn_blocking(move || start(seen)).await;
@@ -297,6 +304,9 @@ async fn answer(mut asks: mpsc::Receiver<Ask>, hint: Hint, asker: Asker) {
             }
             Ask::Namespace { sandbox } => {
                 asker.ask(collector::Command::Namespace { sandbox });
+            }
+            Ask::Keep { ifindex, number, owner } => {
+                asker.ask(collector::Command::Keep { ifindex, number, owner });
             }
         }
     }

@@ -1,6 +1,7 @@
 //! How the agent is asked to be.
 
 use super::Senseless;
+use crate::collector::Pin;
 use crate::{cli, export};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +16,8 @@ pub struct Agent {
     pub socket: Option<Socket>,
     /// Records, where they are wanted.
     pub records: Option<Records>,
+    /// Where programs and maps are pinned, if they are.
+    pub pin: Option<Pin>,
 }
 
 /// How metrics are exported.
@@ -71,11 +74,12 @@ impl Agent {
     /// # Errors
     /// When settings make no sense: all of these.
     pub(super) fn understand(typed: cli::Agent, socket: cli::OrOff<PathBuf>) -> Result<Self, Vec<Senseless>> {
-        let cli::Agent { metrics, records, socket_group, config: _, print_config: _ } = typed;
+        let cli::Agent { metrics, records, socket_group, pin_dir, keep, config: _, print_config: _ } = typed;
         Ok(Self {
             metrics: Metrics::understand(metrics).map_err(|senseless| vec![senseless])?,
             socket: socket.on().map(|path| Socket { path, group: socket_group }),
             records: Records::understand(records),
+            pin: pin_dir.on().map(|dir| Pin { dir, keep }),
         })
     }
 }
@@ -119,7 +123,7 @@ impl Records {
 
 #[cfg(test)]
 mod tests {
-    use super::{Agent, Records, Socket, Tls};
+    use super::{Agent, Pin, Records, Socket, Tls};
     use crate::cli::Typed;
     use crate::settings::{Senseless, Settings, Task};
     use clap::Parser;
@@ -184,6 +188,15 @@ mod tests {
         };
         assert_eq!(records.records, Some(expected));
         assert_eq!(agent("vethwatch agent --records-file -").records.unwrap().file, None);
+    }
+
+    #[test]
+    fn programs_and_maps_are_pinned_elsewhere_or_nowhere() {
+        let usual = Pin { dir: "/sys/fs/bpf/vethwatch".into(), keep: false };
+        assert_eq!(agent("vethwatch agent").pin, Some(usual));
+        let other = agent("vethwatch agent --pin-dir /sys/fs/bpf/x --keep").pin;
+        assert_eq!(other, Some(Pin { dir: "/sys/fs/bpf/x".into(), keep: true }));
+        assert_eq!(agent("vethwatch agent --pin-dir off").pin, None);
     }
 
     #[test]

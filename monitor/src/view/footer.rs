@@ -24,6 +24,7 @@ pub(super) fn footer(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
         let what = match *what {
             "drops" => "what the kernel drops",
             "translations" => "how the host changes addresses",
+            "pins" => "what crosses while no agent runs",
             other => other,
         };
         entry(frame, "not seen", what, why.as_str())

@@ -133,6 +133,21 @@ pub const LOSSES: &[Loss] = &[
         "They are shown again with their next packet. Containers, networks and pairs miss nothing.",
     ),
     loss(
+        "flows_of_other_layout",
+        "Flows of the time without an agent that were in maps of another layout (another version, other --max-flows).",
+        "Totals are whole; those flows are not told. Stop the agent cleanly before such a change.",
+    ),
+    loss(
+        "flows_unsure_at_kill",
+        "Flows that a killed agent had taken last: whether it told them is not known. They are not told again.",
+        "Totals are whole. Stop the agent by SIGTERM.",
+    ),
+    loss(
+        "gaps_without_agent",
+        "Times that there was no agent while the programs counted on.",
+        "Totals and flows of watched interfaces are whole. Drops, translations, and containers that came and went meanwhile are not known; what did not arrive in that time is unknown.",
+    ),
+    loss(
         "grace_period_failed",
         "Times at which it is not sure that no program was still writing to a generation that was read.",
         "A packet may be in no flow. Totals are whole. If it grows, report it.",
@@ -143,14 +158,34 @@ pub const LOSSES: &[Loss] = &[
         "Percentiles of such pairs are absent. Containers, pairs and flows miss nothing.",
     ),
     loss(
+        "interfaces_came_without_agent",
+        "Interfaces that came while there was no agent: watched from its return on.",
+        "What crossed before is in before_watch; its flows are not known.",
+    ),
+    loss(
         "interfaces_forgotten",
         "Interfaces that went, and made room for others before all of theirs was told.",
         "What of them came late has no name.",
     ),
     loss(
+        "interfaces_not_adopted",
+        "Interfaces whose totals could not be gone on with: they begin anew.",
+        "The log says which, and why.",
+    ),
+    loss(
+        "journal_not_written",
+        "Times that the agent could not note how far flows were handed over.",
+        "After a kill, flows may be told twice. This should never be: please report it.",
+    ),
+    loss(
         "latencies_forgotten",
         "Percentiles of pairs of services that were quiet for ten minutes and made room for others.",
         "Such a pair starts from nothing when it talks again. Containers, pairs and flows miss nothing.",
+    ),
+    loss(
+        "milliseconds_without_agent",
+        "Milliseconds without an agent while the programs counted on.",
+        "See gaps_without_agent.",
     ),
     loss(
         "names_given_up",

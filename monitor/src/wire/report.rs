@@ -26,8 +26,9 @@ impl Body for DoctorBody {
 /// One thing that `detach` removed.
 #[derive(Serialize)]
 pub struct DetachedBody {
-    /// The device it was on.
-    pub interface: SafeText,
+    /// The device it was on, unless it is of none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<SafeText>,
     /// What it was.
     pub what: SafeText,
 }

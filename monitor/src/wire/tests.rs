@@ -417,7 +417,7 @@ proptest! {
             line(PairBody::new(&pair, &snapshot, &clock)),
             line(StandingBody::new(&fixtures::standing(&name, Severity::Info), &clock)),
             line(DoctorBody { subject: "btf", result: "ok", found: safe.clone(), todo: Some(safe.clone()) }),
-            line(DetachedBody { interface: safe.clone(), what: safe }),
+            line(DetachedBody { interface: Some(safe.clone()), what: safe }),
         ];
         for line in lines {
             prop_assert!(is_harmless(&line), "{line:?}");

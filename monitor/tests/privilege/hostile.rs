@@ -1,7 +1,7 @@
 //! A helper, and somebody who has taken over the process that asks it.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use monitor::collector::{Answer as OfKernel, Collector, Request as Kernel, Settings};
+use monitor::collector::{Answer as OfKernel, Collector, Pin, Request as Kernel, Settings, remove_pins};
 use monitor::helper::channel::{self, LONGEST, Received};
 use monitor::helper::message::{AboutRecords, AboutSocket, Answer, Name, Request};
 use monitor::helper::{Office, serve_lane};
@@ -24,6 +24,10 @@ struct Stage {
 
 impl Stage {
     fn new(name: &str) -> Result<Self> {
+        Self::with(name, None)
+    }
+
+    fn with(name: &str, pin: Option<Pin>) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("vw-hostile-{name}-{}", std::process::id()));
         fs::create_dir(&folder)?;
         let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
@@ -36,7 +40,7 @@ impl Stage {
         let sources = Sources::new(words.into_iter().chain(more), [], "/nowhere/vethwatch.toml");
         let loaded = sources.read().map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
         let state_dir = folder.join("state");
-        let (prepared, rights) = Collector::prepare(Settings { state_dir, ..Settings::default() })?;
+        let (prepared, rights) = Collector::prepare(Settings { state_dir, pin, ..Settings::default() })?;
         drop(prepared);
         let office = Office::new(rights, sources, &loaded);
         let (lane, theirs) = channel::pair()?;
@@ -164,6 +168,36 @@ fn what_makes_no_sense_to_the_kernel_is_refused() -> Result<()> {
         ensure!(is_none && beside.is_empty(), "{sandbox}: {answer:?}");
     }
     Ok(())
+}
+
+#[test]
+fn what_is_pinned_is_removed_and_nothing_else_nor_more_than_once() -> Result<()> {
+    let dir = PathBuf::from(format!("/sys/fs/bpf/vw-hostile-{}", std::process::id()));
+    let neighbour = PathBuf::from(format!("/sys/fs/bpf/vw-neighbour-{}", std::process::id()));
+    fs::create_dir(&neighbour)?;
+    let mut stage = Stage::with("pins", Some(Pin { dir: dir.clone(), keep: false }))?;
+    let links = dir.join("links");
+    for ifindex in [0, 0x7fff_fff0, u32::MAX] {
+        for by_tcx in [true, false] {
+            stage.refuses(Request::Kernel(Kernel::Attach { ifindex, by_tcx }))?;
+        }
+        stage.asks(Request::Kernel(Kernel::Detach { ifindex }))?;
+        ensure!(fs::read_dir(&links)?.next().is_none(), "{ifindex} has left a pin");
+    }
+    // Files that it is not asked about stay, whatever their names.
+    fs::create_dir(links.join("1-inside"))?;
+    stage.asks(Request::Kernel(Kernel::Detach { ifindex: 1 }))?;
+    ensure!(links.join("1-inside").exists());
+    for _ in 0..2 {
+        let (answer, beside) = stage.asks(Request::Kernel(Kernel::Unpin))?;
+        ensure!(answer == Answer::Kernel(OfKernel::Done) && beside.is_empty(), "{answer:?}");
+        ensure!(!dir.exists() && neighbour.exists());
+    }
+    // What cannot be pinned is not attached either.
+    stage.refuses(Request::Kernel(Kernel::Attach { ifindex: 1, by_tcx: true }))?;
+    drop(stage);
+    ensure!(remove_pins(&dir)?.is_none());
+    Ok(fs::remove_dir(&neighbour)?)
 }
 
 /// A Docker that keeps what it was told, of one connection.

@@ -3,7 +3,7 @@
 //! Ours are told by their handle and their name; nothing else is ever removed.
 
 use crate::collector::netlink::{
-    CREATE_NEW, Netlink, Request, attributes, attributes_after, i32_at, kind, text, u32_at,
+    CREATE_NEW, Netlink, REPLACE, Request, attributes, attributes_after, i32_at, kind, text, u32_at,
 };
 use rustix::fd::{AsRawFd, BorrowedFd};
 use std::io;
@@ -103,16 +103,8 @@ pub(super) fn add(
     let mut refusal = io::Error::from_raw_os_error(libc::ENOSPC);
     for priority in PRIORITIES {
         let header = header(ifindex, handle, hook as u32, info(priority));
-        let request = Request::new(kind::NEW_FILTER, CREATE_NEW, &header).text(TCA_KIND, "bpf").nest(
-            TCA_OPTIONS,
-            |options| {
-                options
-                    .attribute(TCA_BPF_FD, &program.as_raw_fd().to_ne_bytes())
-                    .text(TCA_BPF_NAME, name)
-                    .attribute(TCA_BPF_FLAGS, &DIRECT_ACTION.to_ne_bytes())
-            },
-        );
-        match netlink.command(request) {
+        let request = Request::new(kind::NEW_FILTER, CREATE_NEW, &header);
+        match netlink.command(with_program(request, name, program)) {
             Ok(()) => return Ok(Filter { ifindex, hook, priority, handle }),
             // Another kind of filter, or one for another protocol, has this priority.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSPC)) => {
@@ -122,6 +114,30 @@ pub(super) fn add(
         }
     }
     Err(refusal)
+}
+
+/// Puts another program in a filter's place.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn replace(
+    netlink: &mut Netlink,
+    filter: &Filter,
+    name: &str,
+    program: BorrowedFd<'_>,
+) -> io::Result<()> {
+    let header = header(filter.ifindex, filter.handle, filter.hook as u32, info(filter.priority));
+    netlink.command(with_program(Request::new(kind::NEW_FILTER, REPLACE, &header), name, program))
+}
+
+/// A request about a filter with this program.
+fn with_program(request: Request, name: &str, program: BorrowedFd<'_>) -> Request {
+    request.text(TCA_KIND, "bpf").nest(TCA_OPTIONS, |options| {
+        options
+            .attribute(TCA_BPF_FD, &program.as_raw_fd().to_ne_bytes())
+            .text(TCA_BPF_NAME, name)
+            .attribute(TCA_BPF_FLAGS, &DIRECT_ACTION.to_ne_bytes())
+    })
 }
 
 /// Removes a filter; that it or its device is gone already is no error.

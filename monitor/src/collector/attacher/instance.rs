@@ -3,16 +3,20 @@
 //! Each holds a lock on a file of its own, `tc-<n>.lock` in the state directory, as long as it lives. Its filters
 //! carry n in their handle and the lock's path in their name: a filter whose lock is free was left by a process
 //! that was killed. The file lists the devices whose clsact qdisc that process made, a line each: the cookie of their
-//! network namespace, their ifindex there, and [`STAYS`] where the qdisc is not taken from a device in use.
+//! network namespace, their ifindex there, and [`STAYS`] where the qdisc is not taken from a device in use. Where filters
+//! are to stay until the next agent, a line with [`PINS`] names the folder that has its pins: as long as they are there, the
+//! lock is nobody else's.
 
 use super::{clsact, namespace};
 use crate::collector::netlink::Netlink;
+use crate::collector::pins::folder::has_book;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, ftruncate, open};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The upper part of our filters' handles; the instance's number is below.
 const HANDLE: u32 = 0x7677_0000;
@@ -22,6 +26,12 @@ const INSTANCES: u16 = 255;
 const LONGEST_LIST: u64 = 1 << 20;
 /// Ends the line of a device that keeps its qdisc while it is in use.
 const STAYS: &str = "stays";
+
+/// Begins the line that names the folder with the pins.
+const PINS: &str = "pins ";
+/// How often, and how soon, it is looked whether a killed agent's helper has let go of its lock.
+const LOOKS: u32 = 50;
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What becomes of the qdisc of a device in use when nothing is on it any more. (While one is grafted or taken off, the
 /// kernel drops what is sent on the device.)
@@ -45,6 +55,8 @@ pub(super) struct Instance {
     qdiscs: BTreeMap<u32, WhenInUse>,
     /// Lines about devices of other namespaces, which are theirs to look at.
     others: Vec<String>,
+    /// The folder with the pins of the agent whose filters these are.
+    pins: Option<PathBuf>,
 }
 
 impl Instance {
@@ -56,12 +68,45 @@ impl Instance {
         // The agent's socket is there too, which others than root may look for; the locks are root's alone.
         fs::DirBuilder::new().recursive(true).mode(0o755).create(state_dir)?;
         for number in 1..=INSTANCES {
-            if let Some(instance) = Self::take(state_dir, number)? {
+            if let Some(mut instance) = Self::take(state_dir, number)?.filter(|taken| !taken.is_pinned()) {
+                instance.pins = None;
                 return Ok(instance);
             }
         }
         let message = format!("all {INSTANCES} locks in {} are held", state_dir.display());
         Err(io::Error::new(io::ErrorKind::ResourceBusy, message))
+    }
+
+    /// Takes the lock with this number, whose filters are those of the agent before, or else the first free one; its
+    /// filters stay as long as the folder has pins.
+    ///
+    /// # Errors
+    /// As [`Instance::acquire`].
+    pub(super) fn acquire_again(state_dir: &Path, number: u16, pins: &Path) -> io::Result<Self> {
+        let mut again = None;
+        if (1..=INSTANCES).contains(&number) && state_dir.is_dir() {
+            for _ in 0..LOOKS {
+                again = Self::take(state_dir, number)?;
+                if again.is_some() {
+                    break;
+                }
+                std::thread::sleep(LOOK_AGAIN);
+            }
+        }
+        let mut instance = again.map_or_else(|| Self::acquire(state_dir), Ok)?;
+        instance.pins = Some(pins.to_owned());
+        instance.write()?;
+        Ok(instance)
+    }
+
+    /// Its number.
+    pub(super) fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// Whether its filters are to stay until the next agent.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.pins.as_deref().is_some_and(has_book)
     }
 
     /// Takes one lock; `None` when its process lives.
@@ -78,8 +123,8 @@ impl Instance {
             Err(error) => return Err(error.into()),
         }
         let namespace = namespace::cookie()?;
-        let mut instance =
-            Self { number, path, file, namespace, qdiscs: BTreeMap::new(), others: Vec::new() };
+        let (qdiscs, others) = (BTreeMap::new(), Vec::new());
+        let mut instance = Self { number, path, file, namespace, qdiscs, others, pins: None };
         instance.read_again();
         Ok(Some(instance))
     }
@@ -91,7 +136,12 @@ impl Instance {
         let _ = self.file.rewind().and_then(|()| (&self.file).take(LONGEST_LIST).read_to_string(&mut list));
         self.qdiscs.clear();
         self.others.clear();
+        self.pins = None;
         for line in list.lines() {
+            if let Some(pins) = line.strip_prefix(PINS) {
+                self.pins = Some(pins.into());
+                continue;
+            }
             match read_line(line) {
                 Some((cookie, ifindex, when)) if cookie == self.namespace => {
                     self.qdiscs.insert(ifindex, when);
@@ -152,7 +202,9 @@ impl Instance {
 
     fn write(&mut self) -> io::Result<()> {
         let own = self.qdiscs.iter().map(|(ifindex, when)| line(self.namespace, *ifindex, *when));
-        let list: String = own.chain(self.others.iter().cloned()).map(|line| line + "\n").collect();
+        let pins = self.pins.iter().map(|pins| format!("{PINS}{}", pins.display()));
+        let list: String =
+            pins.chain(own).chain(self.others.iter().cloned()).map(|line| line + "\n").collect();
         ftruncate(&self.file, 0)?;
         self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(list.as_bytes())

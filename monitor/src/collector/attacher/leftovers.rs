@@ -1,4 +1,4 @@
-//! What killed processes of ours left on clsact qdiscs. (Under TCX nothing is left.)
+//! What killed processes of ours left on clsact qdiscs. (Under TCX nothing is left that is not pinned.)
 
 use super::clsact::{self, Hook};
 use super::instance::{self, Instance};
@@ -18,6 +18,13 @@ pub enum Removed {
         /// The program.
         program: &'static str,
     },
+    /// Links of a killed agent, with both programs.
+    Links {
+        /// On which device.
+        ifindex: u32,
+    },
+    /// The maps and the book of a killed agent.
+    Maps,
     /// A clsact qdisc that one of us made and nothing else used.
     Qdisc {
         /// On which device.
@@ -37,7 +44,7 @@ pub enum Emptied {
 
 /// Removes the filters whose process is gone, and then the clsact qdiscs such processes made, where nothing is on
 /// them and `emptied` does not let them be. A process is known to be gone by its free lock in `state_dir`, so all that run on one host must use
-/// the same directory; filters of other directories are left alone.
+/// the same directory; filters of other directories are left alone, and those that an agent has pinned.
 ///
 /// # Errors
 /// When the directory or the qdiscs cannot be read. No directory: nothing was left.
@@ -61,7 +68,8 @@ pub fn remove_all(state_dir: &Path, emptied: Emptied) -> io::Result<Vec<Removed>
 
     let mut removed = Vec::new();
     for number in numbers {
-        let Some(mut gone) = Instance::take(&state_dir, number)? else { continue };
+        let gone = Instance::take(&state_dir, number)?.filter(|taken| !taken.is_pinned());
+        let Some(mut gone) = gone else { continue };
         for (_, filter) in ours.iter().filter(|(owner, _)| *owner == number) {
             clsact::remove(&mut netlink, filter)?;
             let program = if filter.hook == Hook::Ingress { SENT } else { RECEIVED };

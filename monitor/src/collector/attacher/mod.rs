@@ -82,10 +82,44 @@ pub(super) enum Answer {
 /// How the programs hang on one device.
 #[derive(Debug)]
 enum Attached {
-    /// Links; closing them detaches.
+    /// Links; closing them detaches, unless they are pinned.
     Tcx { _links: Vec<OwnedFd> },
     /// Filters.
     Clsact,
+}
+
+/// Writes where the programs find an interface, before they are there to look.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn enter(maps: &Maps, entry: InterfaceEntry) -> io::Result<()> {
+    let bucket = entry.ifindex & (INTERFACE_BUCKETS - 1);
+    let resident = maps.interfaces.lookup(&bucket)?.unwrap_or_default();
+    if resident.ifindex == 0 || resident.ifindex == entry.ifindex {
+        maps.interfaces.update(&bucket, &entry)
+    } else {
+        maps.overflow.update(&entry.ifindex, &entry)
+    }
+}
+
+/// Removes what [`enter`] wrote of all interfaces but those that live, by their ifindex and number.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn sweep(maps: &Maps, live: &HashMap<u32, u32>) -> io::Result<()> {
+    let is_live = |entry: &InterfaceEntry| live.get(&entry.ifindex) == Some(&entry.number);
+    for bucket in 0..INTERFACE_BUCKETS {
+        let resident = maps.interfaces.lookup(&bucket)?.unwrap_or_default();
+        if resident.ifindex != 0 && !is_live(&resident) {
+            maps.interfaces.update(&bucket, &InterfaceEntry::default())?;
+        }
+    }
+    for ifindex in maps.overflow.keys(INTERFACE_BUCKETS)? {
+        if maps.overflow.lookup(&ifindex)?.is_some_and(|entry| !is_live(&entry)) {
+            maps.overflow.delete(&ifindex)?;
+        }
+    }
+    Ok(())
 }
 
 /// The attacher.
@@ -93,12 +127,45 @@ pub(super) struct Attacher {
     call: Call,
     maps: Arc<Maps>,
     attached: Mutex<HashMap<u32, Attached>>,
+    pinning: Pinning,
+}
+
+/// What becomes of programs on devices when this process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pinning {
+    /// They are not pinned.
+    Off,
+    /// They are pinned, and taken off at a clean stop.
+    UntilStop,
+    /// They stay.
+    Stay,
 }
 
 impl Attacher {
     /// An attacher that has nothing attached yet; what needs a right it has done by `call`.
-    pub(super) fn new(call: Call, maps: Arc<Maps>) -> Self {
-        Self { call, maps, attached: Mutex::default() }
+    pub(super) fn new(call: Call, maps: Arc<Maps>, pinning: Pinning) -> Self {
+        Self { call, maps, attached: Mutex::default(), pinning }
+    }
+
+    /// Takes over a device that both programs are on, and the links that it is attached by.
+    pub(super) fn adopt(&self, ifindex: u32, mode: AttachMode, links: Vec<OwnedFd>) {
+        self.hold(ifindex, mode, links);
+    }
+
+    /// Whether programs stay on devices when this process ends.
+    pub(super) fn stays(&self) -> bool {
+        self.pinning == Pinning::Stay
+    }
+
+    /// Removes all that is pinned.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn unpin(&self) -> io::Result<()> {
+        if self.pinning == Pinning::Off {
+            return Ok(());
+        }
+        (self.call)(Request::Unpin).0.done()
     }
 
     /// Does what it is told.
@@ -118,7 +185,7 @@ impl Attacher {
                 }
             }
             Command::Note { ifindex } => {
-                match self.enter(InterfaceEntry { ifindex, ..InterfaceEntry::default() }) {
+                match enter(&self.maps, InterfaceEntry { ifindex, ..InterfaceEntry::default() }) {
                     Ok(()) => Answer::Noted,
                     Err(error) => Answer::NotAttached { reason: error.to_string() },
                 }
@@ -164,39 +231,35 @@ impl Attacher {
     fn attach(&self, entry: InterfaceEntry, mode: AttachMode) -> io::Result<()> {
         let InterfaceEntry { ifindex, slot, .. } = entry;
         self.maps.totals.zero(slot)?;
-        self.enter(entry)?;
+        enter(&self.maps, entry)?;
         let (answer, links) = (self.call)(Request::Attach { ifindex, by_tcx: mode == AttachMode::Tcx });
         answer.done()?;
+        self.hold(ifindex, mode, links);
+        Ok(())
+    }
+
+    fn hold(&self, ifindex: u32, mode: AttachMode, links: Vec<OwnedFd>) {
         let attached = match mode {
             AttachMode::Tcx => Attached::Tcx { _links: links },
             AttachMode::Clsact => Attached::Clsact,
         };
         self.lock().insert(ifindex, attached);
-        Ok(())
     }
 
     fn detach(&self, ifindex: u32) {
         // Dropped unlocked: closing a link takes its time.
         let attached = self.lock().remove(&ifindex);
-        if let Some(Attached::Clsact) = attached
-            && let Err(error) = (self.call)(Request::Detach { ifindex }).0.done()
-        {
-            log::warn!("the filters of interface {ifindex} could not be removed: {error}");
+        let is_asked_for = match attached {
+            Some(Attached::Clsact) => true,
+            Some(Attached::Tcx { .. }) => self.pinning != Pinning::Off,
+            None => false,
+        };
+        if is_asked_for && let Err(error) = (self.call)(Request::Detach { ifindex }).0.done() {
+            log::warn!("the programs of interface {ifindex} could not be taken off: {error}");
         }
     }
 
-    /// Writes where the programs find the interface, before they are there to look.
-    fn enter(&self, entry: InterfaceEntry) -> io::Result<()> {
-        let bucket = entry.ifindex & (INTERFACE_BUCKETS - 1);
-        let resident = self.maps.interfaces.lookup(&bucket)?.unwrap_or_default();
-        if resident.ifindex == 0 || resident.ifindex == entry.ifindex {
-            self.maps.interfaces.update(&bucket, &entry)
-        } else {
-            self.maps.overflow.update(&entry.ifindex, &entry)
-        }
-    }
-
-    /// Changes what [`Attacher::enter`] wrote, of a device that is attached to and stays so meanwhile.
+    /// Changes what [`enter`] wrote, of a device that is attached to and stays so meanwhile.
     fn capture(&self, ifindex: u32, on: bool) -> io::Result<()> {
         let attached = self.lock();
         if !attached.contains_key(&ifindex) {
@@ -209,10 +272,10 @@ impl Attacher {
         };
         let Some(entry) = entry else { return Ok(()) };
         let flags = if on { entry.flags | CAPTURE } else { entry.flags & !CAPTURE };
-        self.enter(InterfaceEntry { flags, ..entry })
+        enter(&self.maps, InterfaceEntry { flags, ..entry })
     }
 
-    /// Removes what [`Attacher::enter`] wrote.
+    /// Removes what [`enter`] wrote.
     fn forget(&self, ifindex: u32) {
         let bucket = ifindex & (INTERFACE_BUCKETS - 1);
         let removed = match self.maps.interfaces.lookup(&bucket) {
@@ -229,6 +292,9 @@ impl Attacher {
 
 impl Drop for Attacher {
     fn drop(&mut self) {
+        if self.stays() {
+            return;
+        }
         let attached: Vec<u32> = self.lock().keys().copied().collect();
         for ifindex in attached {
             self.detach(ifindex);

@@ -35,7 +35,7 @@ pub(super) fn number(path: &str) -> Option<i32> {
 ///
 /// # Errors
 /// What the kernel says.
-pub(super) fn cookie() -> io::Result<u64> {
+pub(in crate::collector) fn cookie() -> io::Result<u64> {
     let socket = rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::DGRAM, None)?;
     let (mut cookie, mut length) = (0_u64, libc::socklen_t::try_from(size_of::<u64>()).unwrap_or_default());
     // SAFETY: the value is alive and as long as said.

@@ -12,6 +12,7 @@ use super::namespace;
 use crate::collector::bpf::{self, GroupHook, TcxHook};
 use crate::collector::links::Modes;
 use crate::collector::netlink::Netlink;
+use crate::collector::pins::folder::Folder;
 use crate::collector::programs::{Programs, RECEIVED, SENT};
 use crate::collector::{conntrack, device};
 use crate::model::{AttachMode, ContainerId};
@@ -31,13 +32,15 @@ pub enum Request {
         /// Whether by TCX: two links are given back then, which hold the programs there. Else by clsact.
         by_tcx: bool,
     },
-    /// Take our filters off a device, if it still exists.
+    /// Take our filters off a device, if it still exists, and remove the pins of its links.
     Detach {
         /// Which device.
         ifindex: u32,
     },
     /// Remove what killed processes left.
     Leftovers,
+    /// Remove all that this agent has pinned.
+    Unpin,
     /// Find the number of a network namespace.
     Namespace {
         /// Absolute path of a namespace file. It is Docker's word, so it may be anything.
@@ -140,6 +143,8 @@ pub struct Rights {
     when_in_use: WhenInUse,
     /// Whether somebody did it before, of whom it is not known how far it came.
     succeeds: bool,
+    /// Where links are pinned, if they are.
+    pins: Option<Folder>,
 }
 
 impl Rights {
@@ -154,16 +159,23 @@ impl Rights {
         modes: Modes,
         peers: OwnedFd,
         translations: Option<OwnedFd>,
+        pins: Option<(Folder, u16)>,
     ) -> io::Result<Self> {
         let when_in_use = match modes.usual {
             AttachMode::Tcx => WhenInUse::Stays,
             AttachMode::Clsact => WhenInUse::Removed,
         };
-        let with_clsact = [modes.usual, modes.unused].contains(&AttachMode::Clsact);
-        let instance = with_clsact.then(|| Instance::acquire(state_dir)).transpose()?;
+        let number = pins.as_ref().map_or(0, |(_, number)| *number);
+        let with_clsact = [modes.usual, modes.unused].contains(&AttachMode::Clsact) || number != 0;
+        let acquire = || match &pins {
+            Some((folder, number)) => Instance::acquire_again(state_dir, *number, folder.path()),
+            None => Instance::acquire(state_dir),
+        };
+        let instance = with_clsact.then(acquire).transpose()?;
+        let pins = pins.map(|(folder, _)| folder);
         let state = Mutex::new(State { netlink: Netlink::open()?, instance });
         let state_dir = state_dir.to_owned();
-        Ok(Self { programs, state_dir, peers, translations, state, when_in_use, succeeds: false })
+        Ok(Self { programs, state_dir, peers, translations, state, when_in_use, succeeds: false, pins })
     }
 
     /// Goes on where another one ended, in a process that shares its descriptors. That one may have done what nobody was
@@ -200,6 +212,7 @@ impl Rights {
             Request::Leftovers => {
                 Answer::of(leftovers::remove_all(&self.state_dir, Emptied::LetBe).map(drop))
             }
+            Request::Unpin => Answer::of(self.unpin()),
             Request::Namespace { sandbox } => Answer::Namespace(namespace::number(&sandbox)),
             Request::Peer { namespace, ifindex, sequence } => {
                 Answer::of(device::ask_peer(&self.peers, namespace, ifindex, sequence))
@@ -225,11 +238,70 @@ impl Rights {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The number of the lock that filters carry; 0 where there are none.
+    pub(in crate::collector) fn instance(&self) -> u16 {
+        self.lock().instance.as_ref().map_or(0, Instance::number)
+    }
+
+    /// Where links are pinned, if they are.
+    pub(in crate::collector) fn pins(&self) -> Option<&Folder> {
+        self.pins.as_ref()
+    }
+
     fn attach_tcx(&self, ifindex: u32) -> io::Result<Vec<OwnedFd>> {
-        Ok(vec![
-            bpf::tcx_attach(self.programs.sent.as_fd(), ifindex, TcxHook::Ingress)?,
-            bpf::tcx_attach(self.programs.received.as_fd(), ifindex, TcxHook::Egress)?,
-        ])
+        if let Some(folder) = &self.pins {
+            folder.unpin_links(ifindex)?;
+        }
+        self.hooks().into_iter().map(|(hook, program)| self.attach_link(program, ifindex, hook)).collect()
+    }
+
+    fn attach_link(&self, program: &OwnedFd, ifindex: u32, hook: TcxHook) -> io::Result<OwnedFd> {
+        let link = bpf::tcx_attach(program.as_fd(), ifindex, hook)?;
+        if let Some(folder) = &self.pins {
+            folder.pin_link(link.as_fd(), ifindex, hook)?;
+        }
+        Ok(link)
+    }
+
+    fn hooks(&self) -> [(TcxHook, &OwnedFd); 2] {
+        [(TcxHook::Ingress, &self.programs.sent), (TcxHook::Egress, &self.programs.received)]
+    }
+
+    /// Puts our programs in the place of those that another agent left on a device; gives back the links, if it is attached
+    /// by some.
+    ///
+    /// # Errors
+    /// `ENOLINK` or `ENODEV` when the device is gone, `ENOENT` when they are not there.
+    pub(in crate::collector) fn adopt(&self, ifindex: u32, mode: AttachMode) -> io::Result<Vec<OwnedFd>> {
+        if mode == AttachMode::Clsact {
+            return self.adopt_filters(ifindex).map(|()| Vec::new());
+        }
+        let folder = self.pins.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let links = [TcxHook::Ingress, TcxHook::Egress].map(|hook| folder.pinned_link(ifindex, hook));
+        let links: Vec<OwnedFd> = links.into_iter().collect::<io::Result<_>>()?;
+        for (link, (_, program)) in links.iter().zip(self.hooks()) {
+            bpf::link_update(link.as_fd(), program.as_fd())?;
+        }
+        Ok(links)
+    }
+
+    fn adopt_filters(&self, ifindex: u32) -> io::Result<()> {
+        let mut state = self.lock();
+        let State { netlink, instance } = &mut *state;
+        let instance = instance.as_mut().ok_or(io::ErrorKind::Unsupported)?;
+        let ours = ours(netlink, instance, ifindex)?;
+        for (hook, name, program) in
+            [(Hook::Ingress, SENT, &self.programs.sent), (Hook::Egress, RECEIVED, &self.programs.received)]
+        {
+            let filter = ours.iter().find(|filter| filter.hook == hook);
+            let filter = filter.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))?;
+            clsact::replace(netlink, filter, &instance.filter_name(name), program.as_fd())?;
+        }
+        Ok(())
+    }
+
+    fn unpin(&self) -> io::Result<()> {
+        self.pins.as_ref().map_or(Ok(()), Folder::remove)
     }
 
     fn attach_group(&self, container: &ContainerId, found: u64) -> io::Result<Vec<OwnedFd>> {
@@ -262,7 +334,17 @@ impl Rights {
         added
     }
 
-    fn detach(&self, ifindex: u32) -> io::Result<()> {
+    /// Takes our filters off a device, and removes the pins of its links.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(in crate::collector) fn detach(&self, ifindex: u32) -> io::Result<()> {
+        let unpinned = self.pins.as_ref().map_or(Ok(()), |folder| folder.unpin_links(ifindex));
+        let removed = self.remove_filters(ifindex);
+        unpinned.and(removed)
+    }
+
+    fn remove_filters(&self, ifindex: u32) -> io::Result<()> {
         let mut state = self.lock();
         let State { netlink, instance } = &mut *state;
         let Some(instance) = instance else { return Ok(()) };
@@ -272,23 +354,26 @@ impl Rights {
     }
 }
 
-/// Takes the filters of this instance off a device.
-fn remove_ours(netlink: &mut Netlink, instance: &Instance, ifindex: u32) -> io::Result<()> {
-    let listed = match clsact::filters(netlink, ifindex) {
-        Ok(listed) => listed,
-        // It has no qdisc, or is gone, and its filters with it.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::EINVAL | libc::ENOENT)) => {
-            return Ok(());
-        }
-        Err(error) => return Err(error),
-    };
+/// The filters of this instance on a device.
+fn ours(netlink: &mut Netlink, instance: &Instance, ifindex: u32) -> io::Result<Vec<Filter>> {
     let names = [instance.filter_name(SENT), instance.filter_name(RECEIVED)];
-    let ours: Vec<Filter> = listed
+    let ours = clsact::filters(netlink, ifindex)?
         .into_iter()
         .filter(|listed| listed.filter.handle == instance.handle() && names.contains(&listed.name))
-        .map(|listed| listed.filter)
-        .collect();
-    ours.iter().try_for_each(|filter| clsact::remove(netlink, filter))
+        .map(|listed| listed.filter);
+    Ok(ours.collect())
+}
+
+/// Takes the filters of this instance off a device.
+fn remove_ours(netlink: &mut Netlink, instance: &Instance, ifindex: u32) -> io::Result<()> {
+    match ours(netlink, instance, ifindex) {
+        Ok(ours) => ours.iter().try_for_each(|filter| clsact::remove(netlink, filter)),
+        // It has no qdisc, or is gone, and its filters with it.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::EINVAL | libc::ENOENT)) => {
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Puts a filter on each hook, or on none.

@@ -55,9 +55,15 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let Ready { prepared, helper, processes } = ready;
     let (mut signals, settings) = (Signals::catch()?, &loaded.settings);
-    let mut parts = Parts::open(agent, &helper).await?;
+    let mut parts = match Parts::open(agent, &helper).await {
+        Ok(parts) => parts,
+        Err(failure) => {
+            prepared.give_up(&helper.call());
+            return Err(failure);
+        }
+    };
     let threads = Threads::start()?;
-    let (means, call) = (ready::means(&helper, settings.inventory.clone()), helper.call());
+    let (means, call) = (ready::means(&helper, settings.inventory.clone(), &prepared), helper.call());
     let mut session = Session::start_by(settings, None, means, |out| prepared.start(call, out)).await?;
     let policy = session.policy_text().map(str::to_owned);
     let mut reloads = Reloads::new(sources, loaded, policy, Some(helper.clone()));
@@ -107,6 +113,11 @@ pub(super) async fn run(
     parts.stop().await;
     stopped?;
     ended?;
-    logger::tell("a signal came; nothing is attached any more");
+    let stays = settings.collector.pin.as_ref().is_some_and(|pin| pin.keep);
+    logger::tell(if stays {
+        "a signal came; what is pinned stays for the next agent"
+    } else {
+        "a signal came; nothing is attached any more"
+    });
     Ok(())
 }

@@ -75,14 +75,14 @@ fn kept_by_main() -> CapabilitySet {
 }
 
 /// What the session works with: by the helper it makes a file to record into, and reaches Docker.
-pub(super) fn means(helper: &Helper, settings: inventory::Settings) -> Means {
+pub(super) fn means(helper: &Helper, settings: inventory::Settings, prepared: &Prepared) -> Means {
     let maker = helper.clone();
     let create = move |file: &Path| {
         let (_, made) = maker.descriptor(Lane::Settings, Request::MakeRecording(file.into()))?;
         Ok(made.into())
     };
     let inventory = inventory::Settings { way: Some(way(helper)), ..settings };
-    Means { create: Box::new(create), inventory }
+    Means { create: Box::new(create), inventory, known: prepared.known().collect() }
 }
 
 fn way(helper: &Helper) -> Way {

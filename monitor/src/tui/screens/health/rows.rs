@@ -209,6 +209,7 @@ fn missing(rows: &mut Rows, snapshot: &Snapshot) {
         let name = match *what {
             "drops" => "what the kernel drops",
             "translations" => "how the host changes addresses",
+            "pins" => "what crosses while no agent runs",
             other => other,
         };
         let row = rows.add("not seen", name, Tone::Warning, "missing".to_owned(), why.as_str());

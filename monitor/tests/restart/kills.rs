@@ -1,0 +1,120 @@
+//! Kills at random moments, also inside a drain, under traffic, while containers come and go.
+
+use crate::rig::{Agents, PATIENCE};
+use anyhow::{Result, ensure};
+use lab::{Container, Lab, Network, wait_for};
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
+
+/// How often an agent is killed, and from which number the moments are drawn.
+const KILLS: &str = "VW_RESTART_KILLS";
+const SEED: &str = "VW_RESTART_SEED";
+/// Without the variable: each way of attaching has half of them.
+const USUAL: u64 = 8;
+
+/// Moments that the seed alone decides.
+struct Chance(u64);
+
+impl Chance {
+    /// A number below another one (`SplitMix64`).
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut drawn = self.0;
+        drawn = (drawn ^ (drawn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        drawn = (drawn ^ (drawn >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (drawn ^ (drawn >> 31)) % most
+    }
+
+    /// Lets some time pass: this is what is drawn, and nothing is waited for.
+    fn pass(&mut self, most: u64) {
+        std::thread::sleep(Duration::from_millis(self.below(most)));
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// Those that are there all the time, with traffic of every kind between them.
+fn under_load(lab: &Lab, network: &Network) -> Result<Vec<Container>> {
+    let server = lab.container("server").on(network).run(&["serve-http", "8080"])?;
+    let sink = lab.container("sink").on(network).run(&["sink", "9000"])?;
+    let (http, sunk) = (server.address(network)?, sink.address(network)?);
+    let (url, storm, datagrams) =
+        (format!("http://{http}:8080/bytes/300000"), format!("{sunk}:9000"), format!("{sunk}:4001"));
+    let many = "1000000000";
+    let getter =
+        lab.container("getter").on(network).run(&["get", &url, "--count", many, "--every", "20ms"])?;
+    let stormer = lab.container("stormer").on(network).run(&[
+        "connect-storm",
+        &storm,
+        "--count",
+        many,
+        "--rate",
+        "200",
+    ])?;
+    let sender = lab
+        .container("sender")
+        .on(network)
+        .run(&["udp-send", &datagrams, "--count", many, "--rate", "500"])?;
+    Ok(vec![server, sink, getter, stormer, sender])
+}
+
+fn pause(all: &[Container], word: &str) -> Result<()> {
+    all.iter().try_for_each(|container| lab::docker(&[word, &container.id]).map(drop))
+}
+
+fn kills(attach: &str, many: u64, chance: &mut Chance) -> Result<()> {
+    let lab = Lab::new("restart")?;
+    let network = lab.network("net", &[])?;
+    let mut agents =
+        Agents::new("restart", &["--attach", attach, "--tick", "100ms", "--records-of", "flows"]);
+    let mut agent = agents.start(&[])?;
+    let watched = under_load(&lab, &network)?;
+    let mut passing: Option<Container> = None;
+    for kill in 1..=many {
+        chance.pass(1_500);
+        agents.kill(agent)?;
+        agents.count_flows()?;
+        if let Some(gone) = passing.take() {
+            gone.remove()?;
+        }
+        let name = format!("passing-{kill}");
+        passing = Some(lab.container(&name).on(&network).run(&["sleep"])?);
+        chance.pass(500);
+        agent = agents.start(&[])?;
+        agent.wait_for_loss("gaps_without_agent", 1)?;
+        agent.wait_for_loss("interfaces_came_without_agent", 1)?;
+        ensure!(agent.lost("interfaces_not_adopted")? == 0, "something was not gone on with");
+        for container in &watched {
+            agent.must_be_exact(container)?;
+        }
+        // To the byte, when nothing moves.
+        if kill % 5 == 0 {
+            pause(&watched, "pause")?;
+            for container in &watched {
+                agent.wait_for_equal(container, &network)?;
+            }
+            pause(&watched, "unpause")?;
+        }
+    }
+    agents.stop(agent)?;
+    let flows = agents.count_flows()?;
+    println!("{attach}: {many} kills, {flows} flow records, none twice");
+    ensure!(flows > 1_000, "{flows} flows are too few to show anything");
+    drop(agents);
+    wait_for("the programs to be gone", PATIENCE, || {
+        Ok(watched[0].host_device(&network)?.programs()?.is_empty().then_some(()))
+    })?;
+    lab.close()
+}
+
+#[test]
+fn killed_at_any_moment_no_byte_is_lost_and_no_flow_is_told_twice() -> Result<()> {
+    let seed = number(SEED).unwrap_or_else(|| RandomState::new().hash_one(0) % 1_000_000);
+    let many = number(KILLS).unwrap_or(USUAL);
+    println!("{SEED}={seed} {KILLS}={many}");
+    let mut chance = Chance(seed);
+    kills("tcx", many - many / 2, &mut chance)?;
+    kills("clsact", many / 2, &mut chance)
+}
