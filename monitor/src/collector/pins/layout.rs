@@ -10,7 +10,7 @@ const MEANING: u32 = 1;
 
 /// The maps that are not shared with the agent before: nothing in them is worth it, some have other sizes each time, and
 /// the programs on control groups go with it.
-const OWN: [&str; 5] = ["DROPS", "PACKETS", "CAPTURED", "AYA_LOGS", "GROUPS"];
+const OWN: [&str; 5] = ["DROPS", "PACKETS", "CAPTURED", "AYA_LOGS", "CGROUPS"];
 
 /// Names and a fingerprint of the maps that are pinned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ fn is_shared(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Layout;
+    use super::{Layout, OWN, object};
 
     #[test]
     fn a_layout_is_of_the_maps_that_are_shared_and_of_their_sizes() {
@@ -58,7 +58,9 @@ mod tests {
         for shared in ["TOTALS", "INTERFACES", "ARENA4", "USED", "ACTIVE", "SCRATCH", "LOSSES", "SEEN6"] {
             assert!(layout.maps.iter().any(|map| map == shared), "{shared}: {:?}", layout.maps);
         }
-        for own in ["DROPS", "PACKETS", "GROUPS", ".rodata"] {
+        let object = aya_obj::Object::parse(object::OBJECT).unwrap();
+        for own in OWN.into_iter().chain([".rodata"]) {
+            assert!(object.maps.contains_key(own), "there is no map {own}");
             assert!(!layout.maps.iter().any(|map| map == own), "{own}: {:?}", layout.maps);
         }
         assert_eq!(Layout::new(&[("TOTALS", 64), ("DROPS", 7)]).unwrap(), layout);
