@@ -4,6 +4,7 @@
 //! is dropped, and is found and removed by a later run if this one was killed. [`Listing`] proves that nothing
 //! stayed. Works through the `docker` command, so `DOCKER_HOST` and contexts are honoured.
 
+mod bpf_fs;
 mod command;
 mod container;
 mod deadline;
@@ -19,6 +20,7 @@ mod rules;
 mod tmux;
 mod vethwatch;
 
+pub use bpf_fs::BpfFs;
 pub use command::{Finished, finish, is_root, privileged, text};
 pub use container::{Container, ContainerSpec};
 pub use deadline::{Deadline, wait_for};

@@ -1,6 +1,7 @@
 //! A helper, and somebody who has taken over the process that asks it.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use lab::BpfFs;
 use monitor::collector::{Answer as OfKernel, Collector, Pin, Request as Kernel, Settings, remove_pins};
 use monitor::helper::channel::{self, LONGEST, Received};
 use monitor::helper::message::{AboutRecords, AboutSocket, Answer, Name, Request};
@@ -172,8 +173,8 @@ fn what_makes_no_sense_to_the_kernel_is_refused() -> Result<()> {
 
 #[test]
 fn what_is_pinned_is_removed_and_nothing_else_nor_more_than_once() -> Result<()> {
-    let dir = PathBuf::from(format!("/sys/fs/bpf/vw-hostile-{}", std::process::id()));
-    let neighbour = PathBuf::from(format!("/sys/fs/bpf/vw-neighbour-{}", std::process::id()));
+    let bpf_fs = BpfFs::new("hostile")?;
+    let [dir, neighbour] = ["pins", "neighbour"].map(|name| bpf_fs.path().join(name));
     fs::create_dir(&neighbour)?;
     let mut stage = Stage::with("pins", Some(Pin { dir: dir.clone(), keep: false }))?;
     let links = dir.join("links");

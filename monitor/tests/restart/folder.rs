@@ -16,7 +16,7 @@ fn stage(agents: Agents, name: &str, more: &[&str]) -> Result<(Agents, Agent, La
 #[test]
 fn others_leave_what_a_killed_agent_pinned_and_detach_removes_it() -> Result<()> {
     for attach in ["tcx", "clsact"] {
-        let agents = Agents::new("restart-others", &["--attach", attach]);
+        let agents = Agents::new("restart-others", &["--attach", attach])?;
         let (mut agents, agent, lab, network, a) = stage(agents, "restart-others", &[])?;
         let device = a.host_device(&network)?;
         agent.must_be_exact(&a)?;
@@ -46,7 +46,7 @@ fn others_leave_what_a_killed_agent_pinned_and_detach_removes_it() -> Result<()>
 #[test]
 fn a_clean_stop_leaves_nothing_unless_it_is_to_keep() -> Result<()> {
     for attach in ["tcx", "clsact"] {
-        let agents = Agents::new("restart-keep", &["--attach", attach]);
+        let agents = Agents::new("restart-keep", &["--attach", attach])?;
         let (mut agents, agent, lab, network, a) = stage(agents, "restart-keep", &["--keep"])?;
         let device = a.host_device(&network)?;
         agent.must_be_exact(&a)?;
@@ -67,7 +67,7 @@ fn a_clean_stop_leaves_nothing_unless_it_is_to_keep() -> Result<()> {
 
 #[test]
 fn of_two_agents_the_second_does_without_and_says_so() -> Result<()> {
-    let agents = Agents::new("restart-two", &[]);
+    let agents = Agents::new("restart-two", &[])?;
     let (mut agents, first, lab, network, a) = stage(agents, "restart-two", &[])?;
     first.must_be_exact(&a)?;
     let second = agents.start(&[])?;
@@ -84,7 +84,7 @@ fn of_two_agents_the_second_does_without_and_says_so() -> Result<()> {
 
 #[test]
 fn elsewhere_than_in_a_bpf_file_system_nothing_is_pinned_and_that_is_said() -> Result<()> {
-    let mut agents = Agents::new("restart-elsewhere", &[]);
+    let mut agents = Agents::new("restart-elsewhere", &[])?;
     agents.pins = std::env::temp_dir().join("vw-restart-elsewhere");
     let (mut agents, agent, lab, network, a) = stage(agents, "restart-elsewhere", &[])?;
     ensure!(agent.running.errors().contains("is not in a BPF file system"), "{}", agent.running.errors());
@@ -108,7 +108,7 @@ fn helper(agent: &Agent) -> Result<u32> {
 
 #[test]
 fn what_another_helper_attached_is_pinned_too() -> Result<()> {
-    let agents = Agents::new("restart-helper", &["--attach", "tcx"]);
+    let agents = Agents::new("restart-helper", &["--attach", "tcx"])?;
     let (mut agents, agent, lab, network, a) = stage(agents, "restart-helper", &[])?;
     agent.must_be_exact(&a)?;
     let first = helper(&agent)?;

@@ -31,7 +31,7 @@ fn wait_until_named(agent: &Agent, all: &[&Container]) -> Result<()> {
 fn stage(name: &str, options: &[&str]) -> Result<(Agents, Agent, Lab, Network, [Container; 2])> {
     let lab = Lab::new(name)?;
     let network = lab.network("net", &[])?;
-    let agents = Agents::new(name, options);
+    let agents = Agents::new(name, options)?;
     let agent = agents.start(&[])?;
     let a = lab.container("a").on(&network).run(&["sleep"])?;
     let b = lab.container("b").on(&network).run(&["sleep"])?;

@@ -2,7 +2,7 @@
 
 use crate::rig::{Agents, PATIENCE};
 use anyhow::{Result, ensure};
-use lab::{Container, Lab, Network, wait_for};
+use lab::{Container, Lab, Network, image, wait_for};
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
@@ -57,7 +57,14 @@ fn under_load(lab: &Lab, network: &Network) -> Result<Vec<Container>> {
         .container("sender")
         .on(network)
         .run(&["udp-send", &datagrams, "--count", many, "--rate", "500"])?;
-    Ok(vec![server, sink, getter, stormer, sender])
+    let debian = image::ready(image::DEBIAN)?;
+    let iperf = |name: &str| lab.container(name).image(&debian).on(network);
+    let stream_server = iperf("stream-server").run(&["iperf3", "--server"])?;
+    let to = stream_server.address(network)?;
+    wait_for("iperf3 to listen", PATIENCE, || Ok(stream_server.exec(&["nc", "-z", &to, "5201"]).ok()))?;
+    let stream =
+        iperf("stream").run(&["iperf3", "--client", &to, "--time", "0", "--bitrate", "1G", "--bidir"])?;
+    Ok(vec![server, sink, getter, stormer, sender, stream_server, stream])
 }
 
 fn pause(all: &[Container], word: &str) -> Result<()> {
@@ -68,7 +75,7 @@ fn kills(attach: &str, many: u64, chance: &mut Chance) -> Result<()> {
     let lab = Lab::new("restart")?;
     let network = lab.network("net", &[])?;
     let mut agents =
-        Agents::new("restart", &["--attach", attach, "--tick", "100ms", "--records-of", "flows"]);
+        Agents::new("restart", &["--attach", attach, "--tick", "100ms", "--records-of", "flows"])?;
     let mut agent = agents.start(&[])?;
     let watched = under_load(&lab, &network)?;
     let mut passing: Option<Container> = None;

@@ -1,7 +1,7 @@
 //! Agents one after the other, with a folder for pins of their own.
 
 use anyhow::{Context as _, Result, ensure};
-use lab::{Container, Network, Running, Vethwatch, wait_for};
+use lab::{BpfFs, Container, Network, Running, Vethwatch, wait_for};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
@@ -21,6 +21,7 @@ pub(crate) struct Agents {
     told: Vec<Value>,
     /// Flows that were told and are not kept: their generation, number, and place.
     seen: HashSet<[u64; 3]>,
+    _bpf_fs: BpfFs,
 }
 
 /// One of them.
@@ -30,11 +31,12 @@ pub(crate) struct Agent {
 }
 
 impl Agents {
-    pub(crate) fn new(name: &str, options: &[&str]) -> Self {
-        let pins = PathBuf::from(format!("/sys/fs/bpf/vw-{name}-{}", std::process::id()));
+    pub(crate) fn new(name: &str, options: &[&str]) -> Result<Self> {
+        let bpf_fs = BpfFs::new(name)?;
+        let pins = bpf_fs.path().join("pins");
         let vethwatch = Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch"));
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        Self { vethwatch, pins, options, told: Vec::new(), seen: HashSet::new() }
+        Ok(Self { vethwatch, pins, options, told: Vec::new(), seen: HashSet::new(), _bpf_fs: bpf_fs })
     }
 
     /// Starts one, which watches then.
