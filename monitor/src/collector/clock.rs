@@ -3,6 +3,9 @@
 use crate::model::{KernelTime, WallTime};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
+/// How often both clocks are read for one reading.
+const TRIES: u32 = 3;
+
 /// The kernel's monotonic clock, on which the programs stamp what they see; nanoseconds since boot.
 #[must_use]
 pub fn kernel_now() -> KernelTime {
@@ -13,6 +16,19 @@ pub fn kernel_now() -> KernelTime {
 #[must_use]
 pub fn wall_now() -> WallTime {
     WallTime(nanoseconds(clock_gettime(ClockId::Realtime)))
+}
+
+/// Both clocks' readings of one moment: of several tries the one in which the least time passed between the two, since
+/// whoever is put aside there would take that for the wall clock being set.
+#[must_use]
+pub fn both_now() -> (KernelTime, WallTime) {
+    let readings = (0..TRIES).map(|_| {
+        let before = kernel_now();
+        let wall = wall_now();
+        (kernel_now().since(before), before, wall)
+    });
+    let closest = readings.min_by_key(|(between, ..)| *between);
+    closest.map_or_else(|| (kernel_now(), wall_now()), |(_, kernel, wall)| (kernel, wall))
 }
 
 /// Processor time of all threads of this process, in nanoseconds.

@@ -244,7 +244,8 @@ impl Session {
 
 /// The wall clock when the kernel's began.
 fn booted() -> WallTime {
-    WallTime(clock::wall_now().0.saturating_sub_unsigned(clock::kernel_now().0))
+    let (kernel, wall) = clock::both_now();
+    WallTime(wall.0.saturating_sub_unsigned(kernel.0))
 }
 
 /// The first line of a recording.

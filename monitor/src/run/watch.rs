@@ -87,7 +87,8 @@ impl Watch {
 
     /// The clock that times are shown by; it follows when the wall clock is set.
     pub(super) fn clock(&mut self) -> Clock {
-        self.clock.update(clock::kernel_now(), clock::wall_now());
+        let (kernel, wall) = clock::both_now();
+        self.clock.update(kernel, wall);
         self.clock
     }
 
