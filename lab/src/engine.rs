@@ -50,6 +50,12 @@ impl Engine {
         format!("unix://{}", self.folder.join("docker.sock").display())
     }
 
+    /// The number of its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.daemon.id()
+    }
+
     /// Runs `docker` against it and returns what it prints.
     ///
     /// # Errors

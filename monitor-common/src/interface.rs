@@ -15,6 +15,8 @@ pub mod interface_flag {
     pub const CLAIMS: u32 = 1;
     /// Capture what crosses here, where [`crate::settings::feature::CAPTURE`] is on.
     pub const CAPTURE: u32 = 1 << 1;
+    /// Copy DNS messages that cross here, where [`crate::settings::feature::DNS`] is on.
+    pub const DNS: u32 = 1 << 2;
 }
 
 /// One watched interface, as the programs find it by ifindex.

@@ -9,6 +9,7 @@
 pub mod capture;
 pub mod claims;
 pub mod counters;
+pub mod dns;
 pub mod drops;
 pub mod event;
 pub mod flow;

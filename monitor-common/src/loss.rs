@@ -18,10 +18,12 @@ pub enum Loss {
     DropMapFull = 5,
     /// Packets whose claim of an address was not noted because `CLAIMS` was full.
     ClaimMapFull = 6,
+    /// DNS messages that are in no record because the ring of such messages was full, or their bytes could not be read.
+    DnsRingFull = 7,
 }
 
 /// Entries of `LOSSES`.
-pub const LOSSES: u32 = 7;
+pub const LOSSES: u32 = 8;
 
 impl Loss {
     /// All of them, in the order of their index.
@@ -33,6 +35,7 @@ impl Loss {
         Self::SeenNotNoted,
         Self::DropMapFull,
         Self::ClaimMapFull,
+        Self::DnsRingFull,
     ];
 
     /// The name in JSON, in metrics and on screen.
@@ -46,6 +49,7 @@ impl Loss {
             Self::SeenNotNoted => "seen_not_noted",
             Self::DropMapFull => "drop_map_full",
             Self::ClaimMapFull => "claim_map_full",
+            Self::DnsRingFull => "dns_ring_full",
         }
     }
 }

@@ -136,6 +136,8 @@ pub struct Transport {
     /// Bytes from the start of the Ethernet header to the end of the transport header. Of a protocol that is
     /// never segmented, only to where the transport header begins.
     pub header_length: u16,
+    /// Bytes of the transport header that `header_length` counts; 0 where it ends before it.
+    pub own_length: u8,
 }
 
 /// Goes on with a parsed frame, a way for each [`Network`].
@@ -206,29 +208,35 @@ pub fn visit_network<S: ByteSource + ?Sized, V: Visitor>(
 
 /// Parses a frame into a value; `tag` as for [`visit`].
 pub fn parse<S: ByteSource + ?Sized>(source: &S, tag: Option<u16>) -> Frame {
-    struct Collect;
+    visit(source, tag, Collect)
+}
 
-    impl Visitor for Collect {
-        type Output = Frame;
+/// Parses what begins with the header of a network protocol into a value; lengths count from there.
+pub fn parse_network<S: ByteSource + ?Sized>(source: &S, ethertype: u16) -> Frame {
+    visit_network(source, &Link { source_mac: [0; 6], vlan: 0 }, ethertype, 0, Collect)
+}
 
-        fn ipv4(self, link: &Link, ip: &Ip<4>) -> Frame {
-            Frame { link: *link, network: Network::Ipv4(*ip) }
-        }
+/// Makes a value of it.
+struct Collect;
 
-        fn ipv6(self, link: &Link, ip: &Ip<16>) -> Frame {
-            Frame { link: *link, network: Network::Ipv6(*ip) }
-        }
+impl Visitor for Collect {
+    type Output = Frame;
 
-        fn arp(self, link: &Link, _: usize) -> Frame {
-            Frame { link: *link, network: Network::Arp }
-        }
-
-        fn other(self, link: &Link) -> Frame {
-            Frame { link: *link, network: Network::Other }
-        }
+    fn ipv4(self, link: &Link, ip: &Ip<4>) -> Frame {
+        Frame { link: *link, network: Network::Ipv4(*ip) }
     }
 
-    visit(source, tag, Collect)
+    fn ipv6(self, link: &Link, ip: &Ip<16>) -> Frame {
+        Frame { link: *link, network: Network::Ipv6(*ip) }
+    }
+
+    fn arp(self, link: &Link, _: usize) -> Frame {
+        Frame { link: *link, network: Network::Arp }
+    }
+
+    fn other(self, link: &Link) -> Frame {
+        Frame { link: *link, network: Network::Other }
+    }
 }
 
 impl<const N: usize> Ip<N> {
@@ -390,6 +398,7 @@ fn ports<S: ByteSource + ?Sized>(source: &S, offset: usize, number: u8) -> Trans
         destination_port: u16::from_be_bytes([d0, d1]),
         tcp_flags,
         header_length: frame_length(offset) + length as u16,
+        own_length: length,
     }
 }
 
@@ -410,7 +419,15 @@ fn echo<S: ByteSource + ?Sized>(source: &S, offset: usize, icmp: &Icmp) -> Trans
 #[inline(always)]
 fn without_ports(offset: usize, protocol: u8, kind: u8) -> Transport {
     let header_length = frame_length(offset);
-    Transport { protocol, kind, source_port: 0, destination_port: 0, tcp_flags: 0, header_length }
+    Transport {
+        protocol,
+        kind,
+        source_port: 0,
+        destination_port: 0,
+        tcp_flags: 0,
+        header_length,
+        own_length: 0,
+    }
 }
 
 /// The longest walk ends at 14 + 8 + 40 + 4 × 2,048 bytes.

@@ -25,12 +25,14 @@ pub mod feature {
     pub const PENDING: u32 = 1 << 7;
     /// Capture packets of interfaces with [`crate::interface::interface_flag::CAPTURE`].
     pub const CAPTURE: u32 = 1 << 8;
+    /// Copy DNS messages of interfaces with [`crate::interface::interface_flag::DNS`].
+    pub const DNS: u32 = 1 << 9;
     /// Test switch: leave out one add of the totals for every 1,000th packet, so that the exactness check is
     /// seen to fail.
     pub const TEST_SKIP_ADD: u32 = 1 << 31;
 
     /// What an agent runs with.
-    pub const DEFAULT: u32 = ORIGIN | SOURCE_MAC | HANDSHAKE | CGROUP | FIRST_PACKET | FLOWS | PENDING;
+    pub const DEFAULT: u32 = ORIGIN | SOURCE_MAC | HANDSHAKE | CGROUP | FIRST_PACKET | FLOWS | PENDING | DNS;
 }
 
 /// The global `SETTINGS` in the programs' read-only data.

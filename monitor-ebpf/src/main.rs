@@ -22,9 +22,11 @@ mod hooks;
 mod key;
 mod losses;
 mod maps;
+mod names;
 mod options;
 mod packet;
 mod pending;
+mod record;
 
 use aya_ebpf::{
     macros::{cgroup_skb, classifier, raw_tracepoint},
@@ -70,6 +72,20 @@ pub fn vethwatch_c_in(context: SkBuffContext) -> i32 {
 pub fn vethwatch_drop(context: RawTracePointContext) -> i32 {
     hooks::drops::note(&context);
     0
+}
+
+/// What the sockets of Docker's engine receive: questions to its resolver among it.
+#[cgroup_skb(ingress)]
+pub fn vethwatch_ask(context: SkBuffContext) -> i32 {
+    hooks::resolver::hear(&context, Direction::Sent);
+    PASS
+}
+
+/// What the sockets of Docker's engine send: answers of its resolver among it.
+#[cgroup_skb(egress)]
+pub fn vethwatch_tell(context: SkBuffContext) -> i32 {
+    hooks::resolver::hear(&context, Direction::Received);
+    PASS
 }
 
 /// The verifier shows that nothing here can panic: a reachable panic would be an endless loop, which it refuses.

@@ -133,6 +133,12 @@ pub static PACKETS: RingBuf = RingBuf::with_byte_size(4_096, 0);
 #[map]
 pub static CAPTURED: PerCpuArray<CaptureCounters> = PerCpuArray::with_max_entries(1, 0);
 
+/// Records of [`monitor_common::dns`].
+/// Written by the programs for DNS messages of containers, read by the collector. A page where names are not looked at;
+/// else the loader sets the size.
+#[map]
+pub static NAMES: RingBuf = RingBuf::with_byte_size(4_096, 0);
+
 /// 0 → what a CPU remembers between packets.
 /// Written and read by the programs only. One entry.
 #[map]

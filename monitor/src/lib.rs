@@ -3,7 +3,7 @@
 //! The modules are layers; a lower one never imports a higher one (`tests/layers.rs` holds this):
 //!
 //! ```text
-//! 0    model, document, confine                plain types; TOML that people write; giving up rights
+//! 0    model, document, dns, confine           plain types; TOML that people write; names asked for; giving up rights
 //! 1    collector, inventory                    the kernel; Docker
 //! 2–5  attribution, flows, policy, snapshot    pure
 //! 6    engine                                  the owner of all changing state
@@ -13,6 +13,7 @@
 //! ```
 
 pub mod confine;
+pub mod dns;
 pub mod document;
 pub mod model;
 

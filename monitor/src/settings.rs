@@ -111,6 +111,13 @@ pub enum Task {
         /// Of which service, container or address.
         name: Option<String>,
     },
+    /// Stream names that containers ask for.
+    Dns {
+        /// Until when.
+        watch_for: Option<Duration>,
+        /// Of which container.
+        container: Option<String>,
+    },
     /// List how connections are spread over the replicas of services.
     Services {
         /// Of connections opened in so long, instead of all that were seen.
@@ -259,6 +266,7 @@ fn task(command: Command, socket: OrOff<PathBuf>) -> Result<Task, Vec<Senseless>
         Command::Networks(networks) => Task::Networks { watch_for: networks.watch_for },
         Command::Pairs(pairs) => Task::Pairs { watch_for: pairs.watch_for, container: pairs.container },
         Command::Latency(latency) => Task::Latency { watch_for: latency.watch_for, name: latency.name },
+        Command::Dns(dns) => Task::Dns { watch_for: dns.watch_for, container: dns.container },
         Command::Services(services) => Task::Services { watch_for: services.watch_for, name: services.name },
         Command::Flows(flows) => {
             Task::Flows { watch_for: flows.watch_for, container: flows.container, bridges: flows.bridges }
@@ -318,6 +326,7 @@ fn collector_settings(options: &Options, sample_every: u32) -> collector::Settin
         sample_every,
         watch_bridges: !options.no_bridges,
         features: feature::DEFAULT | diagnostics,
+        engine: inventory::socket(options.docker_host.as_deref()),
         ..collector::Settings::default()
     }
 }
@@ -353,7 +362,9 @@ mod tests {
         let interval = Duration::from_millis(250);
         let live = Live { interval, theme: Theme::Auto, ascii: false, mouse: true };
         assert_eq!(settings.task, Task::Top { once: false, live });
-        let (typed, meant) = (settings.collector, crate::collector::Settings::default());
+        let engine = crate::inventory::socket(None);
+        let usual = crate::collector::Settings::default();
+        let (typed, meant) = (settings.collector, crate::collector::Settings { engine, ..usual });
         assert_eq!(format!("{typed:?}"), format!("{meant:?}"));
     }
 

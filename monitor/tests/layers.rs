@@ -29,9 +29,10 @@ const RULES: &[Rule] = &[
     Rule { module: "model", inside: &[], outside: Only(&["serde"]), pure: true },
     Rule { module: "confine", inside: &[], outside: Only(&["landlock", "nix", "rustix"]), pure: false },
     Rule { module: "document", inside: &["model"], outside: Only(&["toml"]), pure: true },
+    Rule { module: "dns", inside: &["model"], outside: Only(&["hickory_proto"]), pure: true },
     Rule {
         module: "collector",
-        inside: &["model"],
+        inside: &["model", "dns"],
         outside: AllBut(&["bollard", "hyper", "hyper_util", "clap"]),
         pure: false,
     },

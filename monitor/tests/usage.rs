@@ -25,6 +25,7 @@ fn every_command_explains_itself() {
         "containers",
         "networks",
         "pairs",
+        "dns",
         "flows",
         "why",
         "agent",

@@ -53,7 +53,7 @@ fn is_in(reason: u32, words: impl Fn(usize) -> u64) -> bool {
 
 /// Reads kernel memory; `None` if there is none at that address.
 #[inline(always)]
-fn read<T>(address: u64) -> Option<T> {
+pub(super) fn read<T>(address: u64) -> Option<T> {
     // SAFETY: the helper reads or fails; callers ask for types that are valid with any bytes.
     unsafe { bpf_probe_read_kernel(address as *const T).ok() }
 }
@@ -126,9 +126,14 @@ fn is_watched(ifindex: u32) -> bool {
 /// Whether a `struct net_device` is in the namespace that is watched.
 #[inline(always)]
 fn is_of_this_namespace(device: u64) -> bool {
-    let number = read::<u64>(device + at::device_namespace())
-        .and_then(|namespace| read::<u32>(namespace + at::namespace_number()));
-    number.is_some_and(|number| u64::from(number) == at::namespace())
+    namespace_of(device).is_some_and(|number| u64::from(number) == at::namespace())
+}
+
+/// The number of the namespace that a `struct net_device` is in.
+#[inline(always)]
+pub(super) fn namespace_of(device: u64) -> Option<u32> {
+    let namespace: u64 = read(device + at::device_namespace())?;
+    read(namespace + at::namespace_number())
 }
 
 /// The part of a packet that is in one piece, from its network header on.

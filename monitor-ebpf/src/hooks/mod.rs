@@ -2,4 +2,5 @@
 
 pub mod cgroup;
 pub mod drops;
+pub mod resolver;
 pub mod traffic;

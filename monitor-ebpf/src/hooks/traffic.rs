@@ -6,14 +6,16 @@ use crate::{
     key::Key,
     losses::lose,
     maps::{INTERFACES, INTERFACES_OVERFLOW, SCRATCH, TOTALS},
+    names,
     options::enabled,
     packet::Packet,
 };
-use aya_ebpf::programs::TcContext;
+use aya_ebpf::{helpers::generated::bpf_skb_cgroup_id, programs::TcContext};
 use aya_log_ebpf::debug;
 use monitor_common::{
     claims::is_advertisement,
     counters::{Counters, Direction},
+    dns::{is_wanted, place_kind},
     interface::{DirectionTotals, INTERFACE_BUCKETS, InterfaceEntry, interface_flag},
     loss::Loss,
     packet::{Ip, Link, Transport, Visitor, visit},
@@ -115,6 +117,18 @@ impl Counting<'_> {
     ) {
         let counted = self.packet.counted(transport.header_length);
         add_to_total(class, &counted);
+        if enabled(feature::DNS)
+            && is_wanted(transport, self.direction, counted.skb_bytes as u32)
+            && self.interface.flags & interface_flag::DNS != 0
+        {
+            let skb = self.context.skb.skb;
+            // SAFETY: the helper has no preconditions.
+            let cgroup = match self.direction {
+                Direction::Sent => unsafe { bpf_skb_cgroup_id(skb) },
+                Direction::Received => 0,
+            };
+            names::message(skb, self.interface.number, place_kind::INTERFACE, self.direction, cgroup);
+        }
         if !enabled(feature::FLOWS) {
             return self.copy(0, K::FAMILY);
         }

@@ -35,8 +35,9 @@ impl Attribution {
         }
     }
 
-    /// A namespace's number was found, by the path that was asked about.
-    pub fn namespace(&mut self, sandbox: &str, namespace: i32, at: KernelTime) {
+    /// A namespace's numbers were found, by the path that was asked about: the one that the host's namespace knows it by, and
+    /// that of the whole system.
+    pub fn namespace(&mut self, sandbox: &str, (namespace, inode): (i32, Option<u32>), at: KernelTime) {
         let is_it =
             |known: &&mut Known| known.container.sandbox.as_deref() == Some(sandbox) && known.is_running();
         for known in self.containers.values_mut().filter(is_it) {
@@ -45,6 +46,9 @@ impl Attribution {
             let ids = self.by_namespace.entry(namespace).or_default();
             if !ids.contains(&known.container.id) {
                 ids.push(known.container.id.clone());
+            }
+            if let Some(inode) = inode {
+                self.by_inode.insert(inode, known.container.id.clone());
             }
             self.changed = true;
         }

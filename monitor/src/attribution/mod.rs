@@ -62,6 +62,8 @@ pub struct Attribution {
     containers: HashMap<ContainerId, Known>,
     facts: Facts,
     by_namespace: HashMap<i32, Vec<ContainerId>>,
+    /// By the number that the whole system knows their namespace by; of one that is used again, who had it last.
+    by_inode: HashMap<u32, ContainerId>,
     interfaces: HashMap<InterfaceNumber, Watched>,
     by_ifindex: HashMap<u32, Vec<InterfaceNumber>>,
     /// As of the last conclusions; interfaces that were forgotten since may be in it.
@@ -88,6 +90,7 @@ impl Attribution {
             containers: HashMap::new(),
             facts: Facts::new(settings.max_kept),
             by_namespace: HashMap::new(),
+            by_inode: HashMap::new(),
             interfaces: HashMap::new(),
             by_ifindex: HashMap::new(),
             by_owner: HashMap::new(),
@@ -174,6 +177,7 @@ impl Attribution {
             known.current.retain(|fact| self.facts.get(*fact).is_some());
         }
         let containers = &self.containers;
+        self.by_inode.retain(|_, id| self.containers.contains_key(id));
         self.by_namespace.retain(|number, ids| {
             ids.retain(|id| {
                 containers.get(id).is_some_and(|known| known.namespaces.iter().any(|(its, _)| its == number))
@@ -244,6 +248,12 @@ impl Attribution {
     #[must_use]
     pub fn owner(&self, number: InterfaceNumber) -> Option<&Known> {
         self.containers.get(&self.interfaces.get(&number)?.owner.as_ref()?.container)
+    }
+
+    /// The container whose network namespace the whole system knows by this number (`ns.inum`).
+    #[must_use]
+    pub fn in_namespace(&self, inode: u32) -> Option<&Known> {
+        self.containers.get(self.by_inode.get(&inode)?)
     }
 
     /// Whether an interface may still be announced: it is young and has no owner.

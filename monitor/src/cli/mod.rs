@@ -76,6 +76,11 @@ pub enum Command {
     /// A conversation between two containers is seen, and printed, at both of them; SENT is what the end on the left
     /// sent. Where nobody can tell who began, both ports are shown and the left end is the container that was watched.
     Flows(Flows),
+    /// Print the names that containers ask for, as they are answered: who asked whom, and what came of it.
+    ///
+    /// LATENCY is from the question to its answer, at the container's interface. A question that has no answer after ten
+    /// seconds is printed as such. What is seen, and what is not, is in docs/health.md.
+    Dns(Dns),
     /// Capture packets into a pcapng file: both ends, direction and verdict are in each packet's comment, interfaces are
     /// called by container and network, and what was lost is in the file.
     ///
@@ -205,6 +210,17 @@ pub struct Latency {
     /// Only those with this service (or project/service), container without one, or address.
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+}
+
+/// Options of `dns`.
+#[derive(Debug, Args)]
+pub struct Dns {
+    /// End after so long.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
+    pub watch_for: Option<Duration>,
+    /// Only the container with this name or id (or the beginning of it).
+    #[arg(long, value_name = "NAME")]
+    pub container: Option<String>,
 }
 
 /// Options of `services`.
@@ -381,8 +397,9 @@ pub struct Options {
     /// Judge by the rules of this file before the built-in ones; `policy check` checks it.
     #[arg(long = "policy", global = true, value_name = "FILE")]
     pub policy_file: Option<PathBuf>,
-    /// Record everything that is judged into this new file, for `replay` or a bug report. It holds names, labels, addresses
-    /// and the policy file, but no content of packets, unless --sample asks for it; only its owner may read it.
+    /// Record everything that is judged into this new file, for `replay` or a bug report. It holds names, labels, addresses,
+    /// the policy file and names that containers ask for, but no other content of packets, unless --sample asks for it; only its
+    /// owner may read it.
     #[arg(long, global = true, value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// Do not watch bridges, only containers' interfaces.

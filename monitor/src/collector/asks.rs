@@ -1,6 +1,7 @@
 //! Questions of the engine that only the attacher can answer, on a thread of their own: a path may lead to a file
 //! system that hangs. What is watched because the engine asks for it is the same thread's.
 
+use super::attacher::namespace::Found;
 use super::attacher::{self, Answer, Attacher};
 use super::groups::Groups;
 use super::outbox::Waiting;
@@ -163,7 +164,9 @@ fn answer(
 
 fn namespace(attacher: &Attacher, sandbox: String) -> Option<Observation> {
     match attacher.handle(attacher::Command::Namespace { sandbox: sandbox.clone() }) {
-        Answer::Namespace(namespace) => Some(Observation::Namespace { sandbox, namespace }),
+        Answer::Namespace(Found { number: namespace, inode }) => {
+            Some(Observation::Namespace { sandbox, namespace, inode })
+        }
         _ => None,
     }
 }

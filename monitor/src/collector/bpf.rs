@@ -156,6 +156,17 @@ struct MapInfo {
     flags: u32,
 }
 
+/// The head of `struct bpf_link_info`, of a link to a control group.
+#[repr(C)]
+#[derive(Default, FromBytes, IntoBytes, Immutable)]
+struct GroupLinkInfo {
+    kind: u32,
+    id: u32,
+    program: u32,
+    pad: u32,
+    group: u64,
+}
+
 /// The raw call. `attributes` may hold addresses the kernel writes to; the caller answers for them.
 ///
 /// # Safety
@@ -527,6 +538,22 @@ pub(super) fn pinned(path: &Path) -> io::Result<OwnedFd> {
     let mut get = Object { path: path.as_ptr() as u64, ..Object::default() };
     // SAFETY: the path is alive and ends in a zero.
     unsafe { bpf(command::OBJ_GET, &mut get) }.map(owned)
+}
+
+/// The id of the control group at which a link holds its program; `None` when the group is gone.
+///
+/// # Errors
+/// What the kernel says: an older one may want a right for the question.
+pub(super) fn group_of(link: BorrowedFd<'_>) -> io::Result<Option<u64>> {
+    let mut info = GroupLinkInfo::default();
+    let mut query = InfoQuery {
+        fd: number(link),
+        length: u32::try_from(size_of::<GroupLinkInfo>()).expect("a struct of a few words"),
+        info: address_mut(&mut info),
+    };
+    // SAFETY: `info` is alive and as long as said.
+    unsafe { bpf(command::OBJ_GET_INFO_BY_FD, &mut query) }?;
+    Ok((info.group != 0).then_some(info.group))
 }
 
 /// Whether the kernel has TCX, asked of a device's hook without changing anything.

@@ -4,22 +4,24 @@
 //! caller counts it.
 
 use super::reasons::Reasons;
+use crate::dns::{Heard, Segment};
 use crate::model::{
-    CapturedPacket, Claim, ClaimKind, ClassCounts, Counts, Direction, DirectionCounts, Drop as Dropped,
-    FirstPacketSeen, FlowDelta, FlowId, FlowKey, FlowPorts, InterfaceNumber, KernelTime, Mac, Observation,
-    Origin, Protocol, Sample, TcpFlags, TcpObserved,
+    CapturedPacket, Claim, ClaimKind, ClassCounts, Counts, Direction, DirectionCounts, DnsPlace,
+    Drop as Dropped, FirstPacketSeen, FlowDelta, FlowId, FlowKey, FlowPorts, InterfaceNumber, KernelTime,
+    Mac, Observation, Origin, Protocol, Sample, TcpFlags, TcpObserved,
 };
 use monitor_common::{
     capture::CapturedHeader,
     claims::{ClaimEntry, ClaimKey, claim_kind},
     counters::{self, Counters},
+    dns::{self, DnsHeader},
     drops::{DropEntry, DropKey},
     event::{EventHeader, FirstPacket, SampledPacket, event_kind},
     flow::{FlowEntry, FlowKey4, FlowKey6, key_kind, mark},
     interface::{DirectionTotals, InterfaceTotals},
-    packet::{Frame, Network, parse},
+    packet::{Frame, Ip, Network, Transport, ethertype, parse, parse_network, protocol, tcp_flag},
 };
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use zerocopy::FromBytes;
 
 /// A key of one of the flow maps.
@@ -294,6 +296,73 @@ fn key(bytes: &[u8], tag: Option<u16>, interface: u32, direction: Direction) -> 
         Network::Ipv6(ip) => Some(ip.key(interface, direction, link.vlan).decode()),
         Network::Arp | Network::Other => None,
     }
+}
+
+/// One record of the ring of DNS messages; `None` for a packet that has nothing behind its headers. `engine` is the cgroup id of
+/// Docker's engine, where that is known.
+///
+/// # Errors
+/// As [`event`].
+pub(super) fn dns(record: &[u8], engine: Option<u64>) -> Result<Option<Heard<'_>>, Malformed> {
+    let (header, behind) = DnsHeader::read_from_prefix(record).map_err(|_| Malformed)?;
+    let captured = usize::try_from(header.captured).map_err(|_| Malformed)?;
+    let bytes = behind.get(..captured).ok_or(Malformed)?;
+    let (place, frame) = match header.place_kind {
+        dns::place_kind::INTERFACE => {
+            (DnsPlace::Interface(InterfaceNumber(header.place)), parse(bytes, None))
+        }
+        dns::place_kind::NAMESPACE => {
+            (DnsPlace::Namespace(header.place), parse_network(bytes, ethertype::IPV4))
+        }
+        _ => return Err(Malformed),
+    };
+    let direction = direction(header.direction)?;
+    let (source, destination, transport) = match frame.network {
+        Network::Ipv4(Ip { source, destination, transport }) => {
+            (IpAddr::from(source), IpAddr::from(destination), transport)
+        }
+        Network::Ipv6(Ip { source, destination, transport }) => {
+            (source.into(), destination.into(), transport)
+        }
+        Network::Arp | Network::Other => return Err(Malformed),
+    };
+    let sender = SocketAddr::new(source, transport.source_port);
+    let receiver = SocketAddr::new(destination, transport.destination_port);
+    let (container, other) = match direction {
+        Direction::Sent => (sender, receiver),
+        Direction::Received => (receiver, sender),
+    };
+    let (payload, is_cut) = behind_headers(bytes, &transport).ok_or(Malformed)?;
+    let segment = match transport.protocol {
+        protocol::TCP => Some(segment(bytes, &transport).ok_or(Malformed)?),
+        _ => None,
+    };
+    let is_empty = payload.is_empty() && !segment.is_some_and(|segment| segment.syn);
+    let at = KernelTime(header.time);
+    let forwarded = header.cgroup != 0 && Some(header.cgroup) == engine;
+    let heard = Heard { place, at, direction, container, other, payload, is_cut, segment, forwarded };
+    Ok((!is_empty).then_some(heard))
+}
+
+/// What is behind the headers, and whether the message goes on behind it.
+fn behind_headers<'a>(bytes: &'a [u8], transport: &Transport) -> Option<(&'a [u8], bool)> {
+    let end = usize::from(transport.header_length);
+    let payload = bytes.get(end..)?;
+    if transport.protocol != protocol::UDP {
+        return Some((payload, bytes.len() >= dns::MOST_BYTES as usize));
+    }
+    // The last four bytes of the header are its length and its check sum.
+    let length = bytes.get(..end)?.last_chunk::<4>()?;
+    let length = usize::from(u16::from_be_bytes([length[0], length[1]])).saturating_sub(8);
+    Some((payload.get(..length).unwrap_or(payload), length > payload.len()))
+}
+
+/// Where a segment of TCP is in its stream.
+fn segment(bytes: &[u8], transport: &Transport) -> Option<Segment> {
+    let end = usize::from(transport.header_length);
+    let header = bytes.get(end.checked_sub(usize::from(transport.own_length))?..end)?;
+    let sequence = header.get(4..)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))?;
+    Some(Segment { sequence, syn: transport.tcp_flags & tcp_flag::SYN != 0 })
 }
 
 fn direction(number: u8) -> Result<Direction, Malformed> {

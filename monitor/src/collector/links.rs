@@ -74,7 +74,9 @@ pub(super) struct Parts {
 /// Bits of [`interface_flag`] of a device of this kind.
 pub(super) fn flags(kind: InterfaceKind, capture: Option<u32>) -> u32 {
     match kind {
-        InterfaceKind::Veth => interface_flag::CLAIMS | capture.map_or(0, |_| interface_flag::CAPTURE),
+        InterfaceKind::Veth => {
+            interface_flag::CLAIMS | interface_flag::DNS | capture.map_or(0, |_| interface_flag::CAPTURE)
+        }
         InterfaceKind::Bridge | InterfaceKind::Cgroup => 0,
     }
 }

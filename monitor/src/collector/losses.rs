@@ -45,9 +45,21 @@ pub(super) enum Lost {
     FlowsOfOtherLayout,
     /// Translations that were there at once beyond the most that are told from one list.
     TranslationsNotListed,
+    /// Messages on DNS's port that are none, or not for one name.
+    DnsMalformed,
+    /// DNS messages longer than what is kept of them.
+    DnsCut,
+    /// Questions for names that found no room, or came too fast.
+    DnsQuestions,
+    /// Answers to no question that is known.
+    DnsUnasked,
+    /// Streams of DNS over TCP that were given up.
+    DnsStreams,
+    /// Questions and answers the engine had no room for.
+    DnsExchanges,
 }
 
-const KINDS: [(Lost, &str); 19] = [
+const KINDS: [(Lost, &str); 25] = [
     (Lost::NetlinkOverrun, "netlink_overrun"),
     (Lost::Observations, "observations_dropped"),
     (Lost::MalformedRecord, "ring_malformed"),
@@ -67,6 +79,12 @@ const KINDS: [(Lost, &str); 19] = [
     (Lost::UnsureAtKill, "flows_unsure_at_kill"),
     (Lost::FlowsOfOtherLayout, "flows_of_other_layout"),
     (Lost::TranslationsNotListed, "translations_not_listed"),
+    (Lost::DnsMalformed, "dns_malformed"),
+    (Lost::DnsCut, "dns_cut"),
+    (Lost::DnsQuestions, "dns_questions_not_kept"),
+    (Lost::DnsUnasked, "dns_answers_unasked"),
+    (Lost::DnsStreams, "dns_streams_given_up"),
+    (Lost::DnsExchanges, "dns_exchanges_dropped"),
 ];
 
 /// The counters.

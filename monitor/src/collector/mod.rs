@@ -1,16 +1,18 @@
 //! The kernel's side of what is seen: programs on devices, their totals, flows and events, the devices' own
 //! counters, and which devices there are.
 //!
-//! Four threads, none of which ever waits for another:
+//! Five threads, none of which ever waits for another:
 //!
 //! ```text
 //! links      rtnetlink ─▶ attacher   attaches to a container's veth as it appears; never waits for the engine
 //! drain      once a tick: totals between device counters, flip, grace period, flows; waits for the engine
 //! ring       events; drops and counts what the engine has no room for
 //! conntrack  translations, listed and announced; reads no more while the engine has no room
+//! names      DNS messages, matched with each other; drops and counts what the engine has no room for
 //! ```
 //!
-//! and a fifth that answers the engine's questions about paths, which may hang, and watches control groups for it. Where packets are captured, a sixth hands
+//! and another that answers the engine's questions about paths, which may hang, and watches control groups for it. Where packets
+//! are captured, one more hands
 //! them to whoever takes them, past the engine.
 //! What they see goes to the engine as [`Observation`]s. Their order is that of each thread, not of all: a flow
 //! can arrive before the [`Observation::Attached`] of its interface, and the flows and readings of the last tick
@@ -37,6 +39,7 @@ mod grace;
 mod groups;
 mod links;
 mod losses;
+mod names;
 mod netlink;
 mod object;
 mod outbox;
@@ -93,6 +96,8 @@ pub struct Settings {
     pub watch_bridges: bool,
     /// Bits of [`monitor_common::settings::feature`].
     pub features: u32,
+    /// The socket of Docker's engine, if it is on this host.
+    pub engine: Option<PathBuf>,
     /// Where locks are kept. All that run on one host must use the same.
     pub state_dir: PathBuf,
     /// Where programs and maps are pinned for the next one to go on with, if they are.
@@ -111,6 +116,7 @@ impl Default for Settings {
             capture: None,
             watch_bridges: true,
             features: feature::DEFAULT,
+            engine: None,
             state_dir: PathBuf::from("/run/vethwatch"),
             pin: None,
         }
@@ -164,6 +170,7 @@ pub struct Collector {
     hold_drain: Bell,
     ring: Worker,
     conntrack: Worker,
+    names: Option<Worker>,
     capture: Option<Worker>,
     captured: Option<Receiver<Captured>>,
 }
@@ -251,6 +258,9 @@ impl Drop for Collector {
             capture.stop();
         }
         self.ring.stop();
+        if let Some(names) = &mut self.names {
+            names.stop();
+        }
         self.conntrack.stop();
         self.drain.stop();
         if self.attacher.stays() {

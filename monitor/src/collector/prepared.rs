@@ -9,6 +9,7 @@ use super::capture::Capture;
 use super::groups::Groups;
 use super::links::{Before, Ears, Links, Modes, Parts, flags};
 use super::losses::OwnLosses;
+use super::names::Names;
 use super::outbox::{Backlog, Waiting};
 use super::pins::Pins;
 use super::pins::adopt::{Means, Resumed, adopt};
@@ -70,8 +71,9 @@ impl Prepared {
         let number = pins.as_ref().map(Pins::instance).transpose()?.unwrap_or_default();
         let (folder, before) = pins.map(|Pins { folder, before }| (folder, before)).unzip();
         let keeping = folder.map(|folder| (folder, number));
-        let rights = Rights::new(programs, &settings.state_dir, modes, peers, lists, keeping)
-            .context("get ready to attach")?;
+        let places = (&*settings.state_dir, settings.engine.as_deref());
+        let rights =
+            Rights::new(programs, places, modes, peers, lists, keeping).context("get ready to attach")?;
         let pinning = pinning(&settings, before.is_some());
         let flags = |kept: &Kept| flags(kept.interface.kind, settings.capture);
         let means = Means {
@@ -122,7 +124,7 @@ impl Prepared {
     fn start_threads(self, call: Call, out: Sender<Observation>) -> Result<Collector, anyhow::Error> {
         let Self { settings, modes, maps, loaded, ears, hands, conntrack, pinning, resumed, not_pinned } =
             self;
-        let Loaded { arenas, drops, events, ring_capacity, packets, diagnostics } = loaded;
+        let Loaded { arenas, drops, events, ring_capacity, packets, names, diagnostics } = loaded;
         let losses = Arc::new(OwnLosses::default());
         resumed.tally.report(&losses);
         let Resumed { book, adopted, gone, last_number, journal, tally } = resumed;
@@ -168,6 +170,9 @@ impl Prepared {
         let told = Told { losses: Arc::clone(&losses), fill: Arc::clone(&fill), pins };
         let journal = book.as_ref().zip(journal).map(|(book, journal)| (Arc::clone(book), journal));
         let ticker = Ticker::new(maps, arenas, drops, table, told, waiting, capacity, hands).resume(journal);
+        let names =
+            names.map(|messages| Names::new(messages, Arc::clone(&call), out.clone(), Arc::clone(&losses)));
+        let hear = |names: Names| Worker::start("vw-names", |stop| names.run(stop), Bell::new()?);
         let ring = Ring { events, diagnostics, out: out.clone(), losses, fill };
         let tick = settings.tick;
         Ok(Collector {
@@ -183,6 +188,7 @@ impl Prepared {
                 |stop| conntrack::run(conntrack, call, translations, own, stop),
                 Bell::new()?,
             )?,
+            names: names.map(hear).transpose()?,
             capture: capture.map(start).transpose()?,
             captured,
         })

@@ -15,6 +15,7 @@ use aya_log::EbpfLogger;
 use monitor_common::{
     capture::{CaptureCounters, MOST_CAPTURED},
     claims::{ClaimEntry, ClaimKey},
+    dns,
     drops::DropSettings,
     flow_table::Factors,
     interface::{InterfaceEntry, InterfaceTotals},
@@ -33,6 +34,11 @@ pub(super) const RECEIVED: &str = "vethwatch_out";
 const GROUP_SENT: &str = "vethwatch_c_out";
 /// The program for what they receive.
 const GROUP_RECEIVED: &str = "vethwatch_c_in";
+
+/// The program for what sockets of Docker's engine are asked.
+const ASKED: &str = "vethwatch_ask";
+/// The program for what they answer.
+const ANSWERED: &str = "vethwatch_tell";
 
 /// Bytes of packets that may wait to be taken, while packets are captured: some 25 ms of 10 Gbit/s.
 const CAPTURE_RING: u32 = 32 << 20;
@@ -63,6 +69,8 @@ pub(super) struct Programs {
     pub(super) sent: OwnedFd,
     /// [`RECEIVED`].
     pub(super) received: OwnedFd,
+    /// For the sockets of Docker's engine; or why not.
+    pub(super) resolver: Result<GroupPrograms, String>,
     /// Those of control groups, or why there are none.
     pub(super) groups: Result<GroupPrograms, String>,
 }
@@ -106,6 +114,8 @@ pub(super) struct Loaded {
     pub(super) ring_capacity: u32,
     /// Packets, when those are captured.
     pub(super) packets: Option<Packets>,
+    /// DNS messages, when those are looked at.
+    pub(super) names: Option<RingBuf<MapData>>,
     /// Their diagnostics, when those are on.
     pub(super) diagnostics: Option<EbpfLogger<&'static dyn log::Log>>,
 }
@@ -142,6 +152,9 @@ impl Wanted {
         sizes.extend([("TOTALS", settings.max_interfaces), ("DROPS", settings.max_drops)]);
         if settings.capture.is_some() {
             sizes.extend([("PACKETS", CAPTURE_RING), ("CAPTURED", MOST_CAPTURED)]);
+        }
+        if wire.features & feature::DNS != 0 {
+            sizes.push(("NAMES", dns::RING));
         }
         Ok(Self { wire, reasons, cpus, sizes })
     }
@@ -189,10 +202,20 @@ pub(super) fn load(
         }
     }
     let mut ebpf = loader.load(object::OBJECT).context("load the kernel programs' maps")?;
+    let has_names = wire.features & feature::DNS != 0;
     let programs = Programs {
         sent: load_program(&mut ebpf, SENT)?,
         received: load_program(&mut ebpf, RECEIVED)?,
-        groups: load_group_programs(&mut ebpf).map_err(|error| format!("{error:#}")),
+        groups: load_group_programs(&mut ebpf, [GROUP_SENT, GROUP_RECEIVED])
+            .map_err(|error| format!("{error:#}")),
+        // A namespace is found where the drop watcher finds it.
+        resolver: match &reasons {
+            Ok(_) if has_names => {
+                load_group_programs(&mut ebpf, [ANSWERED, ASKED]).map_err(|error| format!("{error:#}"))
+            }
+            Ok(_) => Err("names are not looked at".to_owned()),
+            Err(error) => Err(format!("{error:#}")),
+        },
     };
     let drops = reasons.and_then(|reasons| {
         let dropped = map(&ebpf, "DROPS")?;
@@ -203,6 +226,7 @@ pub(super) fn load(
     let AyaMap::RingBuf(ring) = &events else { bail!("the map EVENTS is of an unexpected type") };
     let ring_capacity = ring.info().context("ask how large the ring is")?.max_entries();
     let packets = settings.capture.map(|_| packets(&mut ebpf, cpus as usize)).transpose()?;
+    let names = has_names.then(|| names(&mut ebpf)).transpose()?;
     let diagnostics = (settings.features & feature::DIAGNOSTICS != 0)
         .then(|| EbpfLogger::init(&mut ebpf))
         .transpose()
@@ -217,6 +241,7 @@ pub(super) fn load(
         events: RingBuf::try_from(events).context("map the ring of events")?,
         ring_capacity,
         packets,
+        names,
         diagnostics,
     };
     Ok((programs, maps, loaded))
@@ -227,6 +252,12 @@ fn packets(ebpf: &mut Ebpf, cpus: usize) -> Result<Packets> {
     let counters = PerCpu::new(descriptor(ebpf, "CAPTURED")?, cpus).context("open the map CAPTURED")?;
     let ring = ebpf.take_map("PACKETS").ok_or_else(|| missing("PACKETS"))?;
     Ok(Packets { ring: RingBuf::try_from(ring).context("map the ring of packets")?, counters })
+}
+
+/// The ring of DNS messages.
+fn names(ebpf: &mut Ebpf) -> Result<RingBuf<MapData>> {
+    let ring = ebpf.take_map("NAMES").ok_or_else(|| missing("NAMES"))?;
+    RingBuf::try_from(ring).context("map the ring of DNS messages")
 }
 
 /// Odd factors that nobody can guess.
@@ -251,13 +282,13 @@ fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<OwnedFd> {
 }
 
 /// Kernels without `CONFIG_CGROUP_BPF` refuse these.
-fn load_group_programs(ebpf: &mut Ebpf) -> Result<GroupPrograms> {
+fn load_group_programs(ebpf: &mut Ebpf, [sent, received]: [&str; 2]) -> Result<GroupPrograms> {
     let mut load = |name| {
         let program: &mut CgroupSkb = ebpf.program_mut(name).ok_or_else(|| missing(name))?.try_into()?;
         program.load().with_context(|| format!("load the kernel program {name}"))?;
         anyhow::Ok(program.fd()?.as_fd().try_clone_to_owned()?)
     };
-    Ok(GroupPrograms { sent: load(GROUP_SENT)?, received: load(GROUP_RECEIVED)? })
+    Ok(GroupPrograms { sent: load(sent)?, received: load(received)? })
 }
 
 /// How many CPUs there may be.

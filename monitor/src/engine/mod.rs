@@ -9,6 +9,7 @@ mod feed;
 mod findings;
 mod held;
 mod inquirers;
+mod names;
 mod naming;
 mod owners;
 mod sockets;

@@ -5,7 +5,8 @@ use super::state::State;
 use crate::attribution::EndKind;
 use crate::flows::{Flow, Update};
 use crate::model::{
-    Counts, Direction, FlowBatch, FlowDelta, FlowKey, InterfaceKind, KernelTime, Sample, TcpFlags, Traffic,
+    Counts, Direction, FlowBatch, FlowDelta, FlowKey, Initiator, InterfaceKind, KernelTime, SafeText, Sample,
+    TcpFlags, Traffic,
 };
 use crate::policy::{Around, Seen, Verdict};
 use crate::snapshot::{End, FlowRecord, Record, SampleRecord, Talk, Tcp};
@@ -198,6 +199,15 @@ impl State {
         });
     }
 
+    /// By which name the container's end may have come to the other end's address.
+    fn asked_name(&self, tick: &Tick) -> Option<SafeText> {
+        if tick.update.initiator == Initiator::Remote {
+            return None;
+        }
+        let owner = self.attribution.owner(tick.delta.key.interface)?;
+        self.names.of(&owner.container.id, tick.delta.key.remote).cloned()
+    }
+
     fn record(
         &self,
         tick: &Tick,
@@ -224,6 +234,7 @@ impl State {
             ports: key.ports,
             vlan: key.vlan,
             local: self.attribution.local_end(&tick.packets(), now).with_port(key.ports, true),
+            remote_name: self.asked_name(tick),
             remote,
             sent: delta.sent,
             received: delta.received,

@@ -5,6 +5,7 @@ use super::Settings;
 use super::asks::{Ask, Asks};
 use super::held::Held;
 use super::inquirers::Inquirers;
+use super::names::Names;
 use super::owners::Owners;
 use super::sockets::Sockets;
 use super::subscribers::{Filter, Subscribers, Subscription, Topic};
@@ -54,6 +55,7 @@ pub struct State {
     shared: Shared,
     pub(super) held: Held,
     pub(super) sockets: Sockets,
+    pub(super) names: Names,
     pub(super) subscribers: Subscribers,
     pub(super) inquirers: Inquirers,
     pub(super) asks: Asks,
@@ -97,6 +99,7 @@ impl State {
             shared: Shared::default(),
             held: Held::default(),
             sockets: Sockets::default(),
+            names: Names::default(),
             subscribers: Subscribers::default(),
             inquirers: Inquirers::default(),
             asks: Asks::default(),
@@ -174,9 +177,9 @@ impl State {
                 }
                 return Publish::Soon;
             }
-            Observation::Namespace { sandbox, namespace } => {
+            Observation::Namespace { sandbox, namespace, inode } => {
                 if let Some(namespace) = namespace {
-                    self.attribution.namespace(&sandbox, namespace, now);
+                    self.attribution.namespace(&sandbox, (namespace, inode), now);
                 }
             }
             Observation::Flows(batch) => {
@@ -190,6 +193,8 @@ impl State {
                 return Publish::Soon;
             }
             Observation::Sample(sample) => self.take_sample(sample),
+            Observation::Resolver(heard) => self.is_missing("resolver", heard.err()),
+            Observation::Names(told) => self.take_names(told, now),
             Observation::DropWatch(watch) => {
                 let why = if let DropWatch::Off(why) = &watch { Some(why.clone()) } else { None };
                 self.is_missing("drops", why);
@@ -253,6 +258,7 @@ impl State {
     pub fn housekeeping(&mut self, now: KernelTime) {
         self.attribution.settle(now);
         self.release_held(now);
+        self.release_names(now);
         self.end_flows(now);
         self.subscribers.tidy();
         if now.since(self.looked) >= LOOK {
@@ -264,6 +270,7 @@ impl State {
             self.attribution.prune(now);
             self.forget_inquirers();
             self.books.tidy(&self.attribution);
+            self.names.tidy(&self.attribution);
         }
     }
 
@@ -271,6 +278,7 @@ impl State {
     pub fn finish(&mut self, now: KernelTime) {
         self.attribution.settle(now);
         self.release_held(now.plus(self.settings.attribution.announcement));
+        self.release_names(now.plus(self.settings.attribution.announcement));
         self.tell_answers(now);
         self.shared.finish();
     }
@@ -343,7 +351,7 @@ impl State {
         // One that was not told yet comes with the others.
         let told = judge.findings().filter(|finding| finding.revision > 0);
         let of_traffic = told.map(|finding| Record::Finding(Arc::new(finding.clone())));
-        let open = filter.open && filter.topic != Topic::Flows;
+        let open = filter.open && matches!(filter.topic, Topic::Findings | Topic::All);
         subscribers.add(filter, queue, standing.chain(of_traffic).filter(|_| open));
     }
 
@@ -399,14 +407,18 @@ impl State {
         }
         losses.add("flows_forgotten", self.flows.forgotten());
         losses.add("names_given_up", self.held.given_up);
+        losses.add("dns_askers_given_up", self.names.given_up);
+        losses.add("dns_names_forgotten", self.names.forgotten);
         losses.add("records_lost_by_slow_readers", self.subscribers.lost());
         losses
     }
 
-    /// Sizes of everything that could grow: facts, containers, networks, interfaces, flows, flows that wait.
+    /// Sizes of everything that could grow: facts, containers, networks, interfaces, flows, flows that wait, questions for
+    /// names that wait, and names of addresses.
     #[must_use]
-    pub fn sizes(&self) -> [usize; 6] {
+    pub fn sizes(&self) -> [usize; 8] {
         let [facts, containers, networks, interfaces] = self.attribution.sizes();
-        [facts, containers, networks, interfaces, self.flows.len(), self.held.len()]
+        let [questions, names] = self.names.sizes();
+        [facts, containers, networks, interfaces, self.flows.len(), self.held.len(), questions, names]
     }
 }

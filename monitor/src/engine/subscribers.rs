@@ -20,6 +20,8 @@ pub enum Topic {
     Findings,
     /// Both.
     All,
+    /// Names that were asked for, and nothing else.
+    Names,
 }
 
 /// Which records a subscriber wants.
@@ -58,19 +60,32 @@ impl Filter {
     pub fn passes(&self, record: &Record) -> bool {
         match record {
             Record::Flow(flow) => self.wants(flow.observed_at.kind, flow.local.container.as_deref()),
-            Record::Finding(_) | Record::Standing(_) => self.topic != Topic::Flows,
+            Record::Finding(_) | Record::Standing(_) => self.wants_findings(),
             Record::Sample(_) => self.samples,
+            Record::Name(name) => self.wants_name(name.container.as_deref()),
             Record::Lost(_) => true,
         }
     }
 
     fn wants(&self, kind: InterfaceKind, container: Option<&ContainerRef>) -> bool {
-        if self.topic == Topic::Findings {
+        if !matches!(self.topic, Topic::Flows | Topic::All) {
             return false;
         }
         if kind == InterfaceKind::Bridge && !self.include_bridges {
             return false;
         }
+        self.is_about(container)
+    }
+
+    fn wants_findings(&self) -> bool {
+        matches!(self.topic, Topic::Findings | Topic::All)
+    }
+
+    fn wants_name(&self, container: Option<&ContainerRef>) -> bool {
+        self.topic == Topic::Names && self.is_about(container)
+    }
+
+    fn is_about(&self, container: Option<&ContainerRef>) -> bool {
         let Some(wanted) = self.container.as_deref() else { return true };
         container.is_some_and(|container| container.is_called(wanted))
     }
@@ -160,7 +175,24 @@ impl Subscribers {
     pub(super) fn send_finding(&mut self, finding: &Record) {
         let Self { all, lost_by_gone } = self;
         all.retain_mut(|subscriber| {
-            let reads = subscriber.filter.topic == Topic::Flows || subscriber.send(finding);
+            let reads = !subscriber.filter.wants_findings() || subscriber.send(finding);
+            if !reads {
+                *lost_by_gone += subscriber.lost;
+            }
+            reads
+        });
+    }
+
+    /// Whether anybody wants a name that was asked for.
+    pub(super) fn want_name(&self, container: Option<&ContainerRef>) -> bool {
+        self.all.iter().any(|subscriber| subscriber.filter.wants_name(container))
+    }
+
+    /// Hands a name that was asked for to everybody who wants it.
+    pub(super) fn send_name(&mut self, name: &Record) {
+        let Self { all, lost_by_gone } = self;
+        all.retain_mut(|subscriber| {
+            let reads = !subscriber.filter.passes(name) || subscriber.send(name);
             if !reads {
                 *lost_by_gone += subscriber.lost;
             }

@@ -143,7 +143,8 @@ impl Helper {
             let lane = match request {
                 collector::Request::Namespace { .. }
                 | collector::Request::Group { .. }
-                | collector::Request::AttachGroup { .. } => Lane::Paths,
+                | collector::Request::AttachGroup { .. }
+                | collector::Request::Resolver => Lane::Paths,
                 _ => Lane::Kernel,
             };
             match helper.ask(lane, Request::Kernel(request)) {

@@ -65,6 +65,15 @@ pub(super) fn find(setting: Option<&str>) -> Result<Host, HostError> {
     resolve(setting, |name| std::env::var(name).ok())
 }
 
+/// The Unix socket at which Docker is, if it is at one.
+#[must_use]
+pub fn socket(setting: Option<&str>) -> Option<PathBuf> {
+    match find(setting) {
+        Ok(Host::Unix(path)) => Some(path),
+        Ok(Host::Tcp(_) | Host::By(..)) | Err(_) => None,
+    }
+}
+
 /// Finds the address. `setting` is the user's own; `variable` reads an environment variable.
 ///
 /// # Errors

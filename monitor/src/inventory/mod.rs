@@ -24,6 +24,7 @@ mod transport;
 mod way;
 
 pub use hint::Hint;
+pub use host::socket;
 pub use relay::relay;
 pub use way::Way;
 

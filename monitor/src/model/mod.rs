@@ -7,6 +7,7 @@ mod capture;
 mod change;
 mod container;
 mod counts;
+mod dns;
 mod evidence;
 mod flow;
 mod ids;
@@ -23,6 +24,7 @@ pub use capture::{CaptureCounts, CapturedPacket};
 pub use change::{Change, DockerState};
 pub use container::{Container, ContainerState, Details, Endpoint, NetworkMode, Rights};
 pub use counts::{ClassCounts, Counts, DirectionCounts, Traffic};
+pub use dns::{DnsAnswer, DnsExchange, DnsPlace, DnsRecord, DnsTransport};
 pub use evidence::{
     Claim, ClaimKind, Conntrack, Drop, DropBatch, DropWatch, PinWatch, Translation, TranslationChange, Tuple,
 };

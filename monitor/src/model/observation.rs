@@ -1,9 +1,9 @@
 //! What the collector tells the engine.
 
 use super::{
-    AttachMode, Claim, Conntrack, ContainerId, DeviceCounters, Direction, DropBatch, DropWatch, FlowDelta,
-    FlowId, FlowKey, Interface, InterfaceNumber, KernelTime, Losses, NotWatched, PinWatch, Reading, SafeText,
-    TcpFlags, TranslationChange,
+    AttachMode, Claim, Conntrack, ContainerId, DeviceCounters, Direction, DnsExchange, DropBatch, DropWatch,
+    FlowDelta, FlowId, FlowKey, Interface, InterfaceNumber, KernelTime, Losses, NotWatched, PinWatch,
+    Reading, SafeText, TcpFlags, TranslationChange,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -179,6 +179,9 @@ pub enum Observation {
         sandbox: String,
         /// `None`: it has no number, or it is the host's own.
         namespace: Option<i32>,
+        /// The number that the whole system knows it by (`ns.inum`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        inode: Option<u32>,
     },
     /// Flows of one generation.
     Flows(FlowBatch),
@@ -200,6 +203,10 @@ pub enum Observation {
     FirstPacket(FirstPacketSeen),
     /// A sampled packet.
     Sample(Sample),
+    /// Whether what Docker's own resolver is asked can be seen, from now on; or why not.
+    Resolver(Result<(), SafeText>),
+    /// Names that were asked for; answered, or not in time.
+    Names(Vec<DnsExchange>),
     /// The host's own addresses and devices.
     Host(HostAddresses),
     /// The collector's losses since the start; each replaces the earlier one of its name.

@@ -158,7 +158,7 @@ impl Printer {
                 Some(alone) => self.sample(watch, &alone).await,
                 None => Ok(()),
             },
-            Record::Finding(_) | Record::Standing(_) => Ok(()),
+            Record::Finding(_) | Record::Standing(_) | Record::Name(_) => Ok(()),
             Record::Lost(lost) => {
                 self.lost = lost;
                 Ok(())

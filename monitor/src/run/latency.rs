@@ -88,7 +88,7 @@ async fn count(records: &mut Receiver<Record>, latencies: &mut Latencies, lost: 
                     }
                 }
                 Record::Lost(records) => *lost = records,
-                Record::Sample(_) | Record::Finding(_) | Record::Standing(_) => {}
+                Record::Sample(_) | Record::Name(_) | Record::Finding(_) | Record::Standing(_) => {}
             }
         }
     }

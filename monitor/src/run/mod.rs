@@ -18,6 +18,7 @@ mod capture;
 mod check;
 mod containers;
 mod detach;
+mod dns;
 mod doctor;
 mod ends;
 mod failure;
@@ -43,6 +44,7 @@ mod services;
 mod session;
 mod signals;
 mod source;
+mod streaming;
 mod terminal;
 mod top;
 mod violations;
@@ -128,6 +130,7 @@ async fn perform(loaded: Loaded, sources: Sources, ready: Option<agent::Ready>) 
         Task::Flows { watch_for, container, bridges } => {
             flows::run(settings, watch_for, container, bridges).await
         }
+        Task::Dns { watch_for, container } => dns::run(settings, watch_for, container).await,
         Task::Capture(capture) => capture::run(settings, &capture).await,
         Task::Violations { watch_for, kinds } => violations::run(settings, watch_for, &kinds).await,
         Task::Check { watch_for, kinds, fail_on } => check::run(settings, watch_for, &kinds, fail_on).await,

@@ -54,6 +54,7 @@ pub(super) fn query(filter: Option<&Filter>) -> String {
             Topic::Flows => "flows",
             Topic::Findings => "findings",
             Topic::All => "all",
+            Topic::Names => "names",
         };
         query.append_pair("topic", topic);
         if filter.include_bridges {
@@ -94,6 +95,7 @@ mod tests {
             Record::Flow(Arc::new(fixtures::flow())),
             Record::Sample(Arc::new(fixtures::sample())),
             Record::Standing(Arc::new(fixtures::standing("a\u{1b}\n", Severity::Critical))),
+            Record::Name(Arc::new(fixtures::name())),
             Record::Lost(u64::MAX),
         ] {
             check(&Message::Record(record));

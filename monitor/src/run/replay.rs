@@ -72,7 +72,7 @@ fn is_wanted(record: &Record, kinds: &Kinds) -> bool {
     match record {
         Record::Finding(finding) => kinds.of_traffic.contains(&finding.kind),
         Record::Standing(_) => kinds.posture,
-        Record::Flow(_) | Record::Sample(_) | Record::Lost(_) => false,
+        Record::Flow(_) | Record::Sample(_) | Record::Name(_) | Record::Lost(_) => false,
     }
 }
 
@@ -104,7 +104,7 @@ impl Printer {
             }
             (Record::Finding(finding), None) => (None, view::finding(finding, &frame)),
             (Record::Standing(standing), None) => (None, view::standing(standing, &frame)),
-            (Record::Flow(_) | Record::Sample(_) | Record::Lost(_), _) => return true,
+            (Record::Flow(_) | Record::Sample(_) | Record::Name(_) | Record::Lost(_), _) => return true,
         };
         if let Some(line) = json {
             return self.output.line(&line).await.is_ok();

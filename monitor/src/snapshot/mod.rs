@@ -41,7 +41,7 @@ pub use build::Rows;
 pub use findings::findings;
 pub use gaps::GAPS;
 pub use latencies::{Handshake, Latencies, LatencyRow, Measured};
-pub use records::{FlowRecord, Record, SampleRecord};
+pub use records::{FlowRecord, NameRecord, Record, SampleRecord};
 pub use rows::{
     Answers, BridgeRow, ContainerRow, Conversations, Membership, NetworkRow, PairRow, Peer, Reach,
     UnattributedRow,
@@ -91,7 +91,8 @@ pub struct Snapshot {
     pub latencies: Arc<[LatencyRow]>,
     /// Devices that should be watched and are not.
     pub not_watched: Vec<NotWatched>,
-    /// What this kernel does not let us see, and why: `drops`, `translations`. Fixed words: they are part of the JSON.
+    /// What this host does not let us see, and why: `drops`, `translations`, `resolver`. Fixed words: they are part of the
+    /// JSON.
     #[serde(deserialize_with = "word::read_keys")]
     pub missing: BTreeMap<Word, SafeText>,
     /// How the programs are attached to those watched now.

@@ -1,7 +1,11 @@
 //! The records that stream past the views.
 
-use super::{End, Finding, NetworkRef, ObservedAt, OriginEnd, Standing, Tcp, Translated, Verdict};
-use crate::model::{Counts, Direction, FlowId, FlowPorts, Initiator, KernelTime, Protocol, SafeText};
+use super::{
+    ContainerRef, End, Finding, NetworkRef, ObservedAt, OriginEnd, Standing, Tcp, Translated, Verdict,
+};
+use crate::model::{
+    Counts, Direction, DnsExchange, FlowId, FlowPorts, Initiator, KernelTime, Protocol, SafeText,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -38,6 +42,9 @@ pub struct FlowRecord {
     pub local: End,
     /// The other end.
     pub remote: End,
+    /// The name that the container asked for last of those whose answer was the other end's address; absent where the other
+    /// end opened it.
+    pub remote_name: Option<SafeText>,
     /// What the container's end sent in this tick.
     pub sent: Counts,
     /// What it received in this tick.
@@ -73,6 +80,21 @@ pub struct SampleRecord {
     pub bytes: Vec<u8>,
 }
 
+/// A name that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameRecord {
+    /// The question, and what came of it.
+    pub told: DnsExchange,
+    /// The container that asked, once known.
+    pub container: Option<Arc<ContainerRef>>,
+    /// The Docker network of the interface that it was seen at; absent where it was seen at none, or while it is not known.
+    pub network: Option<NetworkRef>,
+    /// Where it was seen; absent for Docker's own resolver, which is asked inside the container's namespace.
+    pub observed_at: Option<ObservedAt>,
+    /// Who was asked.
+    pub resolver: End,
+}
+
 /// What streams past the views.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
@@ -84,6 +106,8 @@ pub enum Record {
     Standing(Arc<Standing>),
     /// A sampled packet.
     Sample(Arc<SampleRecord>),
+    /// A name that was asked for.
+    Name(Arc<NameRecord>),
     /// Records that this subscriber lost because it was slow, since it subscribed.
     Lost(u64),
 }

@@ -132,7 +132,7 @@ impl App {
         self.stale |= match record {
             Record::Flow(_) => screen.is_behind_record(record) || !self.state.opened.is_empty(),
             Record::Lost(_) => true,
-            Record::Finding(_) | Record::Standing(_) | Record::Sample(_) => false,
+            Record::Finding(_) | Record::Standing(_) | Record::Sample(_) | Record::Name(_) => false,
         };
     }
 

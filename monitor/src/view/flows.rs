@@ -110,7 +110,11 @@ fn conversation(flow: &FlowRecord, columns: usize) -> String {
     };
     let (to_port, protocol) = (port(to), protocol(flow));
     let rest = width(&format!("{from_port} {arrow} {to_port} {protocol}"));
-    let (from, to) = cut_both(&names::end(from), &names::end(to), columns.saturating_sub(rest));
+    let called = |end: &End| match &flow.remote_name {
+        Some(name) if end.container.is_none() && *end == flow.remote => format!("{name}({})", end.address),
+        _ => names::end(end),
+    };
+    let (from, to) = cut_both(&called(from), &called(to), columns.saturating_sub(rest));
     format!("{from}{from_port} {arrow} {to}{to_port} {protocol}")
 }
 

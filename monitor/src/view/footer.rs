@@ -25,6 +25,7 @@ pub(super) fn footer(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
             "drops" => "what the kernel drops",
             "translations" => "how the host changes addresses",
             "pins" => "what crosses while no agent runs",
+            "resolver" => "what Docker's resolver is asked",
             other => other,
         };
         entry(frame, "not seen", what, why.as_str())

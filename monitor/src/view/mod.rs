@@ -4,6 +4,7 @@
 //! Widths are those of a terminal, where a Chinese character takes two columns and an accent none.
 
 mod containers;
+mod dns;
 mod doctor;
 mod findings;
 mod flows;
@@ -25,6 +26,7 @@ pub(crate) mod units;
 mod why;
 
 pub use containers::containers;
+pub use dns::NameLines;
 pub use doctor::doctor;
 pub use findings::finding;
 pub use flows::{FlowLines, capture_ended, flows_ended};

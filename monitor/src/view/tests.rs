@@ -1,12 +1,13 @@
 //! Screens as text.
 
 use super::{
-    FlowLines, Frame, Line, containers, flows_ended, latency, networks, pairs, services, standing, top,
+    FlowLines, Frame, Line, NameLines, containers, flows_ended, latency, networks, pairs, services, standing,
+    top,
 };
-use crate::model::{AttachedBy, FlowPorts, Initiator, Protocol};
+use crate::model::{AttachedBy, DnsPlace, FlowPorts, Initiator, Protocol};
 use crate::snapshot::{
-    ContainerRow, EndKind, Expected, FlowRecord, LatencyRow, Membership, NetworkRow, PairRow, Reach, Service,
-    Severity, Snapshot, Standing, Verdict,
+    ContainerRow, End, EndKind, Expected, FlowRecord, LatencyRow, Membership, NetworkRow, PairRow, Reach,
+    Service, Severity, Snapshot, Standing, Verdict,
 };
 use crate::wire::fixtures;
 use proptest::prelude::*;
@@ -241,6 +242,45 @@ fn flows_as_they_stream() {
         check_width(&text, width);
         insta::assert_snapshot!(format!("flows_{width}"), text);
     }
+}
+
+#[test]
+fn an_end_outside_is_called_by_the_name_that_was_asked_for() {
+    let frame = frame(200);
+    let remote = fixtures::end(EndKind::External, "203.0.113.9", Some(443));
+    let named = |remote: End| {
+        let remote_name = Some(fixtures::text("example.org"));
+        let line = FlowLines::new(frame).flow(&FlowRecord { remote, remote_name, ..fixtures::flow() });
+        draw(&[line.unwrap()], &frame)
+    };
+    assert!(named(remote).contains("→ example.org(203.0.113.9):443"));
+    // A container has a name of its own.
+    assert!(!named(fixtures::flow().remote).contains("example.org"));
+}
+
+#[test]
+fn names_that_were_asked_for_as_they_stream() {
+    let frame = frame(220);
+    let lines = NameLines::new(frame);
+    let asked_on = fixtures::name();
+    let mut silent = fixtures::name();
+    silent.told.forwarded = false;
+    silent.told.answer = None;
+    silent.container = None;
+    let mut of_docker = fixtures::name();
+    of_docker.told.place = DnsPlace::Namespace(4_026_531_840);
+    of_docker.told.forwarded = false;
+    let drawn: Vec<Line> = [asked_on, silent, of_docker].iter().map(|name| lines.name(name)).collect();
+    let text = draw(&[vec![lines.heading()], drawn].concat(), &frame);
+    check_width(&text, 220);
+    let [_, asked_on, silent, of_docker] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    for words in
+        ["↳ shop-nginx-1", "flask_app", "NOERROR", "182 µs", "172.18.0.3 CNAME web. and 3 more (truncated)"]
+    {
+        assert!(asked_on.contains(words), "{words}: {asked_on}");
+    }
+    assert!(silent.contains("no answer") && !silent.contains("µs"), "{silent}");
+    assert!(of_docker.contains("  docker  "), "{of_docker}");
 }
 
 #[test]

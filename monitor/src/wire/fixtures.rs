@@ -4,14 +4,15 @@ pub(crate) mod why;
 
 use super::Clock;
 use crate::model::{
-    AttachedBy, ContainerId, ContainerState, Counts, Details, Direction, DockerState, FlowId, FlowPorts,
-    HostId, Initiator, InterfaceKind, InterfaceNumber, KernelTime, Losses, NetworkDriver, NetworkId,
-    NotWatched, Protocol, Resources, SafeText, TcpFlags, Traffic, WallTime,
+    AttachedBy, ContainerId, ContainerState, Counts, Details, Direction, DnsAnswer, DnsExchange, DnsPlace,
+    DnsRecord, DnsTransport, DockerState, FlowId, FlowPorts, HostId, Initiator, InterfaceKind,
+    InterfaceNumber, KernelTime, Losses, NetworkDriver, NetworkId, NotWatched, Protocol, Resources, SafeText,
+    TcpFlags, Traffic, WallTime,
 };
 use crate::snapshot::{
     Answers, BridgeRow, ContainerRef, ContainerRow, Conversations, End, EndKind, Expected, FlowRecord,
-    LatencyRow, Measured, Membership, NetworkRef, NetworkRow, ObservedAt, OriginEnd, OriginKind, Outcome,
-    PairRow, Peer, Percentiles, PostureRule, Reach, Rule, RuleName, SampleRecord, Service, Severity,
+    LatencyRow, Measured, Membership, NameRecord, NetworkRef, NetworkRow, ObservedAt, OriginEnd, OriginKind,
+    Outcome, PairRow, Peer, Percentiles, PostureRule, Reach, Rule, RuleName, SampleRecord, Service, Severity,
     Snapshot, Standing, Steps, Subject, Tcp, TcpState, UnattributedRow, Verdict,
 };
 use std::collections::BTreeMap;
@@ -319,6 +320,39 @@ pub(crate) fn troubled_snapshot() -> Snapshot {
     }
 }
 
+/// nginx asks for Flask's name, on a network whose resolver was given to it.
+pub(crate) fn name() -> NameRecord {
+    let flow = flow();
+    NameRecord {
+        told: DnsExchange {
+            place: DnsPlace::Interface(flow.observed_at.number),
+            asked_at: KernelTime(98_900_000_000),
+            asked: 1,
+            client: ([172, 18, 0, 2], 40_001).into(),
+            resolver: ([172, 18, 0, 9], 53).into(),
+            transport: DnsTransport::Udp,
+            forwarded: true,
+            id: 4_660,
+            name: text("flask_app"),
+            record_type: text("A"),
+            answer: Some(DnsAnswer {
+                at: KernelTime(98_900_182_400),
+                code: text("NOERROR"),
+                truncated: true,
+                records: vec![
+                    DnsRecord::Address([172, 18, 0, 3].into()),
+                    DnsRecord::Other(text("CNAME web.")),
+                ],
+                left_out: 3,
+            }),
+        },
+        container: flow.local.container,
+        network: flow.network,
+        observed_at: Some(flow.observed_at),
+        resolver: container_end("shop-names-1", "172.18.0.9", Some(53)),
+    }
+}
+
 /// nginx asks Flask, as seen at nginx.
 pub(crate) fn flow() -> FlowRecord {
     FlowRecord {
@@ -337,6 +371,7 @@ pub(crate) fn flow() -> FlowRecord {
         vlan: None,
         local: container_end("shop-nginx-1", "172.18.0.2", Some(40_112)),
         remote: container_end("shop-flask_app-1", "172.18.0.3", Some(5_000)),
+        remote_name: None,
         sent: counts(6, 812),
         received: counts(5, 1_403),
         origin: Some(OriginEnd {

@@ -92,7 +92,7 @@ impl<'a> FlowBody<'a> {
             later_fragment: flow.ports == FlowPorts::LaterFragment,
             vlan: flow.vlan,
             local: (&flow.local).into(),
-            remote: (&flow.remote).into(),
+            remote: EndpointPart::from(&flow.remote).asked_as(flow.remote_name.as_ref()),
             sent: flow.sent,
             received: flow.received,
             origin: flow.origin.as_ref().map(Into::into),

@@ -68,6 +68,51 @@ pub const LOSSES: &[Loss] = &[
         "Nothing is missing: our totals were not compared with them at that time.",
     ),
     loss(
+        "dns_answers_unasked",
+        "Answers on DNS's port to no question that is known: it was not kept, or nobody asked.",
+        "Their names are not told. If it grows, see who sends them: `vethwatch capture port:53 -w -`.",
+    ),
+    loss(
+        "dns_askers_given_up",
+        "Names that were asked for, and told before it was known by which container.",
+        "See whether Docker is slow: docker ps.",
+    ),
+    loss(
+        "dns_cut",
+        "DNS messages longer than what is kept of them: the last records of such an answer are not told.",
+        "Question and code are told. Totals and flows miss nothing.",
+    ),
+    loss(
+        "dns_exchanges_dropped",
+        "Names that were asked for that the engine had no room for.",
+        "See which container asks for so many. Totals and flows miss nothing.",
+    ),
+    loss(
+        "dns_malformed",
+        "Packets on DNS's port that are no message about one name.",
+        "Totals and flows have them. See who sends them: `vethwatch capture port:53 -w -`.",
+    ),
+    loss(
+        "dns_names_forgotten",
+        "Names of addresses that made room for others: flows to such an address do not tell the name.",
+        "See which container asks for so many. Totals and flows miss nothing.",
+    ),
+    loss(
+        "dns_questions_not_kept",
+        "Names that were asked for beyond those that may wait, or faster than they are taken.",
+        "See which container asks for so many. Totals and flows miss nothing.",
+    ),
+    loss(
+        "dns_ring_full",
+        "DNS messages that found no room in their ring, or could not be read.",
+        "Names are not told, or as not answered. Totals and flows miss nothing.",
+    ),
+    loss(
+        "dns_streams_given_up",
+        "Parts of DNS over TCP that could not be read: they began before the watch, have a gap, or there are too many.",
+        "Their names are not told. Totals and flows miss nothing.",
+    ),
+    loss(
         "docker_answers_refused",
         "Answers of Docker that were too long, or not what its API promises.",
         "A container may have no name, or rights that are not known. Look with docker inspect, and report it.",

@@ -8,6 +8,7 @@
 mod community;
 mod container;
 mod details;
+mod dns;
 mod finding;
 mod flow;
 mod latency;
@@ -26,6 +27,7 @@ mod time;
 mod why;
 
 pub use container::ContainerBody;
+pub use dns::NameBody;
 pub use finding::FindingBody;
 pub use flow::{FlowBody, SampleBody};
 pub use latency::LatencyBody;

@@ -58,6 +58,8 @@ pub(super) struct EndpointPart<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a SafeText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     container: Option<ContainerPart<'a>>,
     #[serde(skip_serializing_if = "<[SafeText]>::is_empty")]
     shares_namespace_with: &'a [SafeText],
@@ -72,10 +74,18 @@ impl<'a> From<&'a End> for EndpointPart<'a> {
             kind: end_kind(end.kind),
             address: end.address,
             port: end.port,
+            name: None,
             container: container.map(Into::into),
             shares_namespace_with: container.map_or(&[], |container| &container.shares_namespace_with),
             reason: end.reason,
         }
+    }
+}
+
+impl<'a> EndpointPart<'a> {
+    /// The same with the name by which the other end came to its address.
+    pub(super) fn asked_as(self, name: Option<&'a SafeText>) -> Self {
+        Self { name, ..self }
     }
 }
 

@@ -81,6 +81,7 @@ fn flow_fields() -> Vec<String> {
         within("icmp", "type code id"),
         endpoint("local"),
         endpoint("remote"),
+        within("remote", "name"),
         within("sent", COUNTS),
         within("received", COUNTS),
         within("origin", "kind interface container several"),
@@ -102,7 +103,8 @@ fn a_flow_has_the_promised_fields() {
     );
     absent.push("origin.several".to_owned());
     let absent: Vec<&str> = absent.iter().map(String::as_str).collect();
-    check_fields(&value(FlowBody::new(&fixtures::flow(), &fixtures::clock())), &flow_fields(), &absent);
+    let flow = FlowRecord { remote_name: Some(fixtures::text("flask_app")), ..fixtures::flow() };
+    check_fields(&value(FlowBody::new(&flow, &fixtures::clock())), &flow_fields(), &absent);
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn the_containers_end_is_read_and_its_namespace_found() {
     let mut check = |sandbox: String, expected| {
         assert!(watch.collector().asker().ask(Command::Namespace { sandbox: sandbox.clone() }));
         let answer = watch.wait("an answer", |observation| match observation {
-            Observation::Namespace { sandbox: of, namespace } if *of == sandbox => Some(*namespace),
+            Observation::Namespace { sandbox: of, namespace, .. } if *of == sandbox => Some(*namespace),
             _ => None,
         });
         assert_eq!(answer, expected, "{sandbox}");

@@ -68,7 +68,9 @@ impl Scenario {
         let records = self.steps.iter().flat_map(|step| replay.take(step.clone()));
         let of_traffic = records.filter_map(|record| match record {
             Record::Finding(finding) => Some(finding),
-            Record::Flow(_) | Record::Standing(_) | Record::Sample(_) | Record::Lost(_) => None,
+            Record::Flow(_) | Record::Standing(_) | Record::Sample(_) | Record::Name(_) | Record::Lost(_) => {
+                None
+            }
         });
         of_traffic.collect()
     }

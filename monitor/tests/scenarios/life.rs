@@ -372,9 +372,13 @@ fn the_engine_asks_for_what_it_does_not_know() {
     world.state.housekeeping(world.now);
     let namespace = Ask::Namespace { sandbox: "/run/netns/web".into() };
     assert_eq!(world.state.asks(world.now), std::slice::from_ref(&namespace));
-    world.observe(Observation::Namespace { sandbox: "/run/netns/web".into(), namespace: None });
+    world.observe(Observation::Namespace { sandbox: "/run/netns/web".into(), namespace: None, inode: None });
     assert_eq!(world.state.asks(ms(2_300)), [namespace], "no number yet: again");
-    world.observe(Observation::Namespace { sandbox: "/run/netns/web".into(), namespace: Some(4) });
+    world.observe(Observation::Namespace {
+        sandbox: "/run/netns/web".into(),
+        namespace: Some(4),
+        inode: None,
+    });
     assert!(world.state.asks(ms(60_000)).is_empty());
 }
 

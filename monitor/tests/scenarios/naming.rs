@@ -254,6 +254,7 @@ fn two_containers_with_one_ethernet_address_are_told_apart_by_the_namespace_only
             monitor::model::Observation::Namespace {
                 sandbox: format!("/run/netns/{name}"),
                 namespace: Some(namespace),
+                inode: None,
             },
             world.now,
         );

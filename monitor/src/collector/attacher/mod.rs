@@ -6,6 +6,7 @@ mod group;
 mod instance;
 pub mod leftovers;
 pub(super) mod namespace;
+pub(super) mod resolver;
 pub(super) mod rights;
 
 use super::programs::Maps;
@@ -76,7 +77,7 @@ pub(super) enum Answer {
     /// They are off.
     Detached,
     /// The namespace's number; `None` when it has none, is our own, or the path is no namespace.
-    Namespace(Option<i32>),
+    Namespace(namespace::Found),
 }
 
 /// How the programs hang on one device.
@@ -200,8 +201,8 @@ impl Attacher {
                 Answer::Detached
             }
             Command::Namespace { sandbox } => match (self.call)(Request::Namespace { sandbox }).0 {
-                rights::Answer::Namespace(number) => Answer::Namespace(number),
-                _ => Answer::Namespace(None),
+                rights::Answer::Namespace(found) => Answer::Namespace(found),
+                _ => Answer::Namespace(namespace::Found::default()),
             },
         }
     }

@@ -3,6 +3,7 @@
 use crate::collector::netlink::{Netlink, Request, attributes_after, i32_at, kind};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, fstat, fstatfs, open, stat};
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
 
@@ -11,10 +12,24 @@ const NSFS: u64 = 0x6e73_6673;
 const NETNSA_NSID: u16 = 1;
 const NETNSA_FD: u16 = 3;
 
-/// The number the host's namespace knows it by; `None` when it has none, is the host's own, or `path` is not the
-/// absolute path of a network namespace.
-pub(super) fn number(path: &str) -> Option<i32> {
-    let namespace = open_other(Path::new(path))?;
+/// What a network namespace is known by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// The number that the host's namespace knows it by; `None` when it has none, is the host's own, or there is none at the
+    /// path.
+    pub number: Option<i32>,
+    /// The number that the whole system knows it by (`ns.inum`).
+    pub inode: Option<u32>,
+}
+
+/// What the network namespace at an absolute path is known by.
+pub(super) fn find(path: &str) -> Found {
+    let Some(namespace) = open_other(Path::new(path)) else { return Found::default() };
+    let inode = fstat(&namespace).ok().and_then(|about| u32::try_from(about.st_ino).ok());
+    Found { number: number(&namespace), inode }
+}
+
+fn number(namespace: &OwnedFd) -> Option<i32> {
     let request = Request::new(kind::GET_NAMESPACE, 0, &[0; 4])
         .attribute(NETNSA_FD, &namespace.as_raw_fd().to_ne_bytes());
     let mut number = None;
@@ -106,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_hosts_own_namespace_and_other_kinds_have_no_number() {
-        assert_eq!(number("/proc/self/ns/net"), None);
-        assert_eq!(number("/proc/self/ns/mnt"), None);
+        assert_eq!(find("/proc/self/ns/net"), Found::default());
+        assert_eq!(find("/proc/self/ns/mnt").number, None);
     }
 }

@@ -8,7 +8,7 @@ use super::clsact::{self, Filter, Hook};
 use super::group;
 use super::instance::{Instance, WhenInUse};
 use super::leftovers::{self, Emptied};
-use super::namespace;
+use super::{namespace, resolver};
 use crate::collector::bpf::{self, GroupHook, TcxHook};
 use crate::collector::links::Modes;
 use crate::collector::netlink::Netlink;
@@ -46,6 +46,9 @@ pub enum Request {
         /// Absolute path of a namespace file. It is Docker's word, so it may be anything.
         sandbox: String,
     },
+    /// Put programs on the sockets of Docker's engine, to see what its resolver is asked: two links are given back, which hold
+    /// them there.
+    Resolver,
     /// Ask for a device of another namespace; the kernel answers at the link thread's socket.
     Peer {
         /// The number that the host's namespace knows it by.
@@ -88,8 +91,8 @@ pub enum Answer {
         /// Why, for a person.
         reason: String,
     },
-    /// The namespace's number; `None` when it has none, is our own, or the path is no namespace.
-    Namespace(Option<i32>),
+    /// What the namespace is known by; nothing when it is our own, or the path is no namespace.
+    Namespace(namespace::Found),
     /// The control group's id.
     Group(u64),
 }
@@ -134,6 +137,8 @@ struct State {
 pub struct Rights {
     programs: Programs,
     state_dir: PathBuf,
+    /// The socket of Docker's engine.
+    engine: Option<PathBuf>,
     /// Where answers about devices are read.
     peers: OwnedFd,
     /// Where lists of translations are read, where there are any.
@@ -155,7 +160,7 @@ impl Rights {
     /// When no netlink socket can be had or, where clsact is used, no lock in `state_dir`.
     pub(in crate::collector) fn new(
         programs: Programs,
-        state_dir: &Path,
+        (state_dir, engine): (&Path, Option<&Path>),
         modes: Modes,
         peers: OwnedFd,
         translations: Option<OwnedFd>,
@@ -174,8 +179,18 @@ impl Rights {
         let instance = with_clsact.then(acquire).transpose()?;
         let pins = pins.map(|(folder, _)| folder);
         let state = Mutex::new(State { netlink: Netlink::open()?, instance });
-        let state_dir = state_dir.to_owned();
-        Ok(Self { programs, state_dir, peers, translations, state, when_in_use, succeeds: false, pins })
+        let (state_dir, engine) = (state_dir.to_owned(), engine.map(Path::to_owned));
+        Ok(Self {
+            programs,
+            state_dir,
+            engine,
+            peers,
+            translations,
+            state,
+            when_in_use,
+            succeeds: false,
+            pins,
+        })
     }
 
     /// Goes on where another one ended, in a process that shares its descriptors. That one may have done what nobody was
@@ -207,13 +222,17 @@ impl Rights {
                 Ok(links) => return (Answer::Done, links),
                 Err(error) => Answer::refused(&error),
             },
+            Request::Resolver => match self.attach_resolver() {
+                Ok(links) => return (Answer::Done, links),
+                Err(error) => Answer::refused(&error),
+            },
             Request::Attach { ifindex, by_tcx: false } => Answer::of(self.attach_clsact(ifindex)),
             Request::Detach { ifindex } => Answer::of(self.detach(ifindex)),
             Request::Leftovers => {
                 Answer::of(leftovers::remove_all(&self.state_dir, Emptied::LetBe).map(drop))
             }
             Request::Unpin => Answer::of(self.unpin()),
-            Request::Namespace { sandbox } => Answer::Namespace(namespace::number(&sandbox)),
+            Request::Namespace { sandbox } => Answer::Namespace(namespace::find(&sandbox)),
             Request::Peer { namespace, ifindex, sequence } => {
                 Answer::of(device::ask_peer(&self.peers, namespace, ifindex, sequence))
             }
@@ -315,6 +334,11 @@ impl Rights {
             bpf::group_attach(programs.sent.as_fd(), directory, GroupHook::Sent)?,
             bpf::group_attach(programs.received.as_fd(), directory, GroupHook::Received)?,
         ])
+    }
+
+    fn attach_resolver(&self) -> io::Result<Vec<OwnedFd>> {
+        let programs = self.programs.resolver.as_ref().map_err(|why| io::Error::other(why.clone()))?;
+        resolver::attach(programs, self.engine.as_deref())
     }
 
     fn attach_clsact(&self, ifindex: u32) -> io::Result<()> {

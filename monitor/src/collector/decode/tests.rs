@@ -220,3 +220,66 @@ fn a_captured_record_that_is_not_what_the_programs_write_is_refused() {
     }
     assert!(captured(&captured_record(Some(1), &[])).unwrap().key.is_none());
 }
+
+/// A record of a packet from 10.0.0.3, port 53, to 10.0.0.2, port 1000, as it was seen in a namespace: these headers of its
+/// protocol behind the ports, and this behind them.
+fn dns_record(protocol: u8, header: &[u8], payload: &[u8]) -> Vec<u8> {
+    let ip = [0x45, 0, 0, 0, 0, 0, 0, 0, 64, protocol, 0, 0, 10, 0, 0, 3, 10, 0, 0, 2, 0, 53, 3, 232];
+    let packet = [&ip, header, payload].concat();
+    let about = DnsHeader {
+        time: 11,
+        cgroup: 5,
+        place: 4_026_531_840,
+        captured: u32::try_from(packet.len()).unwrap(),
+        place_kind: dns::place_kind::NAMESPACE,
+        direction: 1,
+        padding: [0; 6],
+    };
+    [about.as_bytes(), &packet, &[0xee; 16]].concat()
+}
+
+#[test]
+fn a_dns_message_is_what_the_length_of_udp_says() {
+    let check = |length: u8, payload: &[u8], is_cut| {
+        let record = dns_record(17, &[0, length, 0, 0], b"question");
+        let heard = dns(&record, Some(5)).unwrap().unwrap();
+        assert_eq!(
+            (heard.payload, heard.is_cut, heard.segment, heard.forwarded),
+            (payload, is_cut, None, true)
+        );
+        assert_eq!(heard.place, DnsPlace::Namespace(4_026_531_840));
+        let ends = [heard.container, heard.other].map(|end| end.to_string());
+        assert_eq!(ends, ["10.0.0.2:1000", "10.0.0.3:53"]);
+    };
+    check(16, b"question", false);
+    check(12, b"ques", false);
+    check(200, b"question", true);
+    let nothing = dns_record(17, &[0, 8, 0, 0], b"");
+    assert!(dns(&nothing, None).unwrap().is_none());
+    assert!(dns(&nothing[..nothing.len() - 20], None).is_err(), "bytes are missing");
+}
+
+#[test]
+fn a_segment_of_dns_says_where_it_is_in_its_stream() {
+    let header = |flags| [0, 0, 1, 2, 0, 0, 0, 0, 0x60, flags, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1];
+    let segment =
+        |record: &[u8]| dns(record, None).unwrap().map(|heard| (heard.segment.unwrap(), heard.payload.len()));
+    let sequence = 258;
+    let data = dns_record(6, &header(0x18), b"question");
+    assert_eq!(segment(&data), Some((Segment { sequence, syn: false }, 8)));
+    let syn = dns_record(6, &header(0x12), b"");
+    assert_eq!(segment(&syn), Some((Segment { sequence, syn: true }, 0)));
+    assert_eq!(segment(&dns_record(6, &header(0x10), b"")), None);
+}
+
+proptest! {
+    #[test]
+    fn no_record_of_dns_does_harm(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = dns(&bytes, None);
+        let captured = u32::try_from(bytes.len()).unwrap();
+        for place_kind in 0..3 {
+            let header = DnsHeader { captured, place_kind, ..DnsHeader::default() };
+            let _ = dns(&[header.as_bytes(), &bytes].concat(), None);
+        }
+    }
+}

@@ -30,7 +30,7 @@ impl Latest {
             Record::Finding(finding) => drop(self.findings.insert(finding.id, finding)),
             Record::Standing(standing) => drop(self.standing.insert(standing.id, standing)),
             Record::Lost(count) => self.lost = count,
-            Record::Flow(_) | Record::Sample(_) => {}
+            Record::Flow(_) | Record::Sample(_) | Record::Name(_) => {}
         }
     }
 }

@@ -67,7 +67,7 @@ impl Board {
             Record::Flow(flow) => self.flows.take(flow, self.beat.second(flow.tick_end)),
             Record::Lost(records) => self.records_lost = *records,
             // The snapshot has them all.
-            Record::Finding(_) | Record::Standing(_) | Record::Sample(_) => {}
+            Record::Finding(_) | Record::Standing(_) | Record::Sample(_) | Record::Name(_) => {}
         }
     }
 

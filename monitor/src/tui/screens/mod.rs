@@ -119,7 +119,7 @@ impl ScreenId {
             Record::Flow(_) => self == Self::Flows,
             Record::Lost(_) => self == Self::Health,
             // The snapshot has them all.
-            Record::Finding(_) | Record::Standing(_) | Record::Sample(_) => false,
+            Record::Finding(_) | Record::Standing(_) | Record::Sample(_) | Record::Name(_) => false,
         }
     }
 

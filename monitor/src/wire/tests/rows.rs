@@ -2,7 +2,7 @@
 
 use super::{COUNTS, HANDSHAKE, NETWORK, check_fields, endpoint, line, value, within};
 use crate::snapshot::{LatencyRow, NetworkRow, Reach, Service, Snapshot, services};
-use crate::wire::{ContainerBody, LatencyBody, NetworkBody, PairBody, ServiceBody, fixtures};
+use crate::wire::{ContainerBody, LatencyBody, NameBody, NetworkBody, PairBody, ServiceBody, fixtures};
 use std::time::Duration;
 
 #[test]
@@ -116,4 +116,35 @@ fn a_service_has_the_promised_fields() {
     let body = || ServiceBody::new(&rows[0], snapshot.watching_since, &fixtures::clock());
     check_fields(&value(body()), &promised, &[]);
     insta::assert_snapshot!(line(body()));
+}
+
+fn name_fields() -> Vec<String> {
+    vec![
+        "time transport forwarded id asked name record_type rcode answers answers_left_out truncated"
+            .to_owned(),
+        "latency_us".to_owned(),
+        within("observed_at", "kind interface ifindex"),
+        within("network", NETWORK),
+        within("container", "id name image project service"),
+        within("container.networks", NETWORK),
+        endpoint("resolver"),
+    ]
+}
+
+#[test]
+fn a_name_that_was_asked_for_has_the_promised_fields() {
+    let absent = ["resolver.reason", "resolver.shares_namespace_with"];
+    let record = value(NameBody::new(&fixtures::name(), &fixtures::clock()));
+    check_fields(&record, &name_fields(), &absent);
+    assert_eq!((&record["latency_us"], &record["answers"][0]), (&182.into(), &"172.18.0.3".into()));
+}
+
+#[test]
+fn what_was_not_answered_has_neither_a_code_nor_a_time() {
+    let mut name = fixtures::name();
+    name.told.answer = None;
+    let record = value(NameBody::new(&name, &fixtures::clock()));
+    for absent in ["rcode", "answers", "answers_left_out", "truncated", "latency_us"] {
+        assert!(record.get(absent).is_none(), "{absent}: {record}");
+    }
 }

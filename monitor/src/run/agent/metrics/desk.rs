@@ -38,7 +38,7 @@ impl Desk {
             // is taken for over later.
             Record::Lost(_) => {}
             // Nobody asked for those.
-            Record::Flow(_) | Record::Sample(_) => {}
+            Record::Flow(_) | Record::Sample(_) | Record::Name(_) => {}
         }
     }
 }

@@ -45,7 +45,11 @@ impl Lines {
             Record::Finding(finding) if self.findings => self.line(FindingBody::new(finding, &clock)),
             Record::Standing(standing) if self.findings => self.line(StandingBody::new(standing, &clock)),
             Record::Lost(lost) => self.did_not_come(*lost),
-            Record::Flow(_) | Record::Finding(_) | Record::Standing(_) | Record::Sample(_) => {}
+            Record::Flow(_)
+            | Record::Finding(_)
+            | Record::Standing(_)
+            | Record::Sample(_)
+            | Record::Name(_) => {}
         }
     }
 
@@ -54,7 +58,7 @@ impl Lines {
         let lines = match record {
             Record::Flow(_) => u64::from(self.flows),
             Record::Finding(_) | Record::Standing(_) => u64::from(self.findings),
-            Record::Sample(_) => 0,
+            Record::Sample(_) | Record::Name(_) => 0,
             Record::Lost(lost) => {
                 self.did_not_come(*lost);
                 0

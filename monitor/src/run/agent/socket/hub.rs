@@ -9,11 +9,15 @@ const FLOWS: usize = 65_536;
 /// Findings that it may be behind.
 const FINDINGS: usize = 4_096;
 
-/// Both kinds of records.
+/// Names that it may be behind.
+const NAMES: usize = 8_192;
+
+/// All kinds of records.
 #[derive(Clone, Debug)]
 pub(super) struct Hub {
     flows: Ring,
     findings: Ring,
+    names: Ring,
 }
 
 /// What a client hears next.
@@ -33,6 +37,7 @@ pub(super) struct Ear {
     filter: Filter,
     flows: Option<Listener>,
     findings: Option<Listener>,
+    names: Option<Listener>,
     /// What is to be told after what was missed before it.
     held: Option<Record>,
 }
@@ -40,14 +45,20 @@ pub(super) struct Ear {
 impl Hub {
     pub(super) fn new(feed: &Feed) -> Self {
         let ring = |topic, room| Ring::new(feed.clone(), topic, room);
-        Self { flows: ring(Topic::Flows, FLOWS), findings: ring(Topic::Findings, FINDINGS) }
+        Self {
+            flows: ring(Topic::Flows, FLOWS),
+            findings: ring(Topic::Findings, FINDINGS),
+            names: ring(Topic::Names, NAMES),
+        }
     }
 
     /// Records from now on.
     pub(super) fn listen(&self, filter: Filter) -> Ear {
-        let flows = (filter.topic != Topic::Findings).then(|| self.flows.listen());
-        let findings = (filter.topic != Topic::Flows).then(|| self.findings.listen());
-        Ear { filter, flows, findings, held: None }
+        let (topic, all) = (filter.topic, filter.topic == Topic::All);
+        let flows = (all || topic == Topic::Flows).then(|| self.flows.listen());
+        let findings = (all || topic == Topic::Findings).then(|| self.findings.listen());
+        let names = (topic == Topic::Names).then(|| self.names.listen());
+        Ear { filter, flows, findings, names, held: None }
     }
 }
 
@@ -61,6 +72,7 @@ impl Ear {
             let told = tokio::select! {
                 told = hear(&mut self.findings) => told,
                 told = hear(&mut self.flows) => told,
+                told = hear(&mut self.names) => told,
             };
             let Some(told) = told else { return Heard::End };
             if let Some(heard) = self.sort(told) {
@@ -75,8 +87,10 @@ impl Ear {
             if let Some(record) = self.held.take() {
                 return Some(Heard::Record(record));
             }
-            let told =
-                [&mut self.findings, &mut self.flows].into_iter().flatten().find_map(Listener::another)?;
+            let told = [&mut self.findings, &mut self.flows, &mut self.names]
+                .into_iter()
+                .flatten()
+                .find_map(Listener::another)?;
             if let Some(heard) = self.sort(told) {
                 return Some(heard);
             }
@@ -129,7 +143,7 @@ mod tests {
     }
 
     fn ear(ring: &Running) -> Ear {
-        Ear { filter: Filter::default(), flows: Some(ring.listen()), findings: None, held: None }
+        Ear { filter: Filter::default(), flows: Some(ring.listen()), findings: None, names: None, held: None }
     }
 
     #[tokio::test]

@@ -129,7 +129,8 @@ fn watch(parameters: &mut Parameters<'_>) -> Result<Option<Filter>, Refused> {
         Some("flows") => Topic::Flows,
         Some("findings") => Topic::Findings,
         Some("all") => Topic::All,
-        Some(_) => return Err(Refused::bad("topic is flows, findings or all")),
+        Some("names") => Topic::Names,
+        Some(_) => return Err(Refused::bad("topic is flows, findings, all or names")),
     };
     Ok(Some(Filter { topic, ..flows(parameters)? }))
 }
@@ -201,6 +202,7 @@ mod tests {
             None,
             Some(Filter { topic: Topic::Findings, ..Filter::default() }),
             Some(filter(Topic::All, None)),
+            Some(filter(Topic::Names, None)),
             Some(filter(Topic::Flows, Some("wéb &?=#/\n"))),
         ] {
             let path = format!("{}?{}", protocol::PATH, protocol::query(filter.as_ref()));

@@ -73,7 +73,7 @@ fn revision(record: &Record) -> Option<(Id, u32)> {
     match record {
         Record::Finding(finding) => Some(((false, finding.id), finding.revision)),
         Record::Standing(standing) => Some(((true, standing.id), standing.revision)),
-        Record::Flow(_) | Record::Sample(_) | Record::Lost(_) => None,
+        Record::Flow(_) | Record::Sample(_) | Record::Name(_) | Record::Lost(_) => None,
     }
 }
 

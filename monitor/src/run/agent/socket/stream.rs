@@ -111,7 +111,7 @@ impl Lines {
             Record::Finding(finding) => self.finding(finding, &clock),
             Record::Standing(standing) => self.standing(standing, &clock),
             // Nobody asks for samples, and what is lost is told by whoever hands records out.
-            Record::Sample(_) | Record::Lost(_) => {}
+            Record::Sample(_) | Record::Name(_) | Record::Lost(_) => {}
         }
     }
 

@@ -210,13 +210,14 @@ fn missing(rows: &mut Rows, snapshot: &Snapshot) {
             "drops" => "what the kernel drops",
             "translations" => "how the host changes addresses",
             "pins" => "what crosses while no agent runs",
+            "resolver" => "what Docker's resolver is asked",
             other => other,
         };
         let row = rows.add("not seen", name, Tone::Warning, "missing".to_owned(), why.as_str());
         row.todo = "`vethwatch doctor` says what this host lacks, and what to do about it.".to_owned();
     }
     if snapshot.missing.is_empty() {
-        let means = "Drops, translations and all containers are seen.";
+        let means = "Drops, translations, all containers, and what Docker's resolver is asked are seen.";
         rows.add("not seen", "all", Tone::Good, "none".to_owned(), means);
     }
 }

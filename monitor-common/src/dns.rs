@@ -1,0 +1,76 @@
+//! DNS messages, copied whole.
+//!
+//! They have a ring of their own, so that a container that asks for many names takes no room from events.
+
+use crate::counters::Direction;
+use crate::flow::key_kind;
+use crate::packet::{Transport, protocol, tcp_flag};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// The port of DNS.
+pub const PORT: u16 = 53;
+
+/// Where Docker's own resolver is asked inside a container, in network order.
+pub const EMBEDDED_RESOLVER: [u8; 4] = [127, 0, 0, 11];
+
+/// Bytes of a packet that its record may have room for; a packet gets the smallest room that takes it. What is longer is
+/// cut: its question and its code are at the beginning.
+pub const ROOMS: [u32; 3] = [192, 1_024, MOST_BYTES];
+
+/// The most bytes of a packet that are kept.
+pub const MOST_BYTES: u32 = 8_192;
+
+/// Bytes of messages that may wait to be read.
+pub const RING: u32 = 1 << 20;
+
+/// Values of [`DnsHeader::place_kind`].
+pub mod place_kind {
+    /// `place` is [`crate::interface::InterfaceEntry::number`]; the record's bytes begin with an Ethernet header.
+    pub const INTERFACE: u8 = 0;
+    /// `place` is the number of a network namespace (`ns.inum`), in which Docker's resolver was asked; the bytes begin
+    /// with an IPv4 header.
+    pub const NAMESPACE: u8 = 1;
+}
+
+/// What every record of the ring starts with; behind it are `captured` bytes, and room that is unspecified.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct DnsHeader {
+    /// Monotonic time, nanoseconds.
+    pub time: u64,
+    /// cgroup id of the socket that sent it, at an interface and where the kernel knows it; else 0.
+    pub cgroup: u64,
+    /// See [`place_kind`].
+    pub place: u32,
+    /// Bytes captured.
+    pub captured: u32,
+    /// One of [`place_kind`].
+    pub place_kind: u8,
+    /// [`Direction`] as a number, as the container sees it: questions are sent.
+    pub direction: u8,
+    /// Nothing.
+    pub padding: [u8; 6],
+}
+
+const _: () = assert!(size_of::<DnsHeader>() == 32);
+
+/// Whether a packet that crosses a container's interface may have a part of a message between the container and who it
+/// asks. `length` is the packet's, in bytes. A SYN says where a stream begins.
+#[inline(always)]
+#[must_use]
+pub const fn is_wanted(transport: &Transport, direction: Direction, length: u32) -> bool {
+    let Transport { protocol, kind, source_port, destination_port, tcp_flags, header_length, .. } =
+        *transport;
+    let port = match direction {
+        Direction::Sent => destination_port,
+        Direction::Received => source_port,
+    };
+    if port != PORT || kind != key_kind::PORTS {
+        return false;
+    }
+    match protocol {
+        protocol::UDP => true,
+        protocol::TCP => tcp_flags & tcp_flag::SYN != 0 || length > header_length as u32,
+        _ => false,
+    }
+}

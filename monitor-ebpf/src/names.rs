@@ -1,0 +1,29 @@
+//! DNS messages, copied whole into a ring of their own.
+
+use crate::{losses::lose_anywhere, maps::NAMES, record::hand_over};
+use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_ktime_get_ns};
+use monitor_common::{
+    counters::Direction,
+    dns::{DnsHeader, MOST_BYTES, ROOMS},
+    loss::Loss,
+};
+
+/// Copies one message, or a part of a stream of them, that was seen at `place` and was sent by a socket of `cgroup`.
+#[inline(never)]
+pub fn message(skb: *mut __sk_buff, place: u32, place_kind: u8, direction: Direction, cgroup: u64) {
+    // SAFETY: the context is valid while the program runs; the helper has no preconditions.
+    let (length, time) = unsafe { ((*skb).len, bpf_ktime_get_ns()) };
+    let captured = length.min(MOST_BYTES);
+    let direction = direction as u8;
+    let header = DnsHeader { time, cgroup, place, captured, place_kind, direction, padding: [0; 6] };
+    let done = if captured <= ROOMS[0] {
+        hand_over::<_, { ROOMS[0] as usize }>(&NAMES, skb, &header, captured)
+    } else if captured <= ROOMS[1] {
+        hand_over::<_, { ROOMS[1] as usize }>(&NAMES, skb, &header, captured)
+    } else {
+        hand_over::<_, { ROOMS[2] as usize }>(&NAMES, skb, &header, captured)
+    };
+    if !done {
+        lose_anywhere(Loss::DnsRingFull);
+    }
+}

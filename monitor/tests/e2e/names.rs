@@ -1,0 +1,209 @@
+//! Names that containers ask for, against what the client counted: of a resolver of the test's own on the default bridge,
+//! and of Docker's on a custom network of an engine of the test's own.
+
+use anyhow::{Context, Result, ensure};
+use lab::{Container, Engine, Lab, Running, Vethwatch, image, wait_for};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Answers over UDP and TCP with its own address. Names that begin with `nx` there are not, `silent` has no answer, and over
+/// UDP the answer of `big` is not whole.
+const RESOLVER: &str = r"
+import socket, struct, threading
+own = socket.inet_aton(socket.gethostbyname(socket.gethostname()))
+def answer(question, whole):
+    name = question[13:]
+    if name.startswith(b'silent'):
+        return None
+    code, records = (3, b'') if name.startswith(b'nx') else (0, b'\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04' + own)
+    if name.startswith(b'big') and not whole:
+        code, records = 0x200, b''
+    counts = struct.pack('>HHHHH', 0x8180 | code, 1, 1 if records else 0, 0, 0)
+    return question[:2] + counts + question[12:] + records
+def streams():
+    listener = socket.create_server(('', 53))
+    while True:
+        with listener.accept()[0] as it:
+            while length := it.recv(2):
+                said = answer(it.recv(*struct.unpack('>H', length)), True)
+                it.sendall(struct.pack('>H', len(said)) + said)
+threading.Thread(target=streams, daemon=True).start()
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as it:
+    it.bind(('', 53))
+    while True:
+        question, who = it.recvfrom(4096)
+        if said := answer(question, False):
+            it.sendto(said, who)
+";
+
+/// Asks its first argument for each other: over TCP those that begin with `tcp:`, all in one stream; `junk` is no message. Then it
+/// opens a connection there. Prints for each that is answered how many microseconds that took.
+const CLIENT: &str = r"
+import socket, struct, sys, time
+def question(number, name):
+    labels = b''.join(bytes([len(label)]) + label.encode() for label in name.split('.'))
+    return struct.pack('>HHHHHH', number, 0x100, 1, 0, 0, 0) + labels + b'\0\0\x01\0\x01'
+resolver = (sys.argv[1], 53)
+stream = socket.create_connection(resolver)
+it = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+it.settimeout(2)
+for number, name in enumerate(sys.argv[2:]):
+    began = time.monotonic()
+    if name.startswith('tcp:'):
+        name = name[4:]
+        asked = question(number, name)
+        stream.sendall(struct.pack('>H', len(asked)) + asked)
+        stream.recv(4096)
+    elif name == 'junk':
+        it.sendto(b'junk', resolver)
+        continue
+    else:
+        it.sendto(question(number, name), resolver)
+        if name.startswith('silent'):
+            continue
+        it.recv(4096)
+    print(name, int((time.monotonic() - began) * 1e6))
+";
+
+fn vethwatch() -> Vethwatch {
+    Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch"))
+}
+
+/// Asks a resolver; gives back how long each answer took, in microseconds.
+fn ask(client: &Container, resolver: &str, names: &[&str]) -> Result<Vec<(String, u64)>> {
+    let said = client.exec(&[&["python3", "-c", CLIENT, resolver], names].concat())?;
+    let line = |line: &str| {
+        let (name, took) = line.split_once(' ').with_context(|| format!("{line:?}"))?;
+        Ok((name.to_owned(), took.parse()?))
+    };
+    said.lines().map(line).collect()
+}
+
+/// Waits until it hears of names that this client asks for.
+fn wait_until_heard(running: &mut Running, ask: impl Fn() -> Result<()>, kind: &str) -> Result<()> {
+    wait_for("a first record", PATIENCE, || {
+        ask()?;
+        Ok((!running.lines(kind).is_empty()).then_some(()))
+    })
+}
+
+#[test]
+fn what_a_client_asks_is_told_once_and_its_flows_know_the_name() -> Result<()> {
+    let lab = Lab::new("names")?;
+    let debian = image::ready(image::DEBIAN)?;
+    let resolver = lab.container("resolver").image(&debian).run(&["python3", "-c", RESOLVER])?;
+    let client = lab.container("client").image(&debian).run(&["sleep", "600"])?;
+    let address = lab::docker(&["inspect", "--format", "{{.NetworkSettings.IPAddress}}", &resolver.id])?;
+    let mut names = vethwatch().start(&["dns", "--json", "--container", &client.name])?;
+    let mut flows =
+        vethwatch().start(&["flows", "--json", "--tick", "200ms", "--container", &client.name])?;
+    let first = || ask(&client, &address, &["ready.example"]).map(drop);
+    wait_until_heard(&mut names, first, "dns")?;
+    wait_until_heard(&mut flows, first, "flow")?;
+
+    let many: Vec<String> = (0..200).map(|number| format!("n{number}.example")).collect();
+    let rest = ["nx.example", "big.example", "tcp:big.example", "tcp:Two.example", "junk", "silent.example"];
+    let wanted: Vec<&str> = many.iter().map(String::as_str).chain(rest).collect();
+    let took = ask(&client, &address, &wanted)?;
+    names.wait_for("the question without an answer", PATIENCE, |lines| {
+        lines.iter().find(|line| line["name"] == "silent.example").map(drop)
+    })?;
+    let told: Vec<Value> =
+        names.lines("dns").into_iter().filter(|it| it["name"] != "ready.example").collect();
+    ensure!(told.len() == took.len() + 1, "{} were answered, {} told", took.len(), told.len());
+    for (name, took) in &took {
+        let is_it = |line: &&Value| line["name"] == **name && line["latency_us"].as_u64() <= Some(*took);
+        let line = told.iter().find(is_it).with_context(|| format!("{name} in {took} µs: {told:?}"))?;
+        let (rcode, whole) = (if name == "nx.example" { "NXDOMAIN" } else { "NOERROR" }, &line["answers"][0]);
+        ensure!(line["rcode"] == rcode && line["asked"] == 1 && line["record_type"] == "A", "{line}");
+        ensure!(line["container"]["id"] == *client.id && line["latency_us"].is_u64(), "{line}");
+        ensure!(line["resolver"]["container"]["id"] == *resolver.id, "{line}");
+        let has_none = rcode == "NXDOMAIN" || line["truncated"] == true;
+        ensure!(if has_none { whole.is_null() } else { *whole == *address }, "{line}");
+    }
+    let big: BTreeMap<&str, bool> = told
+        .iter()
+        .filter(|line| line["name"] == "big.example")
+        .map(|line| (line["transport"].as_str().unwrap_or_default(), line["truncated"] == true))
+        .collect();
+    ensure!(big == BTreeMap::from([("tcp", false), ("udp", true)]), "{big:?}");
+    let silent = told.iter().find(|line| line["name"] == "silent.example").context("it was there")?;
+    ensure!(silent.get("rcode").is_none() && silent.get("latency_us").is_none(), "{silent}");
+
+    // The last name with that address was the one asked for over TCP.
+    ask(&client, &address, &["tcp:last.example"])?;
+    ask(&client, &address, &[])?;
+    flows.wait_for("a flow that knows its name", PATIENCE, |lines| {
+        lines.iter().find(|line| line["remote"]["name"] == "last.example").cloned()
+    })?;
+    for running in [names, flows] {
+        running.signal(libc::SIGINT)?;
+        let (code, lines) = running.end()?;
+        let status = lines.last().context("a status")?;
+        ensure!(code == Some(0) && status["type"] == "status", "{code:?} {status}");
+        ensure!(status["losses"]["dns_malformed"] == 2, "the junk, and what is said to it: {status}");
+        ensure!(status["losses"].get("dns_ring_full").is_none(), "{status}");
+    }
+    lab.close()
+}
+
+/// Moves an engine into a control group of its own, as it has under systemd. It goes with the engine's others.
+fn into_own_group(engine: &Engine) -> Result<()> {
+    let mounts = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
+    let mount = mounts.into_iter().find(|mount| mount.join("cgroup.procs").exists());
+    let group = mount.context("control groups of version 2")?.join(format!("{}-daemon", engine.namespace));
+    fs::create_dir(&group)?;
+    fs::write(group.join("cgroup.procs"), engine.pid().to_string())?;
+    Ok(())
+}
+
+#[test]
+fn what_dockers_own_resolver_is_asked_is_told_and_what_it_asks_on() -> Result<()> {
+    let image = image::ready(image::DEBIAN)?;
+    let engine = Engine::start("{}", &image)?;
+    into_own_group(&engine)?;
+    engine.docker(&["network", "create", "vw-front"])?;
+    let run = |name: &str, options: &[&str], words: &[&str]| {
+        let usual = ["run", "--detach", "--pull", "never", "--name", name, "--network", "vw-front"];
+        engine.docker(&[&usual, options, &[&image], words].concat())
+    };
+    let address = |name: &str| {
+        let format = "{{(index .NetworkSettings.Networks \"vw-front\").IPAddress}}";
+        engine.docker(&["inspect", "--format", format, name])
+    };
+    run("vw-resolver", &["--network-alias", "flask_app"], &["python3", "-c", RESOLVER])?;
+    let resolver = address("vw-resolver")?;
+    run("vw-client", &["--dns", &resolver], &["sleep", "600"])?;
+    let vethwatch = vethwatch().within(&engine.namespace).with("DOCKER_HOST", &engine.host());
+    let mut names = vethwatch.start(&["dns", "--json"])?;
+    let look_up = |name: &str| engine.docker(&["exec", "vw-client", "getent", "ahostsv4", name]);
+    wait_until_heard(&mut names, || look_up("vw-resolver").map(drop), "dns")?;
+    ensure!(look_up("flask_app")?.contains(&resolver), "Docker's resolver knows the alias");
+    ensure!(look_up("far.example")?.contains(&resolver), "ours is asked");
+    let told = names.wait_for("all names", PATIENCE, |lines| {
+        let of = |name: &str| -> Vec<Value> {
+            lines.iter().filter(|line| line["name"] == name && line["record_type"] == "A").cloned().collect()
+        };
+        let (near, far) = (of("flask_app"), of("far.example"));
+        (!near.is_empty() && far.len() >= 2).then_some([near, far])
+    })?;
+    let [near, far] = told;
+    ensure!(near.len() == 1 && far.len() == 2, "{near:?} {far:?}");
+    for line in near.iter().chain(&far) {
+        ensure!(line["container"]["name"] == "vw-client" && line["rcode"] == "NOERROR", "{line}");
+        ensure!(line["answers"] == serde_json::json!([resolver]), "{line}");
+    }
+    let is_docker = |line: &&Value| line["resolver"]["address"] == "127.0.0.11";
+    ensure!(is_docker(&&near[0]) && near[0].get("observed_at").is_none(), "{near:?}");
+    let (asked, asked_on): (Vec<&Value>, Vec<&Value>) = far.iter().partition(is_docker);
+    let ([asked], [asked_on]) = (&asked[..], &asked_on[..]) else { anyhow::bail!("{far:?}") };
+    ensure!(asked_on["forwarded"] == true && asked.get("forwarded").is_none(), "{far:?}");
+    ensure!(asked["latency_us"].as_u64() >= asked_on["latency_us"].as_u64(), "{far:?}");
+    names.signal(libc::SIGINT)?;
+    names.end().map(drop)
+}
