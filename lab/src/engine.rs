@@ -1,7 +1,7 @@
 //! A Docker engine of a test's own, with settings of its own, in a network namespace of its own: its networks, its
 //! firewall rules and its containers are none of the host's.
 
-use crate::{command, wait_for};
+use crate::{command, remove_groups, wait_for};
 use anyhow::{Context, Result, ensure};
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -145,9 +145,7 @@ fn remove(namespace: &str, folder: &Path) -> Result<()> {
     for target in targets.iter().rev() {
         run(Command::new("umount").args(["--lazy", target]))?;
     }
-    let mut find = Command::new("find");
-    find.args(["/sys/fs/cgroup", "-depth", "-type", "d", "-path", &format!("*/{namespace}*"), "-delete"]);
-    run(&mut find)?;
+    remove_groups(namespace)?;
     run(Command::new("ip").args(["netns", "del", namespace]))?;
     fs::remove_dir_all(folder).context("removing its folder")
 }

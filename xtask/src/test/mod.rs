@@ -1,16 +1,19 @@
 //! `cargo xtask test`: the one command that tests everything, on a machine with nothing but Rust and Docker.
 //!
 //! Test targets that need root or Docker say `test = false` in their manifest, so that plain `cargo test` needs
-//! neither; they are found there and run here by name, one after the other, as root.
+//! neither; they are found there and run here by name, as root, one after the other. Where this is root itself, those of
+//! [`ON_OWN_HOST`] run beside the others.
 
 mod needs;
+mod own_host;
 mod tally;
 
 use crate::cargo::{Profile, Target, build, built_already, cargo, tests_run_by_name};
 use crate::{image, package, signals};
 use anyhow::{Context, Result, ensure};
-use lab::{Listing, docker, wait_for};
+use lab::{Deadline, Listing, docker, wait_for};
 pub(crate) use needs::{install_missing, is_installed};
+use own_host::OwnHost;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
@@ -18,7 +21,14 @@ use std::time::Duration;
 pub(crate) use tally::Tally;
 
 /// The longest that one target may take, building it included.
-const TARGET_LIMIT: Duration = Duration::from_secs(20 * 60);
+const TARGET_LIMIT: Duration = Duration::from_secs(25 * 60);
+
+/// The targets that run on a host of their own when all do: about half of the time. Of the others some need the machine's
+/// own Docker or init system, and some measure.
+const ON_OWN_HOST: [&str; 6] = ["verdicts", "restart", "drivers", "posture", "why", "names"];
+
+/// The images that the tests use.
+const IMAGES: [&str; 2] = [lab::image::TESTBOX, lab::image::DEBIAN];
 
 /// The variable that says where the Debian package is.
 const PACKAGE: &str = "VW_PACKAGE";
@@ -55,21 +65,27 @@ pub(crate) fn run_all(arguments: &Arguments) -> Result<Tally> {
     }
     if !targets.is_empty() {
         install_missing()?;
-        run_as_root(&targets, &mut tally)?;
+        let beside: &[&str] = if arguments.only.is_empty() && lab::is_root() { &ON_OWN_HOST } else { &[] };
+        run_as_root(&targets, beside, &mut tally)?;
     }
     signals::check()?;
     Ok(tally)
 }
 
-/// Makes the images, runs the targets, removes the images that were not there before, and compares listings.
-fn run_as_root(targets: &[Target], tally: &mut Tally) -> Result<()> {
+/// Makes the images, runs the targets, those of the second list on a host of their own, removes the images that were not there
+/// before, and compares listings.
+fn run_as_root(targets: &[Target], beside: &[&str], tally: &mut Tally) -> Result<()> {
     remove_leftovers();
     let before = Listing::take()?;
     image::make_testbox()?;
     image::make_debian()?;
-    for target in targets {
+    let own_host = (!beside.is_empty()).then(|| OwnHost::start(beside, &IMAGES)).transpose()?;
+    for target in targets.iter().filter(|target| !beside.contains(&target.name.as_str())) {
         signals::check()?;
         run_target(target, tally)?;
+    }
+    if let Some(own_host) = own_host {
+        tally.add(own_host.finish()?);
     }
     remove_leftovers();
     let difference = before_and_after(&before)?;
@@ -136,6 +152,7 @@ fn target_command(target: &Target, is_root: bool, built: &[(String, PathBuf)]) -
 /// Runs a command of tests, shows what it says, and counts its results.
 fn run_one(name: &str, mut command: Command, tally: &mut Tally) -> Result<()> {
     println!("\n== {name}");
+    let deadline = Deadline::after(TARGET_LIMIT);
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("starting {name}"))?;
     let output = child.stdout.take().context("a pipe from cargo")?;
     let reader = std::thread::spawn(move || {
@@ -149,20 +166,22 @@ fn run_one(name: &str, mut command: Command, tally: &mut Tally) -> Result<()> {
     let status = signals::wait(&mut child, Some(TARGET_LIMIT))?;
     let lines = reader.join().unwrap_or_default();
     tally.count(name, &lines, status.success());
+    let took = TARGET_LIMIT.saturating_sub(deadline.left());
+    println!("{name}: {} s", took.as_secs());
     Ok(())
 }
 
 /// Removes the images that this run made, and compares with the listing from before it.
 fn before_and_after(before: &Listing) -> Result<lab::Difference> {
-    for image in [lab::image::TESTBOX, lab::image::DEBIAN] {
+    for image in IMAGES {
         if !before.has_image(image) {
             docker(&["rmi", image])?;
         }
     }
     // One that was there before may have been made anew; it is there under its name, which is what counts.
-    let before = &before.clone().without_images(&[lab::image::TESTBOX, lab::image::DEBIAN]);
+    let before = &before.clone().without_images(&IMAGES);
     let compare = || -> Result<lab::Difference> {
-        let now = Listing::take()?.without_images(&[lab::image::TESTBOX, lab::image::DEBIAN]);
+        let now = Listing::take()?.without_images(&IMAGES);
         Ok(now.since(before))
     };
     let mut difference = compare()?;

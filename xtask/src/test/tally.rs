@@ -59,11 +59,32 @@ impl Tally {
     }
 }
 
+/// What stands before the name of what failed.
+const FAILED: &str = "FAILED ";
+
+impl Tally {
+    /// What another run of this program counted and printed, as [`Tally`] is displayed. One that printed no count counts as one
+    /// failure, and so does one that did not end well without a failure.
+    pub(crate) fn of_another_run(name: &str, lines: &[String], ended_well: bool) -> Self {
+        let count = lines.iter().rev().find_map(|line| {
+            let (passed, failed) = line.strip_suffix(" failed")?.split_once(" passed, ")?;
+            Some((passed.parse().ok()?, failed.parse().ok()?))
+        });
+        let (passed, failed) = count.unwrap_or_default();
+        let failures = lines.iter().filter_map(|line| line.strip_prefix(FAILED)).map(str::to_owned);
+        let mut tally = Self { passed, failed, failures: failures.collect() };
+        if failed == 0 && !(ended_well && count.is_some()) {
+            tally.record(&format!("{name}: did not run to its end"), false);
+        }
+        tally
+    }
+}
+
 impl fmt::Display for Tally {
     /// What failed, then the closing line.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for failure in &self.failures {
-            writeln!(formatter, "FAILED {failure}")?;
+            writeln!(formatter, "{FAILED}{failure}")?;
         }
         write!(formatter, "{} passed, {} failed", self.passed, self.failed)
     }
@@ -109,6 +130,25 @@ mod tests {
     #[test]
     fn a_run_of_no_test_is_a_failure() {
         check(&[], true, "FAILED kernel: ran no test\n0 passed, 1 failed");
+    }
+
+    fn check_other(printed: &str, ended_well: bool, expected: &str) {
+        let lines: Vec<String> = printed.lines().map(str::to_owned).collect();
+        assert_eq!(Tally::of_another_run("other", &lines, ended_well).to_string(), expected);
+    }
+
+    #[test]
+    fn what_another_run_printed_is_counted() {
+        check_other("noise\n12 passed, 0 failed", true, "12 passed, 0 failed");
+        let failed = "FAILED kernel: a::b\n11 passed, 1 failed";
+        check_other(failed, false, failed);
+        check_other(
+            "12 passed, 0 failed",
+            false,
+            "FAILED other: did not run to its end\n12 passed, 1 failed",
+        );
+        check_other("error: no Docker", false, "FAILED other: did not run to its end\n0 passed, 1 failed");
+        check_other("", true, "FAILED other: did not run to its end\n0 passed, 1 failed");
     }
 
     #[test]
