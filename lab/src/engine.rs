@@ -1,8 +1,9 @@
 //! A Docker engine of a test's own, with settings of its own, in a network namespace of its own: its networks, its
 //! firewall rules and its containers are none of the host's.
 
-use crate::{command, remove_groups, wait_for};
+use crate::{Release, command, remove_groups, wait_for};
 use anyhow::{Context, Result, ensure};
+use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,7 +20,15 @@ pub struct Engine {
     /// Its network namespace, below `/run/netns`.
     pub namespace: String,
     folder: PathBuf,
+    programs: Programs,
     daemon: Child,
+}
+
+/// Which engine it is.
+#[derive(Clone, Debug)]
+struct Programs {
+    dockerd: PathBuf,
+    path: OsString,
 }
 
 impl Engine {
@@ -28,14 +37,31 @@ impl Engine {
     /// # Errors
     /// There is no `dockerd`, it does not start within a minute, or the image is not there.
     pub fn start(settings: &str, image: &str) -> Result<Self> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        Self::run(Programs { dockerd: "dockerd".into(), path }, settings, image)
+    }
+
+    /// Starts the engine of another release of Debian, which has to stay until it has ended.
+    ///
+    /// # Errors
+    /// It does not start within a minute, or the image is not there.
+    pub fn of_release(release: &Release, settings: &str, image: &str) -> Result<Self> {
+        Self::run(Programs { dockerd: release.dockerd(), path: release.path() }, settings, image)
+    }
+
+    fn run(programs: Programs, settings: &str, image: &str) -> Result<Self> {
         let namespace = format!("{NAME}{}", std::process::id());
         let folder = std::env::temp_dir().join(&namespace);
         fs::create_dir_all(&folder).context("making the engine's folder")?;
         fs::write(folder.join("daemon.json"), settings).context("writing its settings")?;
         run(Command::new("ip").args(["netns", "add", &namespace]))?;
-        let started = launch(&namespace, &folder);
+        // Docker has the host drop what it would forward only where it was the one that turned forwarding on.
+        let mut forward = Command::new("ip");
+        forward.args(["netns", "exec", &namespace, "sysctl", "--quiet", "--write", "net.ipv4.ip_forward=0"]);
+        run(&mut forward)?;
+        let started = launch(&namespace, &folder, &programs);
         let daemon = started.or_else(|error| remove(&namespace, &folder).and(Err(error)))?;
-        let engine = Self { namespace, folder, daemon };
+        let engine = Self { namespace, folder, programs, daemon };
         run(Command::new("ip").args(["-n", &engine.namespace, "link", "set", "lo", "up"]))?;
         engine.answers()?;
         let archive = engine.folder.join("image.tar");
@@ -66,12 +92,12 @@ impl Engine {
 }
 
 /// Starts the daemon, in a namespace and a folder that are there. With `nsenter`, not `ip netns exec`: that mounts another /sys, without the cgroups.
-fn launch(namespace: &str, folder: &Path) -> Result<Child> {
+fn launch(namespace: &str, folder: &Path, programs: &Programs) -> Result<Child> {
     let log = OpenOptions::new().create(true).append(true).open(folder.join("log"));
     let log = log.context("making its log")?;
     let at = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let mut daemon = Command::new("nsenter");
-    daemon.arg(format!("--net=/run/netns/{namespace}")).arg("dockerd");
+    daemon.arg(format!("--net=/run/netns/{namespace}")).arg(&programs.dockerd).env("PATH", &programs.path);
     daemon.args([
         "--config-file",
         &at("daemon.json"),
@@ -111,7 +137,7 @@ impl Engine {
     /// # Errors
     /// It does not answer within a minute.
     pub fn start_daemon(&mut self) -> Result<()> {
-        self.daemon = launch(&self.namespace, &self.folder)?;
+        self.daemon = launch(&self.namespace, &self.folder, &self.programs)?;
         self.answers()
     }
 

@@ -25,6 +25,8 @@ pub struct Outside {
     pub device: String,
     /// What the host routes there beside the link's own.
     routes: Vec<String>,
+    /// The namespace that is the host to it, below `/run/netns`; the machine's own, if it is none.
+    near: Option<String>,
 }
 
 impl Outside {
@@ -34,6 +36,18 @@ impl Outside {
     /// # Errors
     /// The kernel refuses, or the machine has a route to one of these addresses already that is not its default one.
     pub fn new(more: &[&str]) -> Result<Self> {
+        Self::of(None, more)
+    }
+
+    /// The same for what is in a network namespace, such as an engine of a test's own.
+    ///
+    /// # Errors
+    /// As [`Outside::new`].
+    pub fn of_namespace(near: &str) -> Result<Self> {
+        Self::of(Some(near.to_owned()), &[])
+    }
+
+    fn of(near: Option<String>, more: &[&str]) -> Result<Self> {
         remove_leftovers()?;
         let pid = std::process::id();
         // A link of four addresses for each process; process numbers are below 2^22, links that live at once are few.
@@ -45,29 +59,40 @@ impl Outside {
             host: at(1),
             device: format!("vwo{pid}"),
             routes: more.iter().map(|&address| address.to_owned()).collect(),
+            near,
         };
         let Self { name, address, host, device, .. } = &outside;
         ip(&format!("netns add {name}"))?;
         ip(&format!("link add {device} type veth peer name eth0 netns {name}"))?;
-        ip(&format!("addr add {host}/30 dev {device}"))?;
-        ip(&format!("link set {device} up"))?;
+        if let Some(near) = &outside.near {
+            ip(&format!("link set {device} netns {near}"))?;
+        }
+        let near = |words: &str| ip(&format!("{}{words}", outside.near_option()));
+        near(&format!("addr add {host}/30 dev {device}"))?;
+        near(&format!("link set {device} up"))?;
         ip(&format!("-n {name} link set lo up"))?;
         ip(&format!("-n {name} addr add {address}/30 dev eth0"))?;
         ip(&format!("-n {name} link set eth0 up"))?;
         ip(&format!("-n {name} route add default via {host}"))?;
         for more in &outside.routes {
             ip(&format!("-n {name} addr add {more}/32 dev eth0"))?;
-            ip(&format!("route add {more}/32 via {address} dev {device}"))?;
+            near(&format!("route add {more}/32 via {address} dev {device}"))?;
         }
         for there in outside.routes.iter().chain([address]) {
-            let route = command::text(Command::new("ip").args(["route", "get", there]), PATIENCE)?;
+            let words = format!("{}route get {there}", outside.near_option());
+            let route = command::text(Command::new("ip").args(words.split_whitespace()), PATIENCE)?;
             ensure!(route.contains(&format!("dev {device} ")), "{there} is not behind {device}: {route}");
         }
         wait_for("the outside to answer", PATIENCE, || {
-            let mut ping = Command::new("ping");
-            Ok(command::text(ping.args(["-q", "-c", "1", "-W", "1", address]), PATIENCE).ok())
+            let mut ping = outside.command(&["ping", "-q", "-c", "1", "-W", "1", host]);
+            Ok(command::text(&mut ping, PATIENCE).ok())
         })?;
         Ok(outside)
+    }
+
+    /// What has `ip` work where the host's end of the link is.
+    fn near_option(&self) -> String {
+        self.near.as_ref().map_or_else(String::new, |near| format!("-n {near} "))
     }
 
     /// Runs a command there and returns what it prints.

@@ -13,6 +13,9 @@ use futures_util::{Stream, StreamExt as _};
 use std::collections::HashMap;
 use std::time::Duration;
 
+/// The first API version of an engine that has gateway modes: Docker 27's.
+const GATEWAY_MODES: ClientVersion = ClientVersion { major_version: 1, minor_version: 46 };
+
 /// Why a question has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Failure {
@@ -141,6 +144,11 @@ impl Api {
         subscribed.map_err(|_| Failure::Slow(self.patience))
     }
 
+    /// Whether this engine looks at the gateway modes of networks.
+    fn has_gateway_modes(&self) -> bool {
+        self.transport.version().is_some_and(|version| version >= GATEWAY_MODES)
+    }
+
     /// All networks, at most `most`.
     ///
     /// # Errors
@@ -148,8 +156,9 @@ impl Api {
     pub(super) async fn networks(&self, most: usize) -> Result<Answer<Vec<Network>>, Failure> {
         let mut listed = self.within(self.docker.list_networks(None)).await?;
         let mut refusals = cut(&mut listed, most, "networks");
+        let has_modes = self.has_gateway_modes();
         let networks = listed.into_iter().map(mapping::from_list);
-        let networks = networks.filter_map(|raw| mapping::network(&raw, &mut refusals)).collect();
+        let networks = networks.filter_map(|raw| mapping::network(&raw, has_modes, &mut refusals)).collect();
         Ok(Answer { value: networks, refusals })
     }
 
@@ -159,8 +168,8 @@ impl Api {
     /// When there is no usable answer.
     pub(super) async fn network(&self, id: &NetworkId) -> Result<Answer<NetworkAnswer>, Failure> {
         let mut raw = self.within(self.docker.inspect_network(id.as_str(), None)).await?;
-        let mut refusals = Refusals::default();
-        let network = mapping::network(&raw, &mut refusals).filter(|network| network.id == *id);
+        let (mut refusals, has_modes) = (Refusals::default(), self.has_gateway_modes());
+        let network = mapping::network(&raw, has_modes, &mut refusals).filter(|network| network.id == *id);
         let network = network.ok_or_else(|| other_object("network", id.short()))?;
         let endpoints = mapping::listed_endpoints(id, raw.containers.take(), &mut refusals);
         Ok(Answer { value: NetworkAnswer { network, endpoints }, refusals })

@@ -62,6 +62,11 @@ impl Transport {
         self.version.get_or_init(|| version);
     }
 
+    /// The API version in use, once agreed on.
+    pub(super) fn version(&self) -> Option<ClientVersion> {
+        self.version.get().copied()
+    }
+
     /// Lets the event stream go on: an event was understood.
     pub(super) fn event_was_understood(&self) {
         self.events.store(LONGEST_EVENT, Ordering::Relaxed);

@@ -41,14 +41,15 @@ impl NetworkDriver {
     }
 }
 
-/// How a bridge network is connected to others.
+/// How a bridge network is connected to others, from Docker 27 on. Other bridge networks of the host reach published ports of
+/// `routed` ones, and nothing else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GatewayMode {
     /// `nat`, the default: reachable through published ports only.
     #[default]
     Nat,
-    /// `nat-unprotected`: every port of every address is reachable by routing.
+    /// `nat-unprotected`: every port of every address is reachable from outside by routing.
     NatUnprotected,
     /// `routed`: published ports are reachable by routing, without translation.
     Routed,

@@ -205,9 +205,11 @@ fn across(facts: &Attribution, question: &Question<'_>, to: &KnownNetwork) -> Ju
         IpAddr::V6(_) => to.network.gateway_mode_ipv6,
     };
     match mode {
-        GatewayMode::NatUnprotected => Judgement::crossing(Rule::CrossNetwork),
         GatewayMode::Routed if is_published(facts, question) => Judgement::crossing(Rule::CrossNetwork),
-        GatewayMode::Nat | GatewayMode::Isolated | GatewayMode::Routed => Judgement::deny(Rule::CrossNetwork),
+        // That of `nat-unprotected` is about who comes from outside: other networks of this host stay apart.
+        GatewayMode::Nat | GatewayMode::NatUnprotected | GatewayMode::Isolated | GatewayMode::Routed => {
+            Judgement::deny(Rule::CrossNetwork)
+        }
     }
 }
 

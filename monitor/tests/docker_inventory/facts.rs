@@ -3,7 +3,7 @@
 use crate::bench::Bench;
 use crate::started;
 use crate::support::Listener;
-use monitor::model::{Change, Container, GatewayMode, Rights};
+use monitor::model::{Change, Container, Rights};
 
 /// Numbers of the capabilities in the kernel.
 const NET_ADMIN: u32 = 12;
@@ -64,20 +64,5 @@ async fn links_labels_and_a_mounted_socket_are_told() {
     assert_eq!(labels, [("a", "1=1"), ("b", "2")]);
     let mount = seen.rights.unwrap().docker_socket;
     assert_eq!(mount.unwrap().as_str(), "/var/run/docker.sock:/run/other");
-    listener.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_network_s_gateway_mode_is_told() {
-    let mut bench = Bench::new("mode");
-    let mut listener = started().await;
-    let id = bench.network("n", &["-o", "com.docker.network.bridge.gateway_mode_ipv4=routed"]);
-    let modes = |change: &Change| match change {
-        Change::Network { network, .. } if network.id.as_str() == id => {
-            Some([network.gateway_mode_ipv4, network.gateway_mode_ipv6])
-        }
-        _ => None,
-    };
-    assert_eq!(listener.wait("network", modes).await, [GatewayMode::Routed, GatewayMode::Nat]);
     listener.stop().await;
 }

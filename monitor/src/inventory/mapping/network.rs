@@ -29,11 +29,21 @@ pub(in super::super) struct ListedEndpoint {
     pub(in super::super) endpoint: Endpoint,
 }
 
-/// A network, as `GET /networks/ID` tells it.
-pub(in super::super) fn network(raw: &NetworkInspect, refusals: &mut Refusals) -> Option<Network> {
+/// A network, as `GET /networks/ID` tells it. Before Docker 27 an engine keeps the options of gateway modes and does nothing about
+/// them; such a network is what one without is.
+pub(in super::super) fn network(
+    raw: &NetworkInspect,
+    has_gateway_modes: bool,
+    refusals: &mut Refusals,
+) -> Option<Network> {
     let text = raw.id.as_deref().unwrap_or("");
     let id = parsed(NetworkId::new(text), "a network id", text, refusals)?;
     let option = |name: &str| raw.options.as_ref().and_then(|options| options.get(name)).map(String::as_str);
+    let mut mode = |name: &str| match option(name) {
+        text if has_gateway_modes => gateway_mode(text, refusals),
+        _ => GatewayMode::default(),
+    };
+    let (gateway_mode_ipv4, gateway_mode_ipv6) = (mode(GATEWAY_MODE_IPV4), mode(GATEWAY_MODE_IPV6));
     let driver = driver(raw.driver.as_deref().unwrap_or(""));
     let configs = raw.ipam.as_ref().and_then(|ipam| ipam.config.as_deref()).unwrap_or_default();
     let configs = &configs[..configs.len().min(MOST_ENDPOINTS)];
@@ -46,8 +56,8 @@ pub(in super::super) fn network(raw: &NetworkInspect, refusals: &mut Refusals) -
         internal: raw.internal.unwrap_or(false),
         inter_container: !option(INTER_CONTAINER).is_some_and(is_false),
         ipv6: raw.enable_ipv6.unwrap_or(false),
-        gateway_mode_ipv4: gateway_mode(option(GATEWAY_MODE_IPV4), refusals),
-        gateway_mode_ipv6: gateway_mode(option(GATEWAY_MODE_IPV6), refusals),
+        gateway_mode_ipv4,
+        gateway_mode_ipv6,
         id,
     })
 }
@@ -181,7 +191,7 @@ mod tests {
                 "Options":{"com.docker.network.bridge.enable_icc":"false"}}"#,
         );
         let mut refusals = Refusals::default();
-        let network = network(&raw, &mut refusals).unwrap();
+        let network = network(&raw, true, &mut refusals).unwrap();
         assert_eq!(network.id.as_str(), ID);
         assert_eq!(network.name.as_str(), "shop_front");
         assert_eq!(network.bridge, Some(SafeText::new("br-1105f48893fb")));
@@ -195,7 +205,7 @@ mod tests {
     #[test]
     fn the_bridge_is_named_by_its_option_and_only_bridge_networks_have_one() {
         let check = |json: &str, bridge: Option<&str>, driver: &str| {
-            let network = network(&inspect(json), &mut Refusals::default()).unwrap();
+            let network = network(&inspect(json), true, &mut Refusals::default()).unwrap();
             assert_eq!(network.bridge.as_ref().map(SafeText::as_str), bridge);
             assert_eq!(network.driver.name(), driver);
         };
@@ -209,8 +219,8 @@ mod tests {
     #[test]
     fn a_network_without_a_usable_id_is_refused() {
         let mut refusals = Refusals::default();
-        assert_eq!(network(&inspect(r#"{"Id":"../../etc"}"#), &mut refusals), None);
-        assert_eq!(network(&inspect("{}"), &mut refusals), None);
+        assert_eq!(network(&inspect(r#"{"Id":"../../etc"}"#), true, &mut refusals), None);
+        assert_eq!(network(&inspect("{}"), true, &mut refusals), None);
         assert_eq!(refused(refusals), Some((2, "not a network id: ".to_owned())));
     }
 
@@ -221,7 +231,7 @@ mod tests {
                 {"Subnet":"10.0.0.0/8"}]}}"#,
         );
         let mut refusals = Refusals::default();
-        let network = network(&raw, &mut refusals).unwrap();
+        let network = network(&raw, true, &mut refusals).unwrap();
         assert_eq!(network.subnets, [("10.0.0.0".parse().unwrap(), 8)]);
         assert_eq!(refused(refusals), Some((3, "not an address: y".to_owned())));
     }
@@ -231,7 +241,7 @@ mod tests {
         let check = |options: &str, expected: [GatewayMode; 2], last: Option<&str>| {
             let raw = inspect(&format!(r#"{{"Id":"ID","Driver":"bridge","Options":{options}}}"#));
             let mut refusals = Refusals::default();
-            let network = network(&raw, &mut refusals).unwrap();
+            let network = network(&raw, true, &mut refusals).unwrap();
             assert_eq!([network.gateway_mode_ipv4, network.gateway_mode_ipv6], expected, "{options}");
             assert_eq!(refused(refusals).map(|(_, last)| last).as_deref(), last, "{options}");
         };
@@ -242,6 +252,15 @@ mod tests {
         check(&of("", "nat"), [Nat, Nat], None);
         check(&of("nat-unprotected", "routed"), [NatUnprotected, Routed], None);
         check(&of("isolated", "nat"), [Isolated, Nat], None);
+        let raw = inspect(&format!(r#"{{"Id":"ID","Options":{}}}"#, of("routed", "x")));
+        let mut refusals = Refusals::default();
+        let old = network(&raw, false, &mut refusals).unwrap();
+        assert_eq!(
+            [old.gateway_mode_ipv4, old.gateway_mode_ipv6],
+            [Nat, Nat],
+            "an engine that does not look at them"
+        );
+        assert_eq!(refused(refusals), None);
         check(&of("ROUTED", "\\u001b[2J"), [Nat, Nat], Some("not a gateway mode: \\u{1b}[2J"));
     }
 
