@@ -1,7 +1,7 @@
 //! A Docker engine of a test's own, with settings of its own, in a network namespace of its own: its networks, its
 //! firewall rules and its containers are none of the host's.
 
-use crate::{Release, command, remove_groups, wait_for};
+use crate::{Packages, command, remove_groups, wait_for};
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
@@ -26,10 +26,15 @@ pub struct Engine {
 
 /// Which engine it is.
 #[derive(Clone, Debug)]
-struct Programs {
-    dockerd: PathBuf,
-    path: OsString,
+enum Programs {
+    /// Docker: the daemon, and where it looks for what it starts.
+    Docker { dockerd: PathBuf, path: OsString },
+    /// Podman, which answers as Docker does: where its packages are unpacked.
+    Podman(PathBuf),
 }
+
+/// What makes Podman's settings and becomes its service.
+const PODMAN: &str = include_str!("podman.sh");
 
 impl Engine {
     /// Starts one with these settings, the content of a `daemon.json`, and gives it an image of the host's engine.
@@ -38,15 +43,25 @@ impl Engine {
     /// There is no `dockerd`, it does not start within a minute, or the image is not there.
     pub fn start(settings: &str, image: &str) -> Result<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        Self::run(Programs { dockerd: "dockerd".into(), path }, settings, image)
+        Self::run(Programs::Docker { dockerd: "dockerd".into(), path }, settings, image)
     }
 
-    /// Starts the engine of another release of Debian, which has to stay until it has ended.
+    /// Starts the engine of other packages, which have to stay until it has ended.
     ///
     /// # Errors
     /// It does not start within a minute, or the image is not there.
-    pub fn of_release(release: &Release, settings: &str, image: &str) -> Result<Self> {
-        Self::run(Programs { dockerd: release.dockerd(), path: release.path() }, settings, image)
+    pub fn of_packages(packages: &Packages, settings: &str, image: &str) -> Result<Self> {
+        let dockerd = packages.path("usr/sbin/dockerd");
+        Self::run(Programs::Docker { dockerd, path: packages.search_path() }, settings, image)
+    }
+
+    /// Starts Podman instead, of packages that have to stay until it has ended. Its containers have to be
+    /// run with `--cgroup-parent` of [`Engine::group`].
+    ///
+    /// # Errors
+    /// It does not start within a minute, or the image is not there.
+    pub fn podman(packages: &Packages, image: &str) -> Result<Self> {
+        Self::run(Programs::Podman(packages.path("")), "", image)
     }
 
     fn run(programs: Programs, settings: &str, image: &str) -> Result<Self> {
@@ -76,6 +91,18 @@ impl Engine {
         format!("unix://{}", self.folder.join("docker.sock").display())
     }
 
+    /// Its folder, which goes with it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The control group of its containers.
+    #[must_use]
+    pub fn group(&self) -> String {
+        format!("/{}", self.namespace)
+    }
+
     /// The number of its process.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -95,19 +122,21 @@ impl Engine {
 fn launch(namespace: &str, folder: &Path, programs: &Programs) -> Result<Child> {
     let log = OpenOptions::new().create(true).append(true).open(folder.join("log"));
     let log = log.context("making its log")?;
-    let at = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let mut daemon = Command::new("nsenter");
-    daemon.arg(format!("--net=/run/netns/{namespace}")).arg(&programs.dockerd).env("PATH", &programs.path);
-    daemon.args([
-        "--config-file",
-        &at("daemon.json"),
-        "--data-root",
-        &at("data"),
-        "--exec-root",
-        &at("exec"),
-    ]);
-    daemon.args(["--pidfile", &at("pid"), "--cgroup-parent", &format!("/{namespace}")]);
-    daemon.args(["--host", &format!("unix://{}", at("docker.sock"))]);
+    daemon.arg(format!("--net=/run/netns/{namespace}"));
+    match programs {
+        Programs::Docker { dockerd, path } => {
+            let at = |name: &str| folder.join(name).to_string_lossy().into_owned();
+            daemon.arg(dockerd).env("PATH", path).args(["--config-file", &at("daemon.json")]);
+            daemon.args(["--data-root", &at("data"), "--exec-root", &at("exec"), "--pidfile", &at("pid")]);
+            daemon.args(["--cgroup-parent", &format!("/{namespace}")]);
+            daemon.args(["--host", &format!("unix://{}", at("docker.sock"))]);
+        }
+        Programs::Podman(packages) => {
+            daemon.args(["unshare", "--mount", "--propagation", "private", "bash", "-c", PODMAN, "podman"]);
+            daemon.arg(packages).arg(folder);
+        }
+    }
     daemon.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn().context("starting dockerd")
 }
 

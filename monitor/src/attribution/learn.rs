@@ -67,14 +67,13 @@ impl Attribution {
     }
 
     fn network_told(&mut self, network: &Network, at: KernelTime) {
-        if let Some(known) = self.networks.get_mut(&network.id) {
-            let from = known.span.from;
-            *known = KnownNetwork::new(network.clone(), from);
-        } else if self.networks.len() < self.settings.max_kept {
-            self.networks.insert(network.id.clone(), KnownNetwork::new(network.clone(), at));
-        } else {
-            self.losses.add("networks_refused", 1);
+        let from = self.networks.get(&network.id).map(|known| known.span.from);
+        if from.is_none() && self.networks.len() >= self.settings.max_kept {
+            return self.losses.add("networks_refused", 1);
         }
+        let mut known = KnownNetwork::new(network.clone(), from.unwrap_or(at));
+        known.find_bridge(&self.host_addresses);
+        self.networks.insert(network.id.clone(), known);
     }
 
     fn network_gone(&mut self, id: &NetworkId, at: KernelTime) {

@@ -24,7 +24,7 @@ impl Attribution {
     /// Whether an address is the host's own: of one of its devices, or a gateway of a bridge network.
     #[must_use]
     pub fn is_of_host(&self, address: IpAddr, when: KernelTime) -> bool {
-        self.host_addresses.contains(&address)
+        self.host_addresses.contains_key(&address)
             || address.is_loopback()
             || is_gateway(&self.networks, address, when)
     }

@@ -69,7 +69,8 @@ pub struct Attribution {
     /// As of the last conclusions; interfaces that were forgotten since may be in it.
     by_owner: HashMap<ContainerId, Vec<InterfaceNumber>>,
     ended_interfaces: VecDeque<InterfaceNumber>,
-    host_addresses: HashSet<IpAddr>,
+    /// And the devices that have them.
+    host_addresses: HashMap<IpAddr, SafeText>,
     devices: HashMap<u32, SafeText>,
     uplinks: HashSet<u32>,
     translations: Translations,
@@ -95,7 +96,7 @@ impl Attribution {
             by_ifindex: HashMap::new(),
             by_owner: HashMap::new(),
             ended_interfaces: VecDeque::new(),
-            host_addresses: HashSet::new(),
+            host_addresses: HashMap::new(),
             devices: HashMap::new(),
             uplinks: HashSet::new(),
             translations: Translations::default(),
@@ -158,10 +159,14 @@ impl Attribution {
 
     /// The host's own addresses and devices.
     pub fn host(&mut self, host: &HostAddresses) {
-        self.host_addresses = host.addresses.iter().map(|(_, _, address)| *address).collect();
+        let with_device = host.addresses.iter().map(|(_, device, address)| (*address, device.clone()));
+        self.host_addresses = with_device.collect();
         self.uplinks = host.addresses.iter().map(|(ifindex, _, _)| *ifindex).collect();
         let named = host.addresses.iter().map(|(ifindex, name, _)| (*ifindex, name.clone()));
         self.devices = host.devices.iter().cloned().chain(named).collect();
+        for known in self.networks.values_mut() {
+            self.changed |= known.find_bridge(&self.host_addresses);
+        }
     }
 
     /// Forgets what ended longer ago than is kept.

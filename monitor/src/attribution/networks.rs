@@ -1,7 +1,7 @@
 //! The networks Docker told of, and what an address in one of them means.
 
 use super::NetworkRef;
-use crate::model::{KernelTime, Network, NetworkDriver, NetworkId, Span};
+use crate::model::{KernelTime, Network, NetworkDriver, NetworkId, SafeText, Span};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -20,6 +20,20 @@ impl KnownNetwork {
         let reference =
             NetworkRef { id: network.id.clone(), name: network.name.clone(), driver: network.driver.clone() };
         Self { network, span: Span::starting(at), reference }
+    }
+
+    /// Takes the device that has its gateway's address for its bridge: Podman does not name a bridge as Docker does, and makes it
+    /// with the first container. Says whether that is another one than was known.
+    pub(super) fn find_bridge(&mut self, host_addresses: &HashMap<IpAddr, SafeText>) -> bool {
+        let Some(bridge) = &mut self.network.bridge else { return false };
+        let device = self.network.gateways.iter().find_map(|gateway| host_addresses.get(gateway));
+        match device {
+            Some(device) if device != bridge => {
+                *bridge = device.clone();
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Whether it had not ended at `when`.

@@ -117,7 +117,7 @@ impl Attribution {
     }
 
     fn is_host(&self, address: IpAddr, when: KernelTime) -> bool {
-        self.host_addresses.contains(&address) || is_gateway(&self.networks, address, when)
+        self.host_addresses.contains_key(&address) || is_gateway(&self.networks, address, when)
     }
 
     fn is_bridge(&self, name: &SafeText) -> bool {

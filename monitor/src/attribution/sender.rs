@@ -41,7 +41,7 @@ impl Attribution {
         container.networks.iter().any(|its| its.id == *network)
             && (known.holds(address) || stays_on_link(address))
             && !known.network.gateways.contains(&address)
-            && !self.host_addresses.contains(&address)
+            && !self.host_addresses.contains_key(&address)
     }
 
     /// The containers a dropped packet was from and to, as far as there are any. Where it entered the host tells who

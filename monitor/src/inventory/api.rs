@@ -16,6 +16,9 @@ use std::time::Duration;
 /// The first API version of an engine that has gateway modes: Docker 27's.
 const GATEWAY_MODES: ClientVersion = ClientVersion { major_version: 1, minor_version: 46 };
 
+/// What Podman calls itself among the components of its version.
+const PODMAN: &str = "Podman Engine";
+
 /// Why a question has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Failure {
@@ -44,6 +47,8 @@ pub(super) struct About {
     pub(super) rootless: bool,
     /// Whether its experimental features are on, if it tells.
     pub(super) experimental: Option<bool>,
+    /// Whether it is Podman, which answers as Docker does.
+    pub(super) is_podman: bool,
 }
 
 /// A network with what it lists.
@@ -105,11 +110,17 @@ impl Api {
             }
             Err(failure) => return Err(failure),
         };
+        let is_podman = version.components.iter().flatten().any(|component| component.name == PODMAN);
+        let mut name = version.version.unwrap_or_else(|| "unknown".to_owned());
+        if is_podman {
+            name.push_str(" (Podman)");
+        }
         let about = About {
-            version: SafeText::new(version.version.as_deref().unwrap_or("unknown")),
+            version: SafeText::new(&name),
             api: SafeText::new(&api.to_string()),
             rootless: is_rootless(&info),
             experimental: info.experimental_build,
+            is_podman,
         };
         Ok(Answer { value: about, refusals })
     }

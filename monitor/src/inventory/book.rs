@@ -75,6 +75,14 @@ impl Book {
         Some(Change::Container { container: Box::new(container), at })
     }
 
+    /// Leaves a running container the endpoints that its networks list, where its own answer has none.
+    pub(super) fn keep_endpoints(&self, container: &mut Container) {
+        let known = self.containers.get(&container.id).filter(|_| runs(container.state));
+        if let Some(entry) = known.filter(|_| container.endpoints.is_empty()) {
+            container.endpoints.clone_from(&entry.endpoints);
+        }
+    }
+
     /// Whether a container has an endpoint that was not told.
     pub(super) fn has_new_endpoints(&self, container: &Container) -> bool {
         let known = self.containers.get(&container.id).map_or(&[][..], |entry| &entry.endpoints);

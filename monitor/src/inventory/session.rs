@@ -30,6 +30,8 @@ const NETWORK_QUESTIONS: usize = 4;
 const MOST_DROPPED: u32 = 3;
 /// How often refusals are told, if there are new ones.
 const REFUSALS_TOLD: Duration = Duration::from_millis(250);
+/// How long Podman takes to connect a container that it has told of.
+const PODMAN_CONNECTS: Duration = Duration::from_millis(200);
 /// When a list that made no sense is asked for again.
 const LIST_AGAIN: Duration = Duration::from_secs(5);
 
@@ -40,6 +42,9 @@ pub(super) struct Session<'a> {
     /// How long the stream may be silent before Docker is asked whether it is there.
     quiet: Duration,
     begun: KernelTime,
+    /// Whether it is Podman, which tells neither by events nor of a container to which networks it belongs: only the networks
+    /// list it.
+    is_podman: bool,
     book: Book,
     containers: Queries<ContainerId, Container>,
     networks: Queries<NetworkId, NetworkAnswer>,
@@ -58,6 +63,7 @@ impl<'a> Session<'a> {
             api,
             quiet,
             begun,
+            is_podman: false,
             book: Book::default(),
             containers: Queries::new(INSPECTS, MOST_DROPPED),
             networks: Queries::new(NETWORK_QUESTIONS, 0),
@@ -79,6 +85,7 @@ impl<'a> Session<'a> {
     async fn follow(&mut self, host: &str) -> Result<Infallible, End> {
         let Answer { value: about, refusals } = self.api.agree().await?;
         self.around.refusals.absorb(refusals);
+        self.is_podman = about.is_podman;
         let mut guards = JoinSet::new();
         let (sender, mut events) = mpsc::channel(EVENTS);
         guards.spawn(pump(self.api.clone(), (self.around.clocks.wall_now)().0, sender));
@@ -126,10 +133,17 @@ impl<'a> Session<'a> {
         let whole = networks.is_some() && containers.is_some();
         let at = self.now();
         for network in networks.into_iter().flatten() {
+            // Podman's list has another name for its default network than the network itself, which is asked below.
+            if self.is_podman && self.book.network_ids().contains(&network.id) {
+                continue;
+            }
             let change = self.book.network(network, at, &mut self.around.refusals);
             self.around.tell(change).await?;
         }
-        for container in containers.into_iter().flatten() {
+        for mut container in containers.into_iter().flatten() {
+            if self.is_podman {
+                self.book.keep_endpoints(&mut container);
+            }
             let change = self.book.container(container, at, &mut self.around.refusals);
             self.around.tell(change).await?;
         }
@@ -197,6 +211,9 @@ impl<'a> Session<'a> {
         match what {
             ContainerEvent::Changed => {
                 self.ask_container(id, Some(at));
+                if self.is_podman {
+                    self.list_again.get_or_insert_with(|| Instant::now() + PODMAN_CONNECTS);
+                }
                 None
             }
             ContainerEvent::Died => {
@@ -271,7 +288,10 @@ impl<'a> Session<'a> {
     }
 
     async fn container_answered(&mut self, answered: Option<Answered<Container>>) -> Result<(), End> {
-        let Some((container, event)) = self.usable(answered) else { return Ok(()) };
+        let Some((mut container, event)) = self.usable(answered) else { return Ok(()) };
+        if self.is_podman {
+            self.book.keep_endpoints(&mut container);
+        }
         // The event may be from before a start that the inspect waited for: new endpoints are not as old.
         let at = if self.book.has_new_endpoints(&container) { self.now() } else { event };
         let change = self.book.container(container, at, &mut self.around.refusals);

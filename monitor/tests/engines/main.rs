@@ -1,9 +1,13 @@
 //! What newer engines do otherwise than the machine's: the findings that come of it must be those of that engine.
 //!
+//! Podman is tried as well, through the socket where it answers as Docker does.
+//!
 //! Needs root, Docker, the image of the testbox, and Debian's packages within reach.
 
+mod podman;
+
 use anyhow::{Context, Result, ensure};
-use lab::{Engine, Outside, Release, Running, Vethwatch, image};
+use lab::{Engine, Outside, Packages, Running, Vethwatch, image};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,9 +26,9 @@ struct World {
 }
 
 impl World {
-    fn new(release: &Release, has_modes: bool) -> Result<Self> {
+    fn new(packages: &Packages, has_modes: bool) -> Result<Self> {
         let image = image::ready(image::TESTBOX)?;
-        let world = Self { engine: Engine::of_release(release, "{}", &image)?, image, has_modes };
+        let world = Self { engine: Engine::of_packages(packages, "{}", &image)?, image, has_modes };
         let mode = |mode: &str| format!("{MODE}={mode}");
         let (open, routed, isolated) = (mode("nat-unprotected"), mode("routed"), mode("isolated"));
         world.network("vw-a", &[])?;
@@ -123,8 +127,8 @@ fn found(lines: &[Value]) -> BTreeSet<Found> {
 
 /// Has everybody try everything that Docker has an opinion on; what comes of it and what is found must be these.
 fn check(suite: &str, has_modes: bool, reached: &[(&str, u16)], expected: &[[&str; 6]]) -> Result<()> {
-    let release = Release::fetch(suite)?;
-    let world = World::new(&release, has_modes)?;
+    let packages = Packages::docker(suite)?;
+    let world = World::new(&packages, has_modes)?;
     let outside = Outside::of_namespace(&world.engine.namespace)?;
     let mut running = world.watch()?;
     let mut networks = vec!["vw-a", "vw-b", "vw-internal", "vw-quiet", "vw-open", "vw-routed"];

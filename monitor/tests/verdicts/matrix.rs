@@ -229,6 +229,24 @@ fn name(end: &Value, prefix: &str) -> String {
     }
 }
 
+/// Sends one datagram of six bytes to each of these ports, each from a socket of its own, from one port if that is said.
+const DATAGRAMS: &str = "
+import socket, sys
+to, source = sys.argv[1], int(sys.argv[2])
+for port in sys.argv[3:]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as it:
+        it.bind(('', source))
+        it.sendto(b'hello\\n', (to, int(port)))
+";
+
+/// Has a container send one datagram to each of these ports, from a port of its own or, for 0, any. They are all sent.
+pub(crate) fn datagrams(from: &Container, to: &str, source: u16, ports: &[u16]) -> Result<()> {
+    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+    let ports: Vec<&str> = ports.iter().map(String::as_str).collect();
+    let source = source.to_string();
+    from.exec(&[&["python3", "-c", DATAGRAMS, to, &source], &ports[..]].concat()).map(drop)
+}
+
 /// Runs a command in a container that may fail: what counts is what it sends.
 pub(crate) fn attempt(container: &Container, command: &[&str]) {
     // Whether it worked shows in the findings.

@@ -2,7 +2,7 @@
 //! other, or bridges that somebody joined.
 
 use super::{ICMP, TCP, UDP, broken, violation};
-use crate::matrix::{Row, attempt, serve};
+use crate::matrix::{Row, attempt, datagrams, serve};
 use anyhow::{Context, Result, ensure};
 use lab::docker;
 use std::process::Command;
@@ -109,8 +109,7 @@ fn who_gets_an_address_next_is_not_blamed() -> Result<()> {
     let next = row.spec("next").on(&nets[0]).options(&own).create(&["sleep", "infinity"])?;
     let watched = row.watch()?;
     // Five datagrams that Docker drops; the container is gone while its flow is still kept.
-    let flood = format!("for i in 1 2 3 4 5; do echo hello | nc -u -w0 -p 4000 {to} 7; done");
-    attempt(&a, &["sh", "-c", &flood]);
+    datagrams(&a, &to, 4000, &[7; 5])?;
     a.kill()?;
     next.start()?;
     next.exec(&["nc", "-z", "-w1", &allowed, "80"])?;

@@ -1,6 +1,6 @@
 //! The rows again with other protocols and address families: what differs by them is recorded too.
 
-use crate::matrix::{Expect, Row, Rules, attempt};
+use crate::matrix::{Expect, Row, Rules, attempt, datagrams};
 use crate::{ICMP, TCP, UDP, broken, crossing, violation};
 use anyhow::{Result, ensure};
 
@@ -175,8 +175,8 @@ fn a_scan_that_is_small_enough_to_keep() -> Result<()> {
     let nets = [row.network("a", &[])?, row.network("b", &[])?];
     let (a, b) = (row.container("a", &nets[0], &[])?, row.container("b", &nets[1], &[])?);
     let watched = row.watch()?;
-    let scan = format!("for port in $(seq 1 40); do echo x | nc -u -w0 {} $port; done", b.address(&nets[1])?);
-    attempt(&a, &["sh", "-c", &scan]);
+    let ports: Vec<u16> = (1..=40).collect();
+    datagrams(&a, &b.address(&nets[1])?, 0, &ports)?;
     let found = watched.must_tell(&[violation("cross-network", "blocked", ENDS, UDP)])?;
     ensure!(found[0]["port_count"] == 40, "{}", found[0]);
     Ok(())

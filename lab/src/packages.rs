@@ -1,4 +1,4 @@
-//! Docker engines of other releases of Debian than this machine's, for tests of what newer ones do otherwise.
+//! Programs of Debian's packages, unpacked and not installed: engines for tests of what others do than the machine's.
 
 use crate::{finish, text};
 use anyhow::{Context, Result, ensure};
@@ -10,50 +10,61 @@ use std::time::Duration;
 
 /// How long lists and packages may take to come.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// The packages with the programs of an engine. runc is the machine's: a newer one wants a newer C library.
-const PACKAGES: [&str; 2] = ["docker.io", "containerd"];
 /// Who signed the lists.
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// The programs of one release's engine, unpacked and not installed; gone when dropped.
+/// Unpacked packages of one release; gone when dropped.
 #[derive(Debug)]
-pub struct Release {
+pub struct Packages {
     folder: PathBuf,
 }
 
-impl Release {
-    /// Gets the engine of a release (`trixie`, `sid`) from where this machine gets its packages.
+impl Packages {
+    /// Gets the Docker engine of a release (`trixie`, `sid`). Its runc is the machine's: a newer one wants a newer C library.
     ///
     /// # Errors
     /// This is no Debian, or its packages are out of reach.
-    pub fn fetch(suite: &str) -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("vw-release-{suite}-{}", std::process::id()));
-        let release = Self { folder };
-        let apt = Apt::of(suite, &release.folder.join("apt"))?;
-        apt.run("apt-get", &["update"], &release.folder)?;
-        for package in PACKAGES {
-            apt.run("apt-get", &["download", package], &release.folder)?;
-        }
-        let is_package = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
-        let files = fs::read_dir(&release.folder)?.filter_map(|entry| Some(entry.ok()?.path()));
-        for file in files.filter(is_package) {
-            text(Command::new("dpkg-deb").arg("--extract").arg(file).arg(&release.folder), PATIENCE)?;
-        }
-        ensure!(release.dockerd().exists(), "the packages of {suite} have no dockerd");
-        Ok(release)
+    pub fn docker(suite: &str) -> Result<Self> {
+        let packages = Self::fetch(suite, &["docker.io", "containerd"])?;
+        ensure!(packages.path("usr/sbin/dockerd").exists(), "the packages of {suite} have no dockerd");
+        Ok(packages)
     }
 
-    /// The engine's program.
-    #[must_use]
-    pub fn dockerd(&self) -> PathBuf {
-        self.folder.join("usr/sbin/dockerd")
+    /// Gets Podman 4 and what it needs, which runs on later releases too.
+    ///
+    /// # Errors
+    /// This is no Debian, or its packages are out of reach.
+    pub fn podman() -> Result<Self> {
+        let libraries = ["libgpgme11", "golang-github-containers-common", "golang-github-containers-image"];
+        let programs = ["podman", "conmon", "containernetworking-plugins"];
+        Self::fetch("bookworm", &[&programs[..], &libraries].concat())
+    }
+
+    /// Gets packages of a release from where this machine gets its own.
+    pub(crate) fn fetch(suite: &str, names: &[&str]) -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("vw-packages-{suite}-{}", std::process::id()));
+        let packages = Self { folder };
+        let apt = Apt::of(suite, &packages.path("apt"))?;
+        apt.run(&["update"], &packages.folder)?;
+        apt.run(&[&["download"], names].concat(), &packages.folder)?;
+        let is_package = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
+        let files = fs::read_dir(&packages.folder)?.filter_map(|entry| Some(entry.ok()?.path()));
+        for file in files.filter(is_package) {
+            text(Command::new("dpkg-deb").arg("--extract").arg(file).arg(&packages.folder), PATIENCE)?;
+        }
+        Ok(packages)
+    }
+
+    /// Where a file of theirs is, by its path without the first slash.
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
     }
 
     /// The machine's `PATH` with the folders of these programs in front.
-    pub(crate) fn path(&self) -> OsString {
+    pub(crate) fn search_path(&self) -> OsString {
         let mut path = OsString::new();
         for folder in ["usr/sbin", "usr/bin"] {
-            path.push(self.folder.join(folder));
+            path.push(self.path(folder));
             path.push(":");
         }
         path.push(std::env::var_os("PATH").unwrap_or_default());
@@ -61,7 +72,7 @@ impl Release {
     }
 }
 
-impl Drop for Release {
+impl Drop for Packages {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.folder) {
             eprintln!("removing {}: {error}", self.folder.display());
@@ -76,9 +87,9 @@ struct Apt {
 
 impl Apt {
     fn of(suite: &str, folder: &Path) -> Result<Self> {
-        for below in
-            ["etc/apt/apt.conf.d", "etc/apt/preferences.d", "state/lists/partial", "cache/archives/partial"]
-        {
+        let below =
+            ["etc/apt/apt.conf.d", "etc/apt/preferences.d", "state/lists/partial", "cache/archives/partial"];
+        for below in below {
             fs::create_dir_all(folder.join(below)).context("making apt's folders")?;
         }
         fs::write(folder.join("status"), "").context("writing that nothing is installed")?;
@@ -96,8 +107,8 @@ impl Apt {
         Ok(Self { options })
     }
 
-    fn run(&self, program: &str, words: &[&str], folder: &Path) -> Result<()> {
-        let mut command = Command::new(program);
+    fn run(&self, words: &[&str], folder: &Path) -> Result<()> {
+        let mut command = Command::new("apt-get");
         for option in &self.options {
             command.args(["-o", option]);
         }
