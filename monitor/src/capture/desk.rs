@@ -1,12 +1,13 @@
 //! Which packets are taken. They wait, in the order in which they came, until their interface and their flow are known,
 //! but neither long nor many; then what is known has to do.
 
+use super::bpf::Program;
 use super::comment::comment;
 use super::known::KnownFlows;
 use super::places::{Choice, Place, Places};
 use super::row::Row;
 use crate::filter::Filter;
-use crate::model::{CapturedPacket, InterfaceNumber, KernelTime};
+use crate::model::{CapturedPacket, InterfaceNumber, KernelTime, Sample};
 use crate::snapshot::{FlowRecord, Snapshot};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -34,7 +35,7 @@ pub struct Taken {
 pub struct Tally {
     /// Taken.
     pub taken: u64,
-    /// Refused by the filter.
+    /// Refused by the filter, or the program.
     pub refused: u64,
     /// The filter asks for a verdict, and there was none in time.
     pub undecided: u64,
@@ -46,6 +47,7 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Desk {
     filter: Filter,
+    program: Option<Program>,
     /// How many packets are still wanted; absent where all are.
     wanted: Option<u64>,
     places: Places,
@@ -57,11 +59,12 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A desk that takes what the filter takes, at most so many packets.
+    /// A desk that takes what filter and program take, at most so many packets.
     #[must_use]
-    pub fn new(filter: Filter, wanted: Option<u64>) -> Self {
+    pub fn new(filter: Filter, program: Option<Program>, wanted: Option<u64>) -> Self {
         Self {
             filter,
+            program,
             wanted,
             places: Places::default(),
             known: KnownFlows::default(),
@@ -91,10 +94,17 @@ impl Desk {
         choice
     }
 
-    /// Takes in packets.
+    /// Takes in packets. For what the program refuses nothing more has to be known.
     pub fn take_in(&mut self, packets: Vec<CapturedPacket>) {
-        self.waiting_bytes += packets.iter().map(size).sum::<usize>();
-        self.waiting.extend(packets);
+        for packet in packets {
+            let Sample { interface, bytes, length, .. } = &packet.packet;
+            if self.program.as_ref().is_none_or(|program| program.takes(bytes, *length)) {
+                self.waiting_bytes += size(&packet);
+                self.waiting.push_back(packet);
+            } else {
+                self.tallies.entry(*interface).or_default().refused += 1;
+            }
+        }
     }
 
     /// The next packet that is taken, if that can be told now. `last`: no more will be known.

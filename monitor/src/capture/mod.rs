@@ -7,6 +7,7 @@
 //! packets ─────────────┘
 //! ```
 
+mod bpf;
 mod comment;
 mod desk;
 mod document;
@@ -15,6 +16,7 @@ mod pcapng;
 mod places;
 mod row;
 
+pub use bpf::{NotAProgram, Program};
 pub use desk::{Desk, Taken, Tally};
 pub use document::{Document, Section};
 pub use places::{Choice, Place};

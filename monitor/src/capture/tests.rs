@@ -32,7 +32,7 @@ fn snapshot() -> Arc<Snapshot> {
 }
 
 fn desk(filter: &str) -> Desk {
-    let mut desk = Desk::new(Filter::parse(filter).unwrap(), None);
+    let mut desk = Desk::new(Filter::parse(filter).unwrap(), None, None);
     desk.learn(snapshot());
     desk
 }
@@ -79,7 +79,7 @@ fn a_packet_is_taken_at_the_interface_of_whom_the_filter_names() {
 }
 
 fn check_chosen(filter: &str, refused: &[u32]) {
-    let mut desk = Desk::new(Filter::parse(filter).unwrap(), None);
+    let mut desk = Desk::new(Filter::parse(filter).unwrap(), None, None);
     let mut choices: Vec<Choice> = desk.learn(snapshot());
     choices.sort_by_key(|choice| choice.ifindex);
     let expected: Vec<Choice> = refused.iter().map(|&ifindex| Choice { ifindex, on: false }).collect();
@@ -156,7 +156,7 @@ fn what_waits_has_a_bound() {
 
 #[test]
 fn as_many_are_taken_as_are_wanted_and_the_rest_is_counted() {
-    let mut desk = Desk::new(Filter::default(), Some(2));
+    let mut desk = Desk::new(Filter::default(), None, Some(2));
     desk.learn(snapshot());
     desk.take_in(vec![packet(NGINX, NOW); 5]);
     assert_eq!(std::iter::from_fn(|| desk.next(NOW, true)).count(), 2);

@@ -257,6 +257,10 @@ pub struct Capture {
     /// What to capture, in the words of the live view's filter [default: everything].
     #[arg(value_name = "FILTER", value_parser = Filter::typed)]
     pub filter: Vec<Filter>,
+    /// Of these, only what an expression of tcpdump takes (`tcp port 80 and not host 10.0.0.1`); tcpdump has to be installed, which
+    /// compiles it. It sees the bytes that --snaplen keeps.
+    #[arg(short, long, value_name = "EXPRESSION")]
+    pub pcap: Option<String>,
     /// Write pcapng into this file, which is made anew, or into standard output (-); without it a line a packet is printed.
     #[arg(short, long, value_name = "FILE|-")]
     pub write: Option<PathBuf>,

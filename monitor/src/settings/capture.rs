@@ -14,6 +14,8 @@ const TICK: Duration = Duration::from_millis(250);
 pub struct Capture {
     /// Which packets.
     pub filter: Filter,
+    /// And which of these, as an expression of tcpdump.
+    pub expression: Option<String>,
     /// Into which file; absent where they are printed.
     pub write: Option<WriteTo>,
     /// How many at most.
@@ -37,6 +39,7 @@ impl Capture {
     pub(super) fn understand(typed: cli::Capture) -> Self {
         Self {
             filter: Filter::all(typed.filter),
+            expression: typed.pcap,
             write: typed.write.map(|file| match file.as_os_str().as_encoded_bytes() {
                 b"-" => WriteTo::Standard,
                 _ => WriteTo::File(file),
@@ -82,6 +85,7 @@ mod tests {
         assert_eq!((some.filter.as_str(), some.count), ("web port:80 !db", Some(5)));
         assert_eq!(some.write, Some(WriteTo::Standard));
         assert_eq!((collector.capture, collector.tick), (Some(64), Duration::from_secs(2)));
+        assert_eq!(capture("vethwatch capture web --pcap arp").0.expression.as_deref(), Some("arp"));
         assert_eq!(capture("vethwatch capture -s 262144 -w f").1.capture, Some(65_600));
         assert_eq!(capture("vethwatch capture -w f").0.write, Some(WriteTo::File("f".into())));
         assert_eq!(understand("vethwatch flows").unwrap().collector.capture, None);

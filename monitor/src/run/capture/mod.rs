@@ -1,5 +1,6 @@
 //! `capture`.
 
+mod expression;
 mod paper;
 mod target;
 
@@ -37,6 +38,7 @@ pub(super) async fn run(settings: &Settings, capture: &Capture) -> Result<(), Fa
     if !missing.is_empty() {
         return Err(StartError::NotPermitted { missing }.into());
     }
+    let program = capture.expression.as_deref().map(expression::compile).transpose()?;
     // Before signals are caught: opening a named pipe waits for its reader.
     let output = capture.write.as_ref().map(target::open).transpose()?;
     let mut watch = Watch::start_own(settings, Some(Filter::default())).await?;
@@ -46,7 +48,7 @@ pub(super) async fn run(settings: &Settings, capture: &Capture) -> Result<(), Fa
     let paper = Paper::new(&mut watch, capture);
     let captured = watch.session.take_captured().ok_or_else(|| anyhow!("nothing is captured"))?;
     let records = watch.session.take_records().ok_or_else(|| anyhow!("no records were asked for"))?;
-    let desk = Desk::new(capture.filter.clone(), capture.count);
+    let desk = Desk::new(capture.filter.clone(), program, capture.count);
     let mut course = Course { watch, desk, paper, captured, records, counts: Vec::new(), counted: false };
     let ended = course.until_end(capture.watch_for).await;
     let ended = match ended {

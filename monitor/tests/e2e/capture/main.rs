@@ -160,6 +160,36 @@ fn limits_end_it_and_a_pair_is_seen_at_both_of_its_ends() -> Result<()> {
 }
 
 #[test]
+fn an_expression_takes_what_tcpdump_takes_by_it_and_a_wrong_one_is_told() -> Result<()> {
+    let scene = Scene::new("cappcap")?;
+    let (file, theirs) = (scene.folder.file("ours.pcapng"), scene.folder.file("theirs.pcap"));
+    let web = scene.web.address(&scene.network)?;
+    let expression = format!("udp port {PORT} and (src host {web} or udp[8:2] = 0)");
+    let running = scene.capture(&[&scene.web.name, "--pcap", &expression], &file)?;
+    let device = scene.web.host_device(&scene.network)?.name;
+    let mut all = tcpdump(&device, &theirs, 2 * DATAGRAMS)?;
+    scene.send(&scene.web, &scene.db, DATAGRAMS, 500)?;
+    scene.send(&scene.db, &scene.web, DATAGRAMS, 500)?;
+    wait_for("tcpdump", PATIENCE, || Ok(all.try_wait()?))?;
+    running.signal(libc::SIGINT)?;
+    ensure!(running.end()?.0 == Some(0), "it ended with an error");
+    let wanted = scene.folder.file("wanted.pcap");
+    let mut apart = Command::new("tcpdump");
+    lab::text(apart.args(["-r", &theirs, "-Z", "root", "-w", &wanted, &expression]), PATIENCE)?;
+    let content = |file: &str| -> Result<Vec<_>> {
+        Ok(frames(file, "frame")?.into_iter().map(|(_, frame)| frame).collect())
+    };
+    let (ours, wanted) = (content(&file)?, content(&wanted)?);
+    ensure!(ours == wanted && ours.len() >= DATAGRAMS, "{} packets, not {}", ours.len(), wanted.len());
+    let [Statistics { received, dropped: 0, .. }] = statistics(&file)?[..] else { anyhow::bail!("losses") };
+    ensure!(received >= 2 * DATAGRAMS as u64, "what is refused is counted: {received}");
+
+    let wrong = vethwatch().finish(&["capture", "--pcap", "udp prt 53"])?;
+    ensure!(wrong.status.code() != Some(0) && wrong.stderr.contains("--pcap: tcpdump: "), "{}", wrong.stderr);
+    scene.lab.close()
+}
+
+#[test]
 fn under_load_every_packet_is_in_the_file_or_counted() -> Result<()> {
     let scene = Scene::new("capload")?;
     let file = scene.folder.file("ours.pcapng");
