@@ -28,7 +28,7 @@ pub use container::{Container, ContainerSpec};
 pub use deadline::{Deadline, wait_for};
 pub use docker::{docker, docker_within};
 pub use engine::Engine;
-pub use groups::remove_groups;
+pub use groups::{OWN_HOST, remove_groups};
 pub use link::{Device, DeviceCounters};
 pub use listing::{Difference, Listing};
 pub use network::Network;

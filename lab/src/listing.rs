@@ -1,6 +1,7 @@
 //! What exists on this machine that a lab or the monitor could leave behind: Docker objects, links, network
 //! namespaces, firewall rules, traffic control.
 
+use crate::groups::is_of_own_host;
 use crate::{docker, finish, privileged};
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -145,13 +146,16 @@ impl Listing {
         }
     }
 
-    /// Network namespaces that have a process.
+    /// Network namespaces that have a process. Those of a host of the tests' own are its business, if this is not it.
     fn namespaces(&mut self) {
+        let is_ours = is_of_own_host(Path::new("/proc/self"));
         let mut seen: Vec<String> = fs::read_dir("/proc")
             .into_iter()
             .flatten()
             .flatten()
-            .filter_map(|process| fs::read_link(process.path().join("ns/net")).ok())
+            .map(|process| process.path())
+            .filter(|process| is_ours || !is_of_own_host(process))
+            .filter_map(|process| fs::read_link(process.join("ns/net")).ok())
             .map(|namespace| namespace.to_string_lossy().into_owned())
             .collect();
         seen.sort();

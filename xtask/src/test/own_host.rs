@@ -4,7 +4,7 @@
 use super::Tally;
 use crate::signals;
 use anyhow::{Context, Result};
-use lab::{remove_groups, text};
+use lab::{OWN_HOST, remove_groups, text};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -14,9 +14,6 @@ use std::time::Duration;
 
 /// What makes the namespaces such a host and runs a command on it.
 const SCRIPT: &str = include_str!("own_host.sh");
-
-/// What its folder and its containers' control group are called by, before the number of this process.
-const NAME: &str = "vw-host-";
 
 /// The longest that all its tests may take.
 const LIMIT: Duration = Duration::from_secs(50 * 60);
@@ -36,15 +33,13 @@ impl OwnHost {
     /// Starts a host with these images of the machine's Docker, and these tests on it, by `cargo xtask test`. Each line that they print
     /// is shown.
     pub(super) fn start(targets: &[&str], images: &[&str]) -> Result<Self> {
-        let name = format!("{NAME}{}", std::process::id());
+        let name = format!("{OWN_HOST}{}", std::process::id());
         let folder = std::env::temp_dir().join(&name);
         fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let archive = folder.join("images.tar");
         text(Command::new("docker").args(["save", "--output"]).arg(&archive).args(images), PATIENCE)?;
-        let mut command = Command::new("unshare");
-        command.args(["--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]);
-        command.args(["--propagation", "private", "bash", "-c", SCRIPT, "own-host"]);
-        command.arg(&folder).arg(&name).arg(&archive);
+        let mut command = Command::new("bash");
+        command.args(["-c", SCRIPT, "own-host"]).arg(&folder).arg(&name).arg(&archive);
         command.arg(std::env::current_exe().context("finding this program")?).arg("test");
         command.args(targets.iter().flat_map(|target| ["--only", target]));
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
