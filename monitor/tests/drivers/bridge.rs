@@ -4,6 +4,8 @@ use crate::agent::{Agent, is_watched, send};
 use anyhow::{Context, Result, ensure};
 use lab::{Container, Lab, Network};
 use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
 
 /// Ethernet, IPv4 and UDP header.
 const FRAME: u64 = 42;
@@ -54,6 +56,9 @@ fn addresses_names_and_devices_are_those_that_were_asked_for() -> Result<()> {
         at["addresses"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     ensure!(addresses.contains(&"198.18.88.200") && addresses.contains(&"fd00:88:1::200"), "{at}");
     ensure!(at["mac"] == *fixed.mac(&net)? && at["driver"] == "bridge", "{at}");
+    let device = Path::new("/sys/class/net").join(at["interface"].as_str().context("an interface")?);
+    ensure!(fs::read_link(device.join("master"))?.ends_with(&bridge), "{at} is no port of {bridge}");
+    ensure!(fs::read_to_string(device.join("mtu"))?.trim() == "1280", "{at}");
     for replica in &replicas {
         let row = agent.wait_for_row("a replica to be watched", replica, is_exact)?;
         // Of the range, but not the printer's.

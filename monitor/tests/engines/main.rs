@@ -15,6 +15,9 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 const MODE: &str = "com.docker.network.bridge.gateway_mode_ipv4";
 
+/// The client's Ethernet address, as it was asked for.
+const MAC: &str = "02:42:c0:ff:ee:88";
+
 /// Kind, rule, outcome, who sent, who was meant, port.
 type Found = [String; 6];
 
@@ -37,7 +40,7 @@ impl World {
         world.network("vw-quiet", &["--opt", "com.docker.network.bridge.enable_icc=false"])?;
         world.network("vw-open", &["--opt", &open])?;
         world.network("vw-routed", &["--opt", &routed])?;
-        world.run("client", "vw-a", &[], &["sleep"])?;
+        world.run("client", "vw-a", &["--mac-address", MAC], &["sleep"])?;
         world.run("quiet", "vw-quiet", &[], &["sleep"])?;
         for network in ["vw-a", "vw-internal", "vw-quiet"] {
             world.server(network, &[])?;
@@ -87,10 +90,21 @@ impl World {
         Ok(said.is_ok_and(|said| said.contains("1 of 1 answered")))
     }
 
-    fn watch(&self) -> Result<Running> {
+    fn vethwatch(&self) -> Vethwatch {
         let vethwatch = Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch")).within(&self.engine.namespace);
+        vethwatch.with("DOCKER_HOST", &self.engine.host())
+    }
+
+    /// What is told of the client's networks.
+    fn networks_of_client(&self) -> Result<Value> {
+        let lines = self.vethwatch().json(&["containers", "--json", "--for", "1s"])?;
+        let client = lines.iter().find(|line| line["name"] == "vw-client").context("no client")?;
+        Ok(client["networks"].clone())
+    }
+
+    fn watch(&self) -> Result<Running> {
         let words = ["violations", "--json", "--tick", "200ms", "--kind", "violation,broken,crossing"];
-        let mut running = vethwatch.with("DOCKER_HOST", &self.engine.host()).start(&words)?;
+        let mut running = self.vethwatch().start(&words)?;
         // It has begun when it finds something: a port of the host that nobody serves.
         let gateway = "{{(index .IPAM.Config 0).Gateway}}";
         let gateway = self.engine.docker(&["network", "inspect", "--format", gateway, "vw-a"])?;
@@ -130,6 +144,8 @@ fn check(suite: &str, has_modes: bool, reached: &[(&str, u16)], expected: &[[&st
     let packages = Packages::docker(suite)?;
     let world = World::new(&packages, has_modes)?;
     let outside = Outside::of_namespace(&world.engine.namespace)?;
+    let networks = world.networks_of_client()?;
+    ensure!(networks[0]["mac"] == MAC && networks[0]["interface"].is_string(), "{networks}");
     let mut running = world.watch()?;
     let mut networks = vec!["vw-a", "vw-b", "vw-internal", "vw-quiet", "vw-open", "vw-routed"];
     networks.extend(world.has_modes.then_some("vw-isolated"));
