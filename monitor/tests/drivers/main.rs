@@ -5,5 +5,6 @@
 
 mod agent;
 mod bridge;
+mod compose;
 mod elsewhere;
 mod host_mode;
