@@ -65,6 +65,12 @@ pub enum Command {
     /// interface: what lies behind it, without the way. between is, of each connection that both saw, the difference. What
     /// was not seen has no line. Containers of one Compose service are one. At most 128 pairs are kept: docs/health.md.
     Latency(Latency),
+    /// List between which services TCP connections fail, and how: refused, not answered, reset, segments sent again.
+    ///
+    /// REFUSED is a reset in place of an answer, NO ANSWER neither so far; RST is who reset a connection later, RE-SENT
+    /// who sent segments again, as its kernel counts them. `not served`: connections were asked for, and none was answered. Where
+    /// nothing failed there is no line: docs/health.md.
+    Failures(Failures),
     /// List how TCP connections are spread over the replicas of Compose services, and how they went.
     ///
     /// NO ANSWER are those that were neither answered nor refused so far, RESET those that a reset of either end ended. A
@@ -205,6 +211,17 @@ pub struct Pairs {
 #[derive(Debug, Args)]
 pub struct Latency {
     /// Of connections that are answered in so long from now, instead of all since the watch began.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
+    pub watch_for: Option<Duration>,
+    /// Only those with this service (or project/service), container without one, or address.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// Options of `failures`.
+#[derive(Debug, Args)]
+pub struct Failures {
+    /// What fails in so long from now, instead of all since the watch began.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
     /// Only those with this service (or project/service), container without one, or address.

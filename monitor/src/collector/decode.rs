@@ -8,7 +8,7 @@ use crate::dns::{Heard, Segment};
 use crate::model::{
     CapturedPacket, Claim, ClaimKind, ClassCounts, Counts, Direction, DirectionCounts, DnsPlace,
     Drop as Dropped, FirstPacketSeen, FlowDelta, FlowId, FlowKey, FlowPorts, InterfaceNumber, KernelTime,
-    Mac, Observation, Origin, Protocol, Sample, TcpFlags, TcpObserved,
+    Mac, Observation, Origin, Protocol, Retransmit, Sample, TcpFlags, TcpObserved,
 };
 use monitor_common::{
     capture::CapturedHeader,
@@ -20,6 +20,7 @@ use monitor_common::{
     flow::{FlowEntry, FlowKey4, FlowKey6, key_kind, mark},
     interface::{DirectionTotals, InterfaceTotals},
     packet::{Frame, Ip, Network, Transport, ethertype, parse, parse_network, protocol, tcp_flag},
+    retransmits::{RetransmitEntry, RetransmitKey},
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use zerocopy::FromBytes;
@@ -110,6 +111,19 @@ pub(super) fn drop(key: &DropKey, entry: &DropEntry, reasons: &Reasons) -> Dropp
         packets: entry.packets,
         bytes: entry.bytes,
         first_seen: KernelTime(entry.first_seen),
+        last_seen: KernelTime(entry.last_seen),
+    }
+}
+
+/// One entry of the map of what is sent again. `own` is the number of the namespace that is watched.
+pub(super) fn retransmit(key: &RetransmitKey, entry: &RetransmitEntry, own: u32) -> Retransmit {
+    // A socket of IPv6 that speaks IPv4 has the addresses of both in one.
+    let [local, remote] = [&key.local, &key.remote].map(|bytes| address(key.family, bytes).to_canonical());
+    Retransmit {
+        namespace: (key.namespace != own).then_some(key.namespace),
+        local: SocketAddr::new(local, key.local_port),
+        remote: SocketAddr::new(remote, key.remote_port),
+        segments: entry.segments,
         last_seen: KernelTime(entry.last_seen),
     }
 }

@@ -171,6 +171,18 @@ impl Books {
         }
     }
 
+    /// One end of a TCP connection sent segments again: the container whose interface it was seen at (`by_local`), or the other
+    /// one. Whether the pair is known.
+    pub fn retransmitted(
+        &mut self,
+        ends: [&End; 2],
+        initiator: Initiator,
+        by_local: bool,
+        segments: u64,
+    ) -> bool {
+        self.pairs.retransmitted(ends, initiator, by_local, segments)
+    }
+
     /// A connection that a container opened was answered.
     fn answered(&mut self, container: &ContainerId, took: Duration) {
         change(&mut self.steps, container, |steps| steps.record(took));
