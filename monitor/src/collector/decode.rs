@@ -17,7 +17,7 @@ use monitor_common::{
     dns::{self, DnsHeader},
     drops::{DropEntry, DropKey},
     event::{EventHeader, FirstPacket, SampledPacket, event_kind},
-    flow::{FlowEntry, FlowKey4, FlowKey6, key_kind, mark},
+    flow::{FlowEntry, FlowKey4, FlowKey6, key_kind, mark, moment},
     interface::{DirectionTotals, InterfaceTotals},
     packet::{Frame, Ip, Network, Transport, ethertype, parse, parse_network, protocol, tcp_flag},
     retransmits::{RetransmitEntry, RetransmitKey},
@@ -152,12 +152,14 @@ fn address(family: u8, bytes: &[u8; 16]) -> IpAddr {
 }
 
 fn tcp(entry: &FlowEntry) -> TcpObserved {
-    let time = |time| (time != 0).then_some(KernelTime(time));
+    let time = |kept| moment::time(entry.first_seen, kept).map(KernelTime);
     TcpObserved {
         sent_flags: tcp_flags(entry.sent.marks),
         received_flags: tcp_flags(entry.received.marks),
         syn_at: time(entry.received.syn_at),
         syn_ack_at: time(entry.received.syn_ack_at),
+        sent_data_at: time(entry.received.sent_data_at),
+        received_data_at: time(entry.received.received_data_at),
     }
 }
 

@@ -128,6 +128,7 @@ impl State {
             state,
             handshake: None,
             failed: false,
+            first_byte: None,
         });
         let update = Update {
             first_seen: flow.first_seen,

@@ -1,7 +1,7 @@
 //! The figures a snapshot is made of, kept from observation to observation.
 
 use super::interfaces::{Account, Sums};
-use super::latencies::{Handshake, Latencies};
+use super::latencies::{FirstByte, Handshake, Latencies};
 use super::networks::Networks;
 use super::pairs::Pairs;
 use super::peers::Peers;
@@ -153,6 +153,9 @@ impl Books {
         self.replicas.take(talk);
         if let Some(handshake) = Handshake::of_talk(talk) {
             self.latencies.record(&handshake);
+        }
+        if let Some(first_byte) = FirstByte::of_talk(talk) {
+            self.latencies.record_first_byte(&first_byte);
         }
         if let Some(network) = talk.network {
             self.networks.add(&network.id, talk.reach(), talk.tick_end);

@@ -42,7 +42,7 @@ pub use build::Rows;
 pub use failures::{FailureRow, failures};
 pub use findings::findings;
 pub use gaps::GAPS;
-pub use latencies::{Handshake, Latencies, LatencyRow, Measured};
+pub use latencies::{FirstByte, Handshake, Latencies, LatencyRow, Measured};
 pub use records::{FlowRecord, NameRecord, Record, SampleRecord};
 pub use rows::{
     Answers, BridgeRow, ContainerRow, Conversations, Membership, NetworkRow, PairRow, Peer, Reach,

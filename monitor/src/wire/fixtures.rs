@@ -192,6 +192,7 @@ pub(crate) fn latency_row() -> LatencyRow {
         at_client: Some(measured(213)),
         at_server: Some(measured(113)),
         between: Some(measured(100)),
+        first_byte: Some(measured(1_250)),
     }
 }
 
@@ -389,6 +390,7 @@ pub(crate) fn flow() -> FlowRecord {
             state: TcpState::Established,
             handshake: Some(Duration::from_nanos(213_500)),
             failed: false,
+            first_byte: Some(Duration::from_nanos(1_250_000)),
         }),
         several_source_macs: false,
         verdict: None,

@@ -90,6 +90,8 @@ fn a_latency_has_the_promised_fields_and_an_end_that_saw_nothing_none() {
         within("at_client", HANDSHAKE),
         within("at_server", HANDSHAKE),
         within("between", HANDSHAKE),
+        within("first_byte", HANDSHAKE),
+        "first_byte_seen_at".to_owned(),
     ];
     let snapshot = fixtures::snapshot();
     let (row, since) = (&snapshot.latencies[0], snapshot.watching_since);

@@ -3,6 +3,7 @@
 
 mod delay;
 mod failures;
+mod first_byte;
 mod latency;
 mod replicas;
 mod rig;
