@@ -139,13 +139,42 @@ pub struct Received {
     pub origin: u32,
     /// Bits of [`mark`]. In one aligned word with `origin`, so that one compare-and-swap says both.
     pub marks: u32,
-    /// Monotonic time of the first SYN without ACK in this generation, in either direction; 0 if none.
-    pub syn_at: u64,
-    /// Monotonic time of the first SYN with ACK in this generation, in either direction; 0 if none.
-    pub syn_ack_at: u64,
+    /// The first SYN without ACK in this generation, in either direction; as [`moment`].
+    pub syn_at: u32,
+    /// The first SYN with ACK in this generation, in either direction; as [`moment`].
+    pub syn_ack_at: u32,
+    /// The first segment with PSH that was sent in this generation: the end of a write, so it has data; as [`moment`].
+    pub sent_data_at: u32,
+    /// The same of what was received.
+    pub received_data_at: u32,
 }
 
 const _: () = assert!(size_of::<Received>() == 64 && offset_of!(Received, origin) % 8 == 0);
+
+/// When something happened to a flow, as its entry keeps it: steps of 64 ns since [`FlowEntry::first_seen`], from 1 on; 0 is
+/// never, and [`u32::MAX`] later than can be told, which is 274 s.
+pub mod moment {
+    /// Bits that a step is nanoseconds shifted by.
+    const SHIFT: u32 = 6;
+
+    /// A monotonic time, as it is kept.
+    #[expect(clippy::cast_possible_truncation, reason = "only what fits")]
+    #[inline(always)]
+    #[must_use]
+    pub const fn keep(first_seen: u64, now: u64) -> u32 {
+        let steps = (now.saturating_sub(first_seen) >> SHIFT) + 1;
+        if steps < u32::MAX as u64 { steps as u32 } else { u32::MAX }
+    }
+
+    /// The monotonic time again, nanoseconds.
+    #[must_use]
+    pub const fn time(first_seen: u64, kept: u32) -> Option<u64> {
+        match kept {
+            0 | u32::MAX => None,
+            steps => Some(first_seen.saturating_add(((steps - 1) as u64) << SHIFT)),
+        }
+    }
+}
 
 /// Value of the LRU maps `SEEN4` and `SEEN6`: which flows are not new. Only the miss path reads them.
 #[repr(C)]
@@ -165,3 +194,20 @@ const _: () = assert!(size_of::<SeenFlow>() == 16);
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
 )]
 pub struct Mac(pub [u8; 6]);
+
+#[cfg(test)]
+mod tests {
+    use super::moment::{keep, time};
+
+    #[test]
+    fn a_moment_is_told_again_within_its_step_or_not_at_all() {
+        let first = 1_000_000_007;
+        for after in [0, 1, 63, 64, 1_000_000, 5_000_000_001, 200_000_000_000] {
+            let told = time(first, keep(first, first + after)).expect("a time");
+            assert!(told <= first + after && first + after - told < 64, "{after}: {told}");
+        }
+        assert_eq!(time(first, 0), None);
+        assert_eq!(time(first, keep(first, first + 300_000_000_000)), None);
+        assert_eq!(time(first, keep(first, first - 1)), Some(first), "a clock that is behind");
+    }
+}

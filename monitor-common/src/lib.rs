@@ -18,4 +18,5 @@ pub mod interface;
 pub mod loss;
 pub mod packet;
 pub mod pending;
+pub mod retransmits;
 pub mod settings;

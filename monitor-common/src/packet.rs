@@ -68,6 +68,8 @@ pub mod protocol {
 pub mod tcp_flag {
     /// SYN.
     pub const SYN: u8 = 1 << 1;
+    /// PSH: the end of a write.
+    pub const PSH: u8 = 1 << 3;
     /// ACK.
     pub const ACK: u8 = 1 << 4;
 }

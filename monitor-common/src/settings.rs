@@ -3,6 +3,7 @@
 use crate::drops::DropSettings;
 use crate::flow_table::{FACTORS, Factors, buckets};
 use crate::pending::lines;
+use crate::retransmits::RetransmitSettings;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Bits of [`Settings::features`].
@@ -56,9 +57,11 @@ pub struct Settings {
     pub factors: Factors,
     /// For the drop watcher.
     pub drops: DropSettings,
+    /// For what is sent again.
+    pub retransmits: RetransmitSettings,
 }
 
-const _: () = assert!(size_of::<Settings>() == 208);
+const _: () = assert!(size_of::<Settings>() == 248);
 
 impl Settings {
     /// What the object has before the loader says otherwise.
@@ -71,6 +74,7 @@ impl Settings {
         buckets: buckets(65_536),
         factors: FACTORS,
         drops: DropSettings::NONE,
+        retransmits: RetransmitSettings::NONE,
     };
 
     /// The same for so many flows. The maps have to be made as large.

@@ -53,3 +53,13 @@ pub unsafe fn replace(word: *mut u64, old: u64, new: u64) -> u64 {
     // SAFETY: the caller's promise.
     unsafe { atomic_cxchg::<u64, { AtomicOrdering::Relaxed }, { AtomicOrdering::Relaxed }>(word, old, new).0 }
 }
+
+/// As [`replace`], of a word of half the size.
+///
+/// # Safety
+/// As [`add`].
+#[inline(always)]
+pub unsafe fn replace_half(word: *mut u32, old: u32, new: u32) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { atomic_cxchg::<u32, { AtomicOrdering::Relaxed }, { AtomicOrdering::Relaxed }>(word, old, new).0 }
+}

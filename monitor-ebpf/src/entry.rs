@@ -10,7 +10,7 @@ use aya_ebpf::{
 };
 use monitor_common::{
     counters::Direction,
-    flow::{FlowEntry, mark},
+    flow::{FlowEntry, mark, moment},
     packet::tcp_flag,
     settings::feature,
 };
@@ -60,8 +60,12 @@ pub unsafe fn count(entry: *mut FlowEntry, crossing: &Crossing, tcp_flags: u8, n
         }
         let flags = flags(tcp_flags);
         if flags != 0 {
-            if *marks & flags != flags {
+            let before = *marks;
+            if before & flags != flags {
                 atomic::or(marks, flags);
+                if flags & !before & u32::from(tcp_flag::PSH) != 0 {
+                    note_data(entry, *direction);
+                }
             }
             if flags & u32::from(tcp_flag::SYN) != 0 {
                 note_handshake(entry, flags);
@@ -235,15 +239,40 @@ const fn split(word: u64) -> (u32, u32) {
 /// Keeps the time of the first SYN or SYN-ACK.
 #[inline(never)]
 fn note_handshake(entry: *mut FlowEntry, tcp_flags: u32) {
-    // SAFETY: callers pass a valid map value; the helper has no preconditions.
+    // SAFETY: callers pass a valid map value.
     unsafe {
         let at = if tcp_flags & u32::from(tcp_flag::ACK) == 0 {
             &raw mut (*entry).received.syn_at
         } else {
             &raw mut (*entry).received.syn_ack_at
         };
+        note_time(entry, at);
+    }
+}
+
+/// Keeps the time of a direction's first data.
+#[inline(never)]
+fn note_data(entry: *mut FlowEntry, direction: Direction) {
+    // SAFETY: callers pass a valid map value.
+    unsafe {
+        let at = match direction {
+            Direction::Sent => &raw mut (*entry).received.sent_data_at,
+            Direction::Received => &raw mut (*entry).received.received_data_at,
+        };
+        note_time(entry, at);
+    }
+}
+
+/// Keeps the time in a field of an entry, if it has none.
+///
+/// # Safety
+/// `entry` is a valid map value, and `at` a field of it.
+#[inline(always)]
+unsafe fn note_time(entry: *mut FlowEntry, at: *mut u32) {
+    // SAFETY: the caller's promise; the helper has no preconditions.
+    unsafe {
         if *at == 0 {
-            atomic::replace(at, 0, bpf_ktime_get_ns());
+            atomic::replace_half(at, 0, moment::keep((*entry).first_seen, bpf_ktime_get_ns()));
         }
     }
 }

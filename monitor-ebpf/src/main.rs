@@ -74,6 +74,20 @@ pub fn vethwatch_drop(context: RawTracePointContext) -> i32 {
     0
 }
 
+/// Every buffer that a TCP connection sends again.
+#[raw_tracepoint(tracepoint = "tcp_retransmit_skb")]
+pub fn vethwatch_again(context: RawTracePointContext) -> i32 {
+    hooks::retransmits::note(&context);
+    0
+}
+
+/// Every SYN-ACK that is sent again.
+#[raw_tracepoint(tracepoint = "tcp_retransmit_synack")]
+pub fn vethwatch_resyn(context: RawTracePointContext) -> i32 {
+    hooks::retransmits::note_answer(&context);
+    0
+}
+
 /// What the sockets of Docker's engine receive: questions to its resolver among it.
 #[cgroup_skb(ingress)]
 pub fn vethwatch_ask(context: SkBuffContext) -> i32 {

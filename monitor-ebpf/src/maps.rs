@@ -15,6 +15,7 @@ use monitor_common::{
     interface::{INTERFACE_BUCKETS, InterfaceEntry, InterfaceTotals, MOST_CGROUPS},
     loss,
     pending::{self, Pending},
+    retransmits::{MOST_RETRANSMITS, RetransmitEntry, RetransmitKey},
     settings::Settings,
 };
 
@@ -104,6 +105,12 @@ pub static SEEN6: LruHashMap<FlowKey6, SeenFlow> = LruHashMap::with_max_entries(
 /// the collector while that is quiet. No eviction: a full map is counted. 16,384 × 84 B.
 #[map]
 pub static DROPS: HashMap<DropKey, DropEntry> = HashMap::with_max_entries(MOST_DROPS, 0);
+
+/// Connection → segments that were sent again, of both generations.
+/// As [`DROPS`], by the programs at the tracepoints of what is sent again. 8,192 × 60 B.
+#[map]
+pub static RETRANSMITS: HashMap<RetransmitKey, RetransmitEntry> =
+    HashMap::with_max_entries(MOST_RETRANSMITS, 0);
 
 /// Interface, address and Ethernet address → how often they were claimed to belong together, of both generations.
 /// As [`DROPS`], by the program for what containers send. 8,192 × 52 B.

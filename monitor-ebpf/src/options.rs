@@ -90,3 +90,24 @@ pub mod drops {
         shared_segments route_device device_index device_namespace namespace_number
     }
 }
+
+/// Fields of [`monitor_common::retransmits::RetransmitSettings`], as addresses are added to.
+pub mod retransmits {
+    use super::{SETTINGS, Settings, ptr};
+
+    macro_rules! fields {
+        ($($name:ident)+) => {
+            $(
+                #[inline(always)]
+                pub fn $name() -> u64 {
+                    u64::from(field!(retransmits.$name))
+                }
+            )+
+        };
+    }
+
+    fields! {
+        socket_family socket_port socket_remote_port socket_address4 socket_remote4 socket_address6 socket_remote6
+        socket_namespace namespace_number skb_segments
+    }
+}

@@ -118,6 +118,13 @@ pub enum Task {
         /// Of which container.
         container: Option<String>,
     },
+    /// List what fails between services.
+    Failures {
+        /// What fails in so long, instead of all that was seen.
+        watch_for: Option<Duration>,
+        /// Of which service, container or address.
+        name: Option<String>,
+    },
     /// List how connections are spread over the replicas of services.
     Services {
         /// Of connections opened in so long, instead of all that were seen.
@@ -267,6 +274,7 @@ fn task(command: Command, socket: OrOff<PathBuf>) -> Result<Task, Vec<Senseless>
         Command::Pairs(pairs) => Task::Pairs { watch_for: pairs.watch_for, container: pairs.container },
         Command::Latency(latency) => Task::Latency { watch_for: latency.watch_for, name: latency.name },
         Command::Dns(dns) => Task::Dns { watch_for: dns.watch_for, container: dns.container },
+        Command::Failures(failures) => Task::Failures { watch_for: failures.watch_for, name: failures.name },
         Command::Services(services) => Task::Services { watch_for: services.watch_for, name: services.name },
         Command::Flows(flows) => {
             Task::Flows { watch_for: flows.watch_for, container: flows.container, bridges: flows.bridges }

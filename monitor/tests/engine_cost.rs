@@ -147,6 +147,7 @@ fn connection(number: u32) -> FlowDelta {
             received_flags: TcpFlags(0x1a),
             syn_at: Some(NOW),
             syn_ack_at: Some(NOW.plus(Duration::from_micros(100))),
+            ..TcpObserved::default()
         }),
         origin: Some(Origin { ifindex: 100 + u32::from(server), other: None }),
         source_mac: None,

@@ -3,4 +3,5 @@
 pub mod cgroup;
 pub mod drops;
 pub mod resolver;
+pub mod retransmits;
 pub mod traffic;

@@ -70,7 +70,7 @@ pub struct Metrics {
     /// when it changes.
     #[arg(long, value_name = "FILE")]
     pub metrics_token_file: Option<PathBuf>,
-    /// Export pairs of containers too, five series each, and how long services took to answer each other, 19 for each end
+    /// Export pairs of containers too, ten series each, and how long services took to answer each other, 19 for each end
     /// that saw it; at most half of all.
     #[arg(long)]
     pub metrics_pairs: bool,

@@ -3,11 +3,13 @@
 mod agent;
 mod durations;
 mod ends;
+mod health;
 mod sizes;
 
 pub use agent::{Agent, Detach, Metrics, OrOff, Records, RecordsOf};
 pub use durations::{NotADuration, parse};
 pub use ends::{NotAnEnd, Target, Wanted, Who};
+pub use health::{Failures, Latency};
 pub use sizes::NotASize;
 
 use crate::filter::Filter;
@@ -59,12 +61,19 @@ pub enum Command {
     /// tell who began, because that was before the watch, the server has no port. At most 4,096 are kept, those seen
     /// last.
     Pairs(Pairs),
-    /// List how long TCP connections between two services took to be answered: percentiles, and where the time went.
+    /// List how long TCP connections between two services took to be answered, and the first answer to begin: percentiles, and
+    /// where the time went.
     ///
     /// SEEN AT client is from SYN to SYN-ACK at the client's interface: the whole way. server is the same at the server's
-    /// interface: what lies behind it, without the way. between is, of each connection that both saw, the difference. What
-    /// was not seen has no line. Containers of one Compose service are one. At most 128 pairs are kept: docs/health.md.
+    /// interface: what lies behind it, without the way. between is, of each connection that both saw, the difference. first
+    /// byte is from the client's first data to the server's, where the server is. What was not seen has no line. Containers of one Compose service are one. At most 128 pairs are kept: docs/health.md.
     Latency(Latency),
+    /// List between which services TCP connections fail, and how: refused, not answered, reset, segments sent again.
+    ///
+    /// REFUSED is a reset in place of an answer, NO ANSWER neither so far; RST is who reset a connection later, RE-SENT
+    /// who sent segments again, as its kernel counts them. `not served`: connections were asked for, and none was answered. Where
+    /// nothing failed there is no line: docs/health.md.
+    Failures(Failures),
     /// List how TCP connections are spread over the replicas of Compose services, and how they went.
     ///
     /// NO ANSWER are those that were neither answered nor refused so far, RESET those that a reset of either end ended. A
@@ -199,17 +208,6 @@ pub struct Pairs {
     /// Only those with the container with this name or id (or the beginning of its id).
     #[arg(long, value_name = "NAME")]
     pub container: Option<String>,
-}
-
-/// Options of `latency`.
-#[derive(Debug, Args)]
-pub struct Latency {
-    /// Of connections that are answered in so long from now, instead of all since the watch began.
-    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
-    pub watch_for: Option<Duration>,
-    /// Only those with this service (or project/service), container without one, or address.
-    #[arg(value_name = "NAME")]
-    pub name: Option<String>,
 }
 
 /// Options of `dns`.

@@ -8,7 +8,7 @@ use crate::dns::{Heard, Segment};
 use crate::model::{
     CapturedPacket, Claim, ClaimKind, ClassCounts, Counts, Direction, DirectionCounts, DnsPlace,
     Drop as Dropped, FirstPacketSeen, FlowDelta, FlowId, FlowKey, FlowPorts, InterfaceNumber, KernelTime,
-    Mac, Observation, Origin, Protocol, Sample, TcpFlags, TcpObserved,
+    Mac, Observation, Origin, Protocol, Retransmit, Sample, TcpFlags, TcpObserved,
 };
 use monitor_common::{
     capture::CapturedHeader,
@@ -17,9 +17,10 @@ use monitor_common::{
     dns::{self, DnsHeader},
     drops::{DropEntry, DropKey},
     event::{EventHeader, FirstPacket, SampledPacket, event_kind},
-    flow::{FlowEntry, FlowKey4, FlowKey6, key_kind, mark},
+    flow::{FlowEntry, FlowKey4, FlowKey6, key_kind, mark, moment},
     interface::{DirectionTotals, InterfaceTotals},
     packet::{Frame, Ip, Network, Transport, ethertype, parse, parse_network, protocol, tcp_flag},
+    retransmits::{RetransmitEntry, RetransmitKey},
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use zerocopy::FromBytes;
@@ -114,6 +115,19 @@ pub(super) fn drop(key: &DropKey, entry: &DropEntry, reasons: &Reasons) -> Dropp
     }
 }
 
+/// One entry of the map of what is sent again. `own` is the number of the namespace that is watched.
+pub(super) fn retransmit(key: &RetransmitKey, entry: &RetransmitEntry, own: u32) -> Retransmit {
+    // A socket of IPv6 that speaks IPv4 has the addresses of both in one.
+    let [local, remote] = [&key.local, &key.remote].map(|bytes| address(key.family, bytes).to_canonical());
+    Retransmit {
+        namespace: (key.namespace != own).then_some(key.namespace),
+        local: SocketAddr::new(local, key.local_port),
+        remote: SocketAddr::new(remote, key.remote_port),
+        segments: entry.segments,
+        last_seen: KernelTime(entry.last_seen),
+    }
+}
+
 /// One entry of the map of claims; `None` if no program writes such a kind.
 pub(super) fn claim(key: &ClaimKey, entry: &ClaimEntry) -> Option<Claim> {
     let (kind, family) = match key.kind {
@@ -138,12 +152,14 @@ fn address(family: u8, bytes: &[u8; 16]) -> IpAddr {
 }
 
 fn tcp(entry: &FlowEntry) -> TcpObserved {
-    let time = |time| (time != 0).then_some(KernelTime(time));
+    let time = |kept| moment::time(entry.first_seen, kept).map(KernelTime);
     TcpObserved {
         sent_flags: tcp_flags(entry.sent.marks),
         received_flags: tcp_flags(entry.received.marks),
         syn_at: time(entry.received.syn_at),
         syn_ack_at: time(entry.received.syn_ack_at),
+        sent_data_at: time(entry.received.sent_data_at),
+        received_data_at: time(entry.received.received_data_at),
     }
 }
 

@@ -39,14 +39,8 @@ impl Drops {
         most: u32,
         reasons: Reasons,
     ) -> Result<Self> {
-        let program = ebpf
-            .program_mut(PROGRAM)
-            .ok_or_else(|| anyhow!("the kernel programs' object has no {PROGRAM}"))?;
-        let program: &mut RawTracePoint = program.try_into()?;
-        program.load().with_context(|| format!("load the kernel program {PROGRAM}"))?;
-        let link = program.attach(TRACEPOINT).with_context(|| format!("attach to {TRACEPOINT}"))?;
-        let link = program.take_link(link)?;
-        Ok(Self { map, most, reasons, program: program.fd()?.as_fd().try_clone_to_owned()?, _link: link })
+        let (program, link) = attach(ebpf, PROGRAM, TRACEPOINT)?;
+        Ok(Self { map, most, reasons, program, _link: link })
     }
 
     /// Takes what was dropped in a generation, which must be quiet.
@@ -66,4 +60,22 @@ impl Drops {
     pub(super) fn missed(&self) -> io::Result<u64> {
         bpf::missed_runs(self.program.as_fd())
     }
+}
+
+/// Loads a program and attaches it to a tracepoint, until the link is dropped.
+///
+/// # Errors
+/// When the kernel refuses, in its own words.
+pub(super) fn attach(
+    ebpf: &mut Ebpf,
+    program: &str,
+    tracepoint: &str,
+) -> Result<(OwnedFd, RawTracePointLink)> {
+    let found =
+        ebpf.program_mut(program).ok_or_else(|| anyhow!("the kernel programs' object has no {program}"))?;
+    let found: &mut RawTracePoint = found.try_into()?;
+    found.load().with_context(|| format!("load the kernel program {program}"))?;
+    let link = found.attach(tracepoint).with_context(|| format!("attach to {tracepoint}"))?;
+    let link = found.take_link(link)?;
+    Ok((found.fd()?.as_fd().try_clone_to_owned()?, link))
 }

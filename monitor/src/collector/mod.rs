@@ -49,6 +49,7 @@ mod pins;
 mod prepared;
 mod programs;
 mod reasons;
+mod retransmits;
 mod ring;
 mod table;
 mod tick;

@@ -124,7 +124,7 @@ impl Prepared {
     fn start_threads(self, call: Call, out: Sender<Observation>) -> Result<Collector, anyhow::Error> {
         let Self { settings, modes, maps, loaded, ears, hands, conntrack, pinning, resumed, not_pinned } =
             self;
-        let Loaded { arenas, drops, events, ring_capacity, packets, names, diagnostics } = loaded;
+        let Loaded { arenas, troubles, events, ring_capacity, packets, names, diagnostics } = loaded;
         let losses = Arc::new(OwnLosses::default());
         resumed.tally.report(&losses);
         let Resumed { book, adopted, gone, last_number, journal, tally } = resumed;
@@ -169,7 +169,8 @@ impl Prepared {
         };
         let told = Told { losses: Arc::clone(&losses), fill: Arc::clone(&fill), pins };
         let journal = book.as_ref().zip(journal).map(|(book, journal)| (Arc::clone(book), journal));
-        let ticker = Ticker::new(maps, arenas, drops, table, told, waiting, capacity, hands).resume(journal);
+        let ticker =
+            Ticker::new(maps, arenas, troubles, table, told, waiting, capacity, hands).resume(journal);
         let names =
             names.map(|messages| Names::new(messages, Arc::clone(&call), out.clone(), Arc::clone(&losses)));
         let hear = |names: Names| Worker::start("vw-names", |stop| names.run(stop), Bell::new()?);

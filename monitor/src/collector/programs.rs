@@ -6,6 +6,7 @@ use super::drops::Drops;
 use super::pending::Lines;
 use super::pins::layout::Layout;
 use super::reasons::Reasons;
+use super::retransmits::Retransmits;
 use super::{Settings, object, reasons};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use aya::maps::{Map as AyaMap, MapData, RingBuf};
@@ -19,6 +20,7 @@ use monitor_common::{
     drops::DropSettings,
     flow_table::Factors,
     interface::{InterfaceEntry, InterfaceTotals},
+    retransmits::RetransmitSettings,
     settings::{self, feature, map_sizes},
 };
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -102,12 +104,20 @@ pub(super) struct Packets {
     pub(super) counters: PerCpu<CaptureCounters>,
 }
 
+/// What is told at tracepoints, each or why it is not to be had.
+pub(super) struct Troubles {
+    /// What the kernel drops.
+    pub(super) drops: Result<Drops>,
+    /// What TCP connections send again.
+    pub(super) retransmits: Result<Retransmits>,
+}
+
 /// What comes from loading beside the programs and the maps that are theirs and the agent's.
 pub(super) struct Loaded {
     /// Their flows.
     pub(super) arenas: Arenas,
-    /// What the kernel drops, or why that is not to be had.
-    pub(super) drops: Result<Drops>,
+    /// What the kernel drops and sends again.
+    pub(super) troubles: Troubles,
     /// Their events.
     pub(super) events: RingBuf<MapData>,
     /// Bytes of events that there is room for.
@@ -124,6 +134,8 @@ pub(super) struct Loaded {
 pub(super) struct Wanted {
     wire: settings::Settings,
     reasons: Result<Reasons>,
+    /// The number of the namespace that is watched, where what is sent again can be told.
+    retransmits: Result<u32>,
     cpus: u32,
     /// Maps that have other sizes than the object says.
     sizes: Vec<(&'static str, u32)>,
@@ -135,16 +147,23 @@ impl Wanted {
     /// # Errors
     /// When the kernel does not say how many CPUs there are, or gives no random numbers.
     pub(super) fn new(settings: &Settings) -> Result<Self> {
-        let (drops, reasons) = match reasons::find() {
-            Ok((drops, reasons)) => (drops, Ok(reasons)),
-            Err(error) => (DropSettings::NONE, Err(error)),
+        let (drops, retransmits) = match reasons::find() {
+            Ok(found) => (found.drops, found.retransmits.map(|at| (at, found.namespace))),
+            Err(error) => (Err(anyhow!("{error:#}")), Err(error)),
         };
+        let (drops, reasons) = drops
+            .map_or_else(|error| (DropSettings::NONE, Err(error)), |(drops, reasons)| (drops, Ok(reasons)));
+        let (sent_again, retransmits) = retransmits.map_or_else(
+            |error| (RetransmitSettings::NONE, Err(error)),
+            |(at, namespace)| (at, Ok(namespace)),
+        );
         let wire = settings::Settings {
             features: settings.features | settings.capture.map_or(0, |_| feature::CAPTURE),
             snap_length: settings.capture.unwrap_or(settings::Settings::DEFAULT.snap_length),
             sample_every: settings.sample_every,
             factors: factors()?,
             drops,
+            retransmits: sent_again,
             ..settings::Settings::DEFAULT.with_max_flows(settings.max_flows)
         };
         let cpus = cpus()?;
@@ -156,7 +175,7 @@ impl Wanted {
         if wire.features & feature::DNS != 0 {
             sizes.push(("NAMES", dns::RING));
         }
-        Ok(Self { wire, reasons, cpus, sizes })
+        Ok(Self { wire, reasons, retransmits, cpus, sizes })
     }
 
     /// What their maps are like.
@@ -190,7 +209,7 @@ pub(super) fn load(
     wanted: Wanted,
     pins: Option<(&Path, &Layout)>,
 ) -> Result<(Programs, Maps, Loaded)> {
-    let Wanted { wire, reasons, cpus, sizes } = wanted;
+    let Wanted { wire, reasons, retransmits, cpus, sizes } = wanted;
     let mut loader = EbpfLoader::new();
     loader.override_global("SETTINGS", wire.as_bytes(), true);
     for (map, entries) in sizes {
@@ -221,6 +240,10 @@ pub(super) fn load(
         let dropped = map(&ebpf, "DROPS")?;
         Drops::attach(&mut ebpf, dropped, settings.max_drops, reasons)
     });
+    let retransmits = retransmits.and_then(|namespace| {
+        let sent_again = map(&ebpf, "RETRANSMITS")?;
+        Retransmits::attach(&mut ebpf, sent_again, namespace)
+    });
     let maps = maps(&ebpf, cpus as usize)?;
     let events = ebpf.take_map("EVENTS").ok_or_else(|| missing("EVENTS"))?;
     let AyaMap::RingBuf(ring) = &events else { bail!("the map EVENTS is of an unexpected type") };
@@ -232,7 +255,7 @@ pub(super) fn load(
         .transpose()
         .context("open the kernel programs' diagnostics")?;
     let loaded = Loaded {
-        drops,
+        troubles: Troubles { drops, retransmits },
         arenas: Arenas {
             ipv4: arena(&ebpf, "ARENA4", 4, wire.max_flows)?,
             ipv6: arena(&ebpf, "ARENA6", 6, wire.max_flows)?,

@@ -1,10 +1,11 @@
-//! What the drop watcher is told at load time: where things are in this kernel, which namespace is watched, and which
-//! of its reasons are no drops of traffic. And the names of the reasons.
+//! What the programs at tracepoints are told at load time: where things are in this kernel, which namespace is watched, and
+//! which of its reasons are no drops of traffic. And the names of the reasons.
 
 use super::btf::{Btf, BtfError};
 use crate::model::SafeText;
 use anyhow::{Context as _, Result};
 use monitor_common::drops::{DropSettings, NO_REASON, ignore};
+use monitor_common::retransmits::RetransmitSettings;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read as _;
@@ -42,28 +43,60 @@ impl Reasons {
     }
 }
 
+/// Where things are in this kernel.
+pub(super) struct Found {
+    /// For the drop watcher, with the names of reasons.
+    pub(super) drops: Result<(DropSettings, Reasons)>,
+    /// For what is sent again.
+    pub(super) retransmits: Result<RetransmitSettings>,
+    /// Number of the namespace that is watched.
+    pub(super) namespace: u32,
+}
+
 /// Finds everything out, for the namespace of the calling thread.
 ///
 /// # Errors
-/// When the kernel does not describe its types, or other ones than are known here.
-pub(super) fn find() -> Result<(DropSettings, Reasons)> {
+/// When the kernel does not describe its types, or the namespace has no number.
+pub(super) fn find() -> Result<Found> {
     let mut bytes = Vec::new();
     File::open(DESCRIPTION)
         .and_then(|file| file.take(LONGEST).read_to_end(&mut bytes))
         .with_context(|| format!("read {DESCRIPTION}"))?;
-    let (mut settings, reasons) = describe(&bytes)?;
+    let btf = Btf::parse(&bytes)?;
     let namespace = rustix::fs::stat(NAMESPACE).with_context(|| format!("look at {NAMESPACE}"))?.st_ino;
-    settings.namespace = u32::try_from(namespace).context("the namespace has a number of an unknown kind")?;
-    Ok((settings, reasons))
+    let namespace = u32::try_from(namespace).context("the namespace has a number of an unknown kind")?;
+    let drops = drops(&btf).map(|(settings, reasons)| (DropSettings { namespace, ..settings }, reasons));
+    Ok(Found {
+        drops: drops.map_err(Into::into),
+        retransmits: retransmits(&btf).map_err(Into::into),
+        namespace,
+    })
 }
 
-/// All but the namespace.
-fn describe(bytes: &[u8]) -> Result<(DropSettings, Reasons), BtfError> {
-    let btf = Btf::parse(bytes)?;
+/// Where the program for what is sent again finds things.
+fn retransmits(btf: &Btf<'_>) -> Result<RetransmitSettings, BtfError> {
+    let socket = |member| btf.offset("sock_common", &[member]);
+    Ok(RetransmitSettings {
+        socket_family: socket("skc_family")?,
+        socket_port: socket("skc_num")?,
+        socket_remote_port: socket("skc_dport")?,
+        socket_address4: socket("skc_rcv_saddr")?,
+        socket_remote4: socket("skc_daddr")?,
+        // A kernel without IPv6 has neither these nor such sockets.
+        socket_address6: socket("skc_v6_rcv_saddr").unwrap_or_default(),
+        socket_remote6: socket("skc_v6_daddr").unwrap_or_default(),
+        socket_namespace: socket("skc_net")?,
+        namespace_number: btf.offset("net", &["ns", "inum"])?,
+        skb_segments: btf.offset("sk_buff", &["cb"])? + btf.offset("tcp_skb_cb", &["tcp_gso_segs"])?,
+    })
+}
+
+/// What the drop watcher is told, but the namespace.
+fn drops(btf: &Btf<'_>) -> Result<(DropSettings, Reasons), BtfError> {
     let skb = |member| btf.offset("sk_buff", &[member]);
     // Data that every tracepoint's function gets, the packet, the place, and since Linux 5.17 the reason.
     let has_reason = btf.parameters("btf_trace_kfree_skb")? >= 4;
-    let reasons = if has_reason { names(&btf)? } else { Reasons::default() };
+    let reasons = if has_reason { names(btf)? } else { Reasons::default() };
     let mut settings = DropSettings {
         has_reason: u32::from(has_reason),
         skb_device: skb("dev")?,
@@ -126,7 +159,8 @@ mod tests {
     #[test]
     fn what_is_no_description_is_refused() {
         for bytes in [&b""[..], b"\x9f\xeb", b"nothing of the kind, but long enough to be read"] {
-            assert!(describe(bytes).is_err());
+            assert!(Btf::parse(bytes).and_then(|btf| drops(&btf)).is_err());
+            assert!(Btf::parse(bytes).and_then(|btf| retransmits(&btf)).is_err());
         }
     }
 }

@@ -12,7 +12,8 @@ use super::outbox::Waiting;
 use super::own_cost::OwnCost;
 use super::pending::{Left, whole};
 use super::pins::book::{Book, Drain, Journal};
-use super::programs::{Arenas, Maps};
+use super::programs::{Arenas, Maps, Troubles};
+use super::retransmits::Retransmits;
 use super::ring::Fill;
 use super::table::{Table, Watched};
 use super::wake::{Bell, wait};
@@ -46,6 +47,7 @@ pub(super) struct Ticker {
     grace: Grace,
     arenas: Arenas,
     drops: Result<Drops, SafeText>,
+    retransmits: Result<Retransmits, SafeText>,
     totals: Vec<InterfaceTotals>,
     counts: Vec<u64>,
     capacity: Capacity,
@@ -136,7 +138,7 @@ impl Ticker {
     pub(super) fn new(
         maps: Arc<Maps>,
         arenas: Arenas,
-        drops: anyhow::Result<Drops>,
+        troubles: Troubles,
         table: Arc<Table>,
         told: Told,
         out: Waiting,
@@ -144,6 +146,7 @@ impl Ticker {
         hands: Hands,
     ) -> Self {
         let Hands { netlink, grace, own } = hands;
+        let Troubles { drops, retransmits } = troubles;
         Self {
             totals: maps.totals.buffer(),
             counts: maps.losses.buffer(),
@@ -156,6 +159,7 @@ impl Ticker {
             grace,
             arenas,
             drops: drops.map_err(|error| SafeText::new(&format!("{error:#}"))),
+            retransmits: retransmits.map_err(|error| SafeText::new(&format!("{error:#}"))),
             capacity,
             own,
             active: 0,
@@ -176,7 +180,9 @@ impl Ticker {
             Err(reason) => DropWatch::Off(reason.clone()),
         };
         let pins = self.pins.take().map(Observation::Pins);
-        let told = [Some(Observation::DropWatch(watch)), pins];
+        let sent_again = self.retransmits.as_ref().map(|_| ()).map_err(Clone::clone);
+        let sent_again = Observation::RetransmitWatch(sent_again);
+        let told = [Some(Observation::DropWatch(watch)), Some(sent_again), pins];
         if !told.into_iter().flatten().all(|told| self.out.send(told)) || !self.finish_drain() {
             return;
         }
@@ -301,8 +307,8 @@ impl Ticker {
         Ok(generation)
     }
 
-    /// Hands over what was dropped in the quiet generation, and who claimed what; how many of each. `None`: nobody
-    /// listens.
+    /// Hands over what was dropped and sent again in the quiet generation, and who claimed what; how many drops and claims.
+    /// `None`: nobody listens.
     fn hand_over_evidence(&self, generation: Generation) -> Option<(usize, usize)> {
         let Generation { active, epoch, .. } = generation;
         let quiet = active & 1;
@@ -310,6 +316,11 @@ impl Ticker {
         let drops = drops.unwrap_or_else(|_| self.unread(Lost::Drain));
         let dropped = drops.len();
         if !drops.is_empty() && !self.out.send(Observation::Drops(DropBatch { epoch, drops })) {
+            return None;
+        }
+        let again = self.retransmits.as_ref().map_or(Ok(Vec::new()), |it| it.drain(quiet));
+        let again = again.unwrap_or_else(|_| self.unread(Lost::Drain));
+        if !again.is_empty() && !self.out.send(Observation::Retransmits(again)) {
             return None;
         }
         let of_it = |key: &ClaimKey| u32::from(key.generation) == quiet;
@@ -371,6 +382,8 @@ impl Ticker {
         let missed = missed.unwrap_or_else(|_| self.unread(Lost::Drain));
         let mut losses = Losses::default();
         losses.set("drops_missed", missed);
+        let missed = self.retransmits.as_ref().map_or(Ok(0), Retransmits::missed);
+        losses.set("retransmits_missed", missed.unwrap_or_else(|_| self.unread(Lost::Drain)));
         self.losses.report(&mut losses);
         for loss in Loss::ALL {
             if self.maps.losses.read(loss as u32, &mut self.counts).is_ok() {

@@ -12,6 +12,7 @@ mod inquirers;
 mod names;
 mod naming;
 mod owners;
+mod retransmits;
 mod sockets;
 mod state;
 mod subscribers;

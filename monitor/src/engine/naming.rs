@@ -40,6 +40,7 @@ impl State {
         }
         self.flows.batch_done(&batch);
         if batch.last {
+            self.book_retransmits(now);
             self.books.ticked(tick_end);
             self.ticked = Some(epoch);
             self.counted_at = tick_end;
@@ -61,7 +62,7 @@ impl State {
     }
 
     /// The container on the host's network that is the other end of a flow, where that is an address of the host.
-    fn on_host(&self, key: &FlowKey, remote: &End) -> Option<End> {
+    pub(super) fn on_host(&self, key: &FlowKey, remote: &End) -> Option<End> {
         if remote.kind != EndKind::Host {
             return None;
         }
@@ -127,6 +128,7 @@ impl State {
             state,
             handshake: None,
             failed: false,
+            first_byte: None,
         });
         let update = Update {
             first_seen: flow.first_seen,

@@ -7,6 +7,7 @@ use super::held::Held;
 use super::inquirers::Inquirers;
 use super::names::Names;
 use super::owners::Owners;
+use super::retransmits::Retransmits;
 use super::sockets::Sockets;
 use super::subscribers::{Filter, Subscribers, Subscription, Topic};
 use crate::attribution::Attribution;
@@ -56,6 +57,7 @@ pub struct State {
     pub(super) held: Held,
     pub(super) sockets: Sockets,
     pub(super) names: Names,
+    pub(super) retransmits: Retransmits,
     pub(super) subscribers: Subscribers,
     pub(super) inquirers: Inquirers,
     pub(super) asks: Asks,
@@ -100,6 +102,7 @@ impl State {
             held: Held::default(),
             sockets: Sockets::default(),
             names: Names::default(),
+            retransmits: Retransmits::default(),
             subscribers: Subscribers::default(),
             inquirers: Inquirers::default(),
             asks: Asks::default(),
@@ -200,6 +203,8 @@ impl State {
                 self.is_missing("drops", why);
                 self.judge.drop_watch(watch);
             }
+            Observation::RetransmitWatch(watch) => self.is_missing("retransmits", watch.err()),
+            Observation::Retransmits(told) => self.retransmits.take(told, now),
             Observation::Pins(watch) => {
                 self.pins = watch == PinWatch::Pinned;
                 let why = if let PinWatch::Off(why) = watch { Some(why) } else { None };
@@ -409,6 +414,7 @@ impl State {
         losses.add("names_given_up", self.held.given_up);
         losses.add("dns_askers_given_up", self.names.given_up);
         losses.add("dns_names_forgotten", self.names.forgotten);
+        losses.add("retransmits_not_booked", self.retransmits.not_booked);
         losses.add("records_lost_by_slow_readers", self.subscribers.lost());
         losses
     }

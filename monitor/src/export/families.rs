@@ -123,8 +123,25 @@ families! {
     PAIR_CONVERSATIONS: Counter "vethwatch_pair_conversations"
         by ["client", "client_id", "server", "server_id", "protocol"]
         = "Conversations that the client opened";
+    PAIR_ANSWERED: Counter "vethwatch_pair_connections_answered"
+        by ["client", "client_id", "server", "server_id", "protocol"]
+        = "Of the TCP connections that the client opened, those that were answered";
+    PAIR_REFUSED: Counter "vethwatch_pair_connections_refused"
+        by ["client", "client_id", "server", "server_id", "protocol"]
+        = "Of the TCP connections that the client opened, those that were refused";
+    PAIR_RESET: Counter "vethwatch_pair_connections_reset"
+        by ["client", "client_id", "server", "server_id", "protocol"]
+        = "Of the TCP connections that the client opened, those that either end reset later";
+    PAIR_CLIENT_RETRANSMITS: Counter "vethwatch_pair_client_retransmitted" in "segments"
+        by ["client", "client_id", "server", "server_id", "protocol"]
+        = "Segments of TCP that the client's kernel sent again";
+    PAIR_SERVER_RETRANSMITS: Counter "vethwatch_pair_server_retransmitted" in "segments"
+        by ["client", "client_id", "server", "server_id", "protocol"]
+        = "Segments of TCP that the server's kernel sent again";
     SERVICE_HANDSHAKE: Histogram "vethwatch_service_handshake" in "seconds" by ["client", "server", "seen_at"]
         = "How long the TCP connections of one service with another took to be answered, as seen at the client's and at the server's interface, and of it the way between the two";
+    SERVICE_FIRST_BYTE: Histogram "vethwatch_service_first_byte" in "seconds" by ["client", "server", "seen_at"]
+        = "From the first data that the client of a TCP connection sent to the first of the server's, as seen at the server's interface, or at the client's where the server is no container";
     VIOLATIONS: Counter "vethwatch_violations" by ["rule", "outcome", "severity"]
         = "Findings of kind violation: each when it is new, and again with each outcome or severity that it changes to";
     BROKEN: Counter "vethwatch_broken" by ["rule", "outcome", "severity"]

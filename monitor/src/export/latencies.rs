@@ -1,9 +1,9 @@
 //! The series of latencies: those of the snapshot without addresses and ports, so several of its rows are one here.
 
-use super::families as family;
 use super::labels::Labels;
 use super::page::Page;
 use super::shelf::{Budget, Shelf};
+use super::{families as family, families::Family};
 use crate::model::{KernelTime, SafeText};
 use crate::snapshot::{LatencyRow, Service, Steps};
 use std::collections::HashMap;
@@ -12,8 +12,24 @@ use std::sync::Arc;
 /// Series of a histogram: its steps, sum and count.
 const COST: usize = 19;
 
-/// What has series of its own: client, server, and where it was seen.
-type Key = (Service, Service, &'static str);
+/// What has series of its own: client, server, what was measured and where.
+type Key = (Service, Service, (What, &'static str));
+
+/// What was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum What {
+    Handshake,
+    FirstByte,
+}
+
+impl What {
+    const fn family(self) -> &'static Family {
+        match self {
+            Self::Handshake => &family::SERVICE_HANDSHAKE,
+            Self::FirstByte => &family::SERVICE_FIRST_BYTE,
+        }
+    }
+}
 
 /// All latencies.
 #[derive(Debug)]
@@ -41,7 +57,12 @@ impl Latencies {
         self.latest = Some(Arc::clone(rows));
         let mut before = std::mem::take(&mut self.rows);
         for row in &**rows {
-            let ends = [("client", row.at_client), ("server", row.at_server), ("between", row.between)];
+            let ends = [
+                ((What::Handshake, "client"), row.at_client),
+                ((What::Handshake, "server"), row.at_server),
+                ((What::Handshake, "between"), row.between),
+                ((What::FirstByte, row.first_byte_seen_at()), row.first_byte),
+            ];
             for (seen_at, measured) in ends {
                 let Some(measured) = measured else { continue };
                 let key = (row.client.clone(), nameable(&row.server), seen_at);
@@ -63,14 +84,14 @@ impl Latencies {
 
     /// Writes the series.
     pub(super) fn write(&self, page: &mut Page) {
-        for ((client, server, seen_at), steps) in self.sums.iter() {
+        for ((client, server, (what, seen_at)), steps) in self.sums.iter() {
             let name = |service: &Service| Some(SafeText::new(&service.to_string()));
             let labels = Labels::new([
                 ("client", name(client)),
                 ("server", name(server)),
                 ("seen_at", Some(SafeText::new(seen_at))),
             ]);
-            page.add(&family::SERVICE_HANDSHAKE, &labels, *steps);
+            page.add(what.family(), &labels, *steps);
         }
     }
 }

@@ -88,7 +88,7 @@ impl Ledger {
         self.networks.tidy(at, budget, |_| true);
         if self.options.pairs {
             let (containers, budget) = (&self.containers, &mut self.budget_of_pairs);
-            self.pairs.take(&snapshot.pairs, at, budget);
+            self.pairs.take(snapshot, at, budget);
             self.pairs.tidy(at, budget, |id| containers.has(id));
             self.latencies.take(&snapshot.latencies, at, budget);
             let services: HashSet<Service> = containers.iter().map(|(_, one)| one.service()).collect();

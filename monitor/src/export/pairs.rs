@@ -5,13 +5,13 @@ use super::page::Page;
 use super::shelf::{Budget, Shelf};
 use super::{families as family, families::Family};
 use crate::model::{ContainerId, Counts, KernelTime, Protocol, SafeText, Traffic};
-use crate::snapshot::{End, EndKind, PairRow};
+use crate::snapshot::{Answers, End, EndKind, PairRow, Snapshot};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Series of one pair.
-const COST: usize = 5;
+const COST: usize = 10;
 
 /// An end: a container, or what stands for all others of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +81,40 @@ impl RowKey {
 struct Sum {
     traffic: Traffic,
     conversations: u64,
+    /// Of TCP alone.
+    answers: Option<Answers>,
+    /// Segments that each end sent again, where that can be seen.
+    sent_again: [Option<u64>; 2],
+}
+
+impl Sum {
+    fn of(row: &PairRow, sees_retransmits: bool) -> Self {
+        Self {
+            traffic: row.traffic,
+            conversations: row.conversations,
+            answers: (row.protocol == Protocol::TCP).then_some(row.answers),
+            sent_again: row.sent_again().map(|segments| segments.filter(|_| sees_retransmits)),
+        }
+    }
+
+    /// Adds what came on top of an earlier state of a row; all of it where the row was forgotten meanwhile and began anew.
+    fn add(&mut self, last: &Self, now: &Self) {
+        self.traffic.sent += more(last.traffic.sent, now.traffic.sent);
+        self.traffic.received += more(last.traffic.received, now.traffic.received);
+        self.conversations += on_top(last.conversations, now.conversations);
+        if let Some(now) = now.answers {
+            let Answers { answered, refused, reset, .. } = last.answers.unwrap_or_default();
+            let sum = self.answers.get_or_insert_default();
+            sum.answered += on_top(answered, now.answered);
+            sum.refused += on_top(refused, now.refused);
+            sum.reset += on_top(reset, now.reset);
+        }
+        for ((sum, last), now) in self.sent_again.iter_mut().zip(last.sent_again).zip(now.sent_again) {
+            if let Some(now) = now {
+                *sum = Some(sum.unwrap_or_default() + on_top(last.unwrap_or_default(), now));
+            }
+        }
+    }
 }
 
 /// All pairs.
@@ -99,7 +133,8 @@ impl Pairs {
     }
 
     /// Takes in all rows.
-    pub(super) fn take(&mut self, rows: &Arc<[PairRow]>, at: KernelTime, budget: &mut Budget) {
+    pub(super) fn take(&mut self, snapshot: &Snapshot, at: KernelTime, budget: &mut Budget) {
+        let rows = &snapshot.pairs;
         if self.latest.as_ref().is_some_and(|latest| Arc::ptr_eq(latest, rows)) {
             return;
         }
@@ -108,15 +143,12 @@ impl Pairs {
         for row in &**rows {
             let key =
                 Key { client: Who::of(&row.client), server: Who::of(&row.server), protocol: row.protocol };
-            let now = Sum { traffic: row.traffic, conversations: row.conversations };
+            let now = Sum::of(row, snapshot.sees_retransmits());
             let row_key = RowKey::of(row);
             let last = before.remove(&row_key).unwrap_or_default();
             // What there is no room for is not kept either, so that it is whole when there is.
             let Some(sum) = self.sums.seen(&key, at, budget, Sum::default) else { continue };
-            sum.traffic.sent += more(last.traffic.sent, now.traffic.sent);
-            sum.traffic.received += more(last.traffic.received, now.traffic.received);
-            sum.conversations +=
-                now.conversations.checked_sub(last.conversations).unwrap_or(now.conversations);
+            sum.add(&last, &now);
             self.rows.insert(row_key, now);
         }
     }
@@ -144,15 +176,23 @@ impl Pairs {
                 ("protocol", Some(SafeText::new(&key.protocol.name()))),
             ]);
             let Traffic { sent, received } = sum.traffic;
-            let figures: [(&'static Family, u64); COST] = [
-                (&family::PAIR_TRANSMIT_BYTES, sent.bytes),
-                (&family::PAIR_TRANSMIT_PACKETS, sent.packets),
-                (&family::PAIR_RECEIVE_BYTES, received.bytes),
-                (&family::PAIR_RECEIVE_PACKETS, received.packets),
-                (&family::PAIR_CONVERSATIONS, sum.conversations),
+            let [by_client, by_server] = sum.sent_again;
+            let figures: [(&'static Family, Option<u64>); COST] = [
+                (&family::PAIR_TRANSMIT_BYTES, Some(sent.bytes)),
+                (&family::PAIR_TRANSMIT_PACKETS, Some(sent.packets)),
+                (&family::PAIR_RECEIVE_BYTES, Some(received.bytes)),
+                (&family::PAIR_RECEIVE_PACKETS, Some(received.packets)),
+                (&family::PAIR_CONVERSATIONS, Some(sum.conversations)),
+                (&family::PAIR_ANSWERED, sum.answers.map(|it| it.answered)),
+                (&family::PAIR_REFUSED, sum.answers.map(|it| it.refused)),
+                (&family::PAIR_RESET, sum.answers.map(|it| it.reset)),
+                (&family::PAIR_CLIENT_RETRANSMITS, by_client),
+                (&family::PAIR_SERVER_RETRANSMITS, by_server),
             ];
             for (family, figure) in figures {
-                page.add(family, &labels, figure);
+                if let Some(figure) = figure {
+                    page.add(family, &labels, figure);
+                }
             }
         }
     }
@@ -161,4 +201,9 @@ impl Pairs {
 /// What came on top; all of it where the row was forgotten meanwhile and began anew.
 fn more(before: Counts, now: Counts) -> Counts {
     now.since(&before).unwrap_or(now)
+}
+
+/// What came on top; all of it where the row began anew.
+fn on_top(before: u64, now: u64) -> u64 {
+    now.checked_sub(before).unwrap_or(now)
 }

@@ -61,6 +61,9 @@ pub struct Tcp {
     pub handshake: Option<Duration>,
     /// Whether it was refused or reset in this tick; told once.
     pub failed: bool,
+    /// From the first data of the end that opened it to the first data of the other, at this interface; told once, in the tick
+    /// that completed it. Not where the other end spoke first.
+    pub first_byte: Option<Duration>,
 }
 
 /// A connection over its ticks.
@@ -74,6 +77,9 @@ pub(super) struct Connection {
     opened: bool,
     syn_at: Option<KernelTime>,
     syn_ack_at: Option<KernelTime>,
+    sent_data_at: Option<KernelTime>,
+    received_data_at: Option<KernelTime>,
+    first_byte_told: bool,
 }
 
 impl Connection {
@@ -91,6 +97,8 @@ impl Connection {
         self.received = TcpFlags(self.received.0 | seen.received_flags.0);
         self.syn_at = self.syn_at.or(seen.syn_at);
         self.syn_ack_at = self.syn_ack_at.or(seen.syn_ack_at);
+        self.sent_data_at = self.sent_data_at.or(seen.sent_data_at);
+        self.received_data_at = self.received_data_at.or(seen.received_data_at);
         let was_open = self.initiator.is_some();
         if !was_open {
             self.initiator = opener(delta, seen, before);
@@ -102,6 +110,7 @@ impl Connection {
             state: self.state(),
             handshake: self.handshake(),
             failed: self.has_failed() && !failed_before,
+            first_byte: self.first_byte(),
         }
     }
 
@@ -153,6 +162,16 @@ impl Connection {
 
     fn has_flags(&self) -> bool {
         self.sent.0 | self.received.0 != 0
+    }
+
+    /// Only of what was seen from its SYN on: what was said before is not known else.
+    fn first_byte(&mut self) -> Option<Duration> {
+        let (asked, answered) = match self.initiator? {
+            Direction::Sent => (self.sent_data_at?, self.received_data_at?),
+            Direction::Received => (self.received_data_at?, self.sent_data_at?),
+        };
+        let was_told = std::mem::replace(&mut self.first_byte_told, true);
+        (!was_told && answered >= asked).then(|| answered.since(asked))
     }
 
     fn handshake(&mut self) -> Option<Duration> {
@@ -259,6 +278,7 @@ mod tests {
                     received_flags: flags(received),
                     syn_at: micros(*syn),
                     syn_ack_at: micros(*syn_ack),
+                    ..TcpObserved::default()
                 };
                 // As the kernel does: only the tick with the flow's first packet says which way that went.
                 let is_new = index == 0;
@@ -330,6 +350,7 @@ mod tests {
                 received_flags: flags("SAF"),
                 syn_at: Some(KernelTime(1_000)),
                 syn_ack_at: Some(KernelTime(2_000)),
+                ..TcpObserved::default()
             };
             connection.observe(&FlowDelta { is_new: false, ..delta(first_direction) }, &seen);
             assert_eq!((connection.initiator(), connection.was_opened()), (expected, true));
@@ -345,6 +366,7 @@ mod tests {
                 received_flags: flags(if syn_at == Some(100) { "" } else { "RA" }),
                 syn_at: syn_at.map(KernelTime),
                 syn_ack_at: None,
+                ..TcpObserved::default()
             };
             connection.observe(&delta(Direction::Sent), &seen).failed
         });
@@ -356,5 +378,42 @@ mod tests {
         let ticks = [("SAF", "SAF", Some(1), Some(2)), ("R", "", None, None)];
         check(&ticks, TcpState::Closed, Initiator::Local, &[Some(1), None]);
         check(&[("A", "RA", None, None)], TcpState::Reset, Initiator::Unknown, &[None]);
+    }
+
+    #[test]
+    fn the_first_byte_of_an_answer_is_timed_over_ticks_and_told_once() {
+        let check = |opener: Direction, ticks: &[(Option<u64>, Option<u64>)], expected: &[Option<u64>]| {
+            let mut connection = Connection::default();
+            let told: Vec<Option<u64>> = ticks
+                .iter()
+                .map(|(asked, answered)| {
+                    let [asked, answered] = [*asked, *answered].map(|at| at.map(KernelTime));
+                    let (sent_data_at, received_data_at) = match opener {
+                        Direction::Sent => (asked, answered),
+                        Direction::Received => (answered, asked),
+                    };
+                    let both = flags("SAP");
+                    let seen = TcpObserved {
+                        sent_flags: both,
+                        received_flags: both,
+                        syn_at: Some(KernelTime(1)),
+                        sent_data_at,
+                        received_data_at,
+                        ..TcpObserved::default()
+                    };
+                    let told = connection.observe(&delta(opener), &seen).first_byte;
+                    told.map(|took| u64::try_from(took.as_nanos()).unwrap())
+                })
+                .collect();
+            assert_eq!(told, expected);
+        };
+        for opener in [Direction::Sent, Direction::Received] {
+            check(
+                opener,
+                &[(Some(100), None), (Some(300), Some(700)), (Some(800), Some(900))],
+                &[None, Some(600), None],
+            );
+            check(opener, &[(None, Some(50)), (Some(100), Some(200))], &[None, None]);
+        }
     }
 }

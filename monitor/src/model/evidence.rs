@@ -2,7 +2,7 @@
 
 use super::{FlowKey, FlowPorts, InterfaceNumber, KernelTime, Mac, Protocol, SafeText};
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Packets of one conversation that the kernel dropped in one tick, for one reason, at one place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,22 @@ pub enum DropWatch {
     Watched,
     /// They are not, and why: that no drop is told proves nothing then.
     Off(SafeText),
+}
+
+/// Segments of one TCP connection that one of its ends sent again in one tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retransmit {
+    /// Number of the network namespace of the socket that sent them; absent for the host's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<u32>,
+    /// The end that sent them.
+    pub local: SocketAddr,
+    /// The other end, as the socket has it.
+    pub remote: SocketAddr,
+    /// How many, as the kernel counts them in `TcpRetransSegs`.
+    pub segments: u64,
+    /// The last.
+    pub last_seen: KernelTime,
 }
 
 /// Whether programs and maps are pinned, so that they go on counting without the agent.

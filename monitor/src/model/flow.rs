@@ -151,6 +151,12 @@ pub struct TcpObserved {
     /// First SYN with ACK of this tick.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub syn_ack_at: Option<KernelTime>,
+    /// First data of this tick that was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_data_at: Option<KernelTime>,
+    /// First data of this tick that was received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_data_at: Option<KernelTime>,
 }
 
 /// Where received packets came from: the ifindex at which they entered the host's network stack.

@@ -26,7 +26,8 @@ pub use container::{Container, ContainerState, Details, Endpoint, NetworkMode, R
 pub use counts::{ClassCounts, Counts, DirectionCounts, Traffic};
 pub use dns::{DnsAnswer, DnsExchange, DnsPlace, DnsRecord, DnsTransport};
 pub use evidence::{
-    Claim, ClaimKind, Conntrack, Drop, DropBatch, DropWatch, PinWatch, Translation, TranslationChange, Tuple,
+    Claim, ClaimKind, Conntrack, Drop, DropBatch, DropWatch, PinWatch, Retransmit, Translation,
+    TranslationChange, Tuple,
 };
 pub use flow::{
     Direction, FlowDelta, FlowKey, FlowPorts, Initiator, Origin, Protocol, TcpFlags, TcpObserved,

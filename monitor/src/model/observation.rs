@@ -3,7 +3,7 @@
 use super::{
     AttachMode, Claim, Conntrack, ContainerId, DeviceCounters, Direction, DnsExchange, DropBatch, DropWatch,
     FlowDelta, FlowId, FlowKey, Interface, InterfaceNumber, KernelTime, Losses, NotWatched, PinWatch,
-    Reading, SafeText, TcpFlags, TranslationChange,
+    Reading, Retransmit, SafeText, TcpFlags, TranslationChange,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -193,6 +193,10 @@ pub enum Observation {
     Pins(PinWatch),
     /// What the kernel dropped in one generation.
     Drops(DropBatch),
+    /// Whether what is sent again is seen, and why not; told once, at the start.
+    RetransmitWatch(Result<(), SafeText>),
+    /// What TCP connections sent again in one generation.
+    Retransmits(Vec<Retransmit>),
     /// Who claimed which address in one generation.
     Claims(Vec<Claim>),
     /// Translations that came or went.

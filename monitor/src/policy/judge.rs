@@ -16,8 +16,10 @@ use super::rules::{Expected, Rule};
 use super::silent::SilentReplica;
 use super::testimony::Testimony;
 use crate::attribution::EndKind;
-use crate::model::{Claim, DropBatch, DropWatch, FlowId, FlowKey, KernelTime, Losses, Protocol};
+use crate::flows::{Flow, FlowTable};
+use crate::model::{Claim, DropBatch, DropWatch, FlowId, FlowKey, FlowPorts, KernelTime, Losses, Protocol};
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Conversations that are followed at once, at most.
@@ -90,6 +92,17 @@ impl Judge {
         self.testimony.pairs.forget(id, key);
         self.cases.remove(&id);
         self.pending.remove(&id);
+    }
+
+    /// The flows at containers' interfaces of the TCP connection with this local and remote end.
+    pub fn connections<'a>(
+        &'a self,
+        flows: &'a FlowTable,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> impl Iterator<Item = &'a Flow> {
+        let ports = FlowPorts::Ports { local: local.port(), remote: remote.port() };
+        self.testimony.pairs.with_tuple(flows, (local.ip(), remote.ip(), Protocol::TCP, ports))
     }
 
     /// A flow made room for another before it was over.

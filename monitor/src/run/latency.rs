@@ -5,7 +5,7 @@ use super::watch::{Ended, Watch};
 use super::{logger, picture};
 use crate::engine::Filter;
 use crate::settings::Settings;
-use crate::snapshot::{Handshake, Latencies, LatencyRow, Record, Snapshot};
+use crate::snapshot::{FirstByte, Handshake, Latencies, LatencyRow, Record, Snapshot};
 use crate::view;
 use crate::wire::LatencyBody;
 use anyhow::anyhow;
@@ -85,6 +85,9 @@ async fn count(records: &mut Receiver<Record>, latencies: &mut Latencies, lost: 
                 Record::Flow(flow) => {
                     if let Some(handshake) = Handshake::of_record(&flow) {
                         latencies.record(&handshake);
+                    }
+                    if let Some(first_byte) = FirstByte::of_record(&flow) {
+                        latencies.record_first_byte(&first_byte);
                     }
                 }
                 Record::Lost(records) => *lost = records,

@@ -22,6 +22,7 @@ mod dns;
 mod doctor;
 mod ends;
 mod failure;
+mod failures;
 mod flows;
 mod host;
 mod keys;
@@ -126,6 +127,7 @@ async fn perform(loaded: Loaded, sources: Sources, ready: Option<agent::Ready>) 
         Task::Networks { watch_for } => networks::run(settings, watch_for).await,
         Task::Pairs { watch_for, container } => pairs::run(settings, watch_for, container).await,
         Task::Latency { watch_for, name } => latency::run(settings, watch_for, name).await,
+        Task::Failures { watch_for, name } => failures::run(settings, watch_for, name).await,
         Task::Services { watch_for, name } => services::run(settings, watch_for, name).await,
         Task::Flows { watch_for, container, bridges } => {
             flows::run(settings, watch_for, container, bridges).await

@@ -1,7 +1,7 @@
 //! The figures a snapshot is made of, kept from observation to observation.
 
 use super::interfaces::{Account, Sums};
-use super::latencies::{Handshake, Latencies};
+use super::latencies::{FirstByte, Handshake, Latencies};
 use super::networks::Networks;
 use super::pairs::Pairs;
 use super::peers::Peers;
@@ -154,6 +154,9 @@ impl Books {
         if let Some(handshake) = Handshake::of_talk(talk) {
             self.latencies.record(&handshake);
         }
+        if let Some(first_byte) = FirstByte::of_talk(talk) {
+            self.latencies.record_first_byte(&first_byte);
+        }
         if let Some(network) = talk.network {
             self.networks.add(&network.id, talk.reach(), talk.tick_end);
         }
@@ -169,6 +172,18 @@ impl Books {
         if let Some(took) = talk.handshake().filter(|_| is_client) {
             self.answered(&container.id, took);
         }
+    }
+
+    /// One end of a TCP connection sent segments again: the container whose interface it was seen at (`by_local`), or the other
+    /// one. Whether the pair is known.
+    pub fn retransmitted(
+        &mut self,
+        ends: [&End; 2],
+        initiator: Initiator,
+        by_local: bool,
+        segments: u64,
+    ) -> bool {
+        self.pairs.retransmitted(ends, initiator, by_local, segments)
     }
 
     /// A connection that a container opened was answered.

@@ -7,6 +7,7 @@
 mod books;
 mod bracket;
 mod build;
+mod failures;
 mod findings;
 mod gaps;
 mod interfaces;
@@ -38,13 +39,14 @@ pub use crate::policy::{Evidence, Expected, Finding, Kind, Outcome, Severity, Ve
 pub use books::{Books, Settings};
 pub use bracket::{Difference, difference};
 pub use build::Rows;
+pub use failures::{FailureRow, failures};
 pub use findings::findings;
 pub use gaps::GAPS;
-pub use latencies::{Handshake, Latencies, LatencyRow, Measured};
+pub use latencies::{FirstByte, Handshake, Latencies, LatencyRow, Measured};
 pub use records::{FlowRecord, NameRecord, Record, SampleRecord};
 pub use rows::{
     Answers, BridgeRow, ContainerRow, Conversations, Membership, NetworkRow, PairRow, Peer, Reach,
-    UnattributedRow,
+    Retransmits, UnattributedRow,
 };
 pub use service::Service;
 pub use services::{ReplicaRow, ServiceRow, services};
@@ -91,8 +93,8 @@ pub struct Snapshot {
     pub latencies: Arc<[LatencyRow]>,
     /// Devices that should be watched and are not.
     pub not_watched: Vec<NotWatched>,
-    /// What this host does not let us see, and why: `drops`, `translations`, `resolver`. Fixed words: they are part of the
-    /// JSON.
+    /// What this host does not let us see, and why: `drops`, `translations`, `resolver`, `retransmits`. Fixed words: they
+    /// are part of the JSON.
     #[serde(deserialize_with = "word::read_keys")]
     pub missing: BTreeMap<Word, SafeText>,
     /// How the programs are attached to those watched now.
@@ -114,4 +116,12 @@ pub struct Snapshot {
     pub losses: Losses,
     /// How full the maps are.
     pub resources: Resources,
+}
+
+impl Snapshot {
+    /// Whether what TCP connections send again is seen here.
+    #[must_use]
+    pub fn sees_retransmits(&self) -> bool {
+        !self.missing.keys().any(|what| **what == *"retransmits")
+    }
 }

@@ -2,9 +2,9 @@
 
 use super::recent::Recent;
 use super::talk::Talk;
-use super::{Answers, End, EndKind, NetworkRef, PairRow, TcpState, Verdict};
+use super::{Answers, End, EndKind, NetworkRef, PairRow, Retransmits, TcpState, Verdict};
 use crate::flows::Latency;
-use crate::model::{ContainerId, Initiator, KernelTime, Protocol, Traffic};
+use crate::model::{ContainerId, Initiator, KernelTime, Protocol, TcpFlags, Traffic};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::IpAddr;
@@ -58,6 +58,7 @@ struct Account {
     recent: Recent<Traffic>,
     conversations: u64,
     answers: Answers,
+    retransmits: Retransmits,
     handshakes: Option<Box<Latency>>,
     verdict: Option<Verdict>,
     last_seen: KernelTime,
@@ -96,12 +97,7 @@ impl Pairs {
             return;
         }
         let [local, remote] = [Who::of(talk.local), Who::of(talk.remote)];
-        let is_client = match talk.initiator {
-            Initiator::Local => true,
-            Initiator::Remote => false,
-            // Both interfaces have to come to the same.
-            Initiator::Unknown => local <= remote,
-        };
+        let is_client = is_client(talk.initiator, &local, &remote);
         let (traffic, ends, whos) = if is_client {
             (share, [talk.local, talk.remote], (local, remote))
         } else {
@@ -138,6 +134,28 @@ impl Pairs {
         }
     }
 
+    /// One end of a pair's connection sent segments again: the one whose interface it was seen at (`by_local`), or the other.
+    /// Whether the pair is kept.
+    pub(super) fn retransmitted(
+        &mut self,
+        [local, remote]: [&End; 2],
+        initiator: Initiator,
+        by_local: bool,
+        segments: u64,
+    ) -> bool {
+        let [here, there] = [Who::of(local), Who::of(remote)];
+        let is_client = is_client(initiator, &here, &there);
+        let (client, server, port) =
+            if is_client { (here, there, remote.port) } else { (there, here, local.port) };
+        let port = port.filter(|_| initiator != Initiator::Unknown);
+        let key = Key { client, server, port, protocol: Protocol::TCP };
+        let slot = self.index.get(&key);
+        let Some(account) = slot.and_then(|slot| self.slots.get_mut(*slot as usize)) else { return false };
+        let Retransmits { by_client, by_server } = &mut account.retransmits;
+        *(if by_local == is_client { by_client } else { by_server }) += segments;
+        true
+    }
+
     fn slot(&mut self, key: Key, [client, server]: [&End; 2], talk: &Talk<'_>) -> u32 {
         if let Some(slot) = self.index.get(&key) {
             return *slot;
@@ -151,6 +169,7 @@ impl Pairs {
             recent: Recent::default(),
             conversations: 0,
             answers: Answers::default(),
+            retransmits: Retransmits::default(),
             handshakes: None,
             verdict: None,
             last_seen: talk.at,
@@ -210,13 +229,32 @@ impl Pairs {
     }
 }
 
+/// Whether the end whose interface it was seen at is the client.
+fn is_client(initiator: Initiator, here: &Who, there: &Who) -> bool {
+    match initiator {
+        Initiator::Local => true,
+        Initiator::Remote => false,
+        // Both interfaces have to come to the same.
+        Initiator::Unknown => here <= there,
+    }
+}
+
 /// What this tick tells of how a connection goes.
 fn answers(talk: &Talk<'_>) -> Answers {
-    let failed = talk.tcp.filter(|tcp| tcp.failed).map(|tcp| tcp.state);
+    let failed = talk.tcp.filter(|tcp| tcp.failed);
+    let reset = failed.filter(|tcp| tcp.state == TcpState::Reset);
+    let by = |end: Initiator| {
+        let sent = reset.is_some_and(|tcp| tcp.sent_flags.has(TcpFlags::RST));
+        let received = reset.is_some_and(|tcp| tcp.received_flags.has(TcpFlags::RST));
+        // Where both did in one tick, nobody can tell who was first.
+        u64::from(sent != received && sent == (talk.initiator == end) && talk.initiator != Initiator::Unknown)
+    };
     Answers {
         answered: u64::from(talk.handshake().is_some()),
-        refused: u64::from(failed == Some(TcpState::Refused)),
-        reset: u64::from(failed == Some(TcpState::Reset)),
+        refused: u64::from(failed.is_some_and(|tcp| tcp.state == TcpState::Refused)),
+        reset: u64::from(reset.is_some()),
+        reset_by_client: by(Initiator::Local),
+        reset_by_server: by(Initiator::Remote),
     }
 }
 
@@ -238,6 +276,7 @@ impl Account {
             window,
             conversations: self.conversations,
             answers: self.answers,
+            retransmits: self.retransmits,
             handshake: self.handshakes.as_ref().and_then(|handshakes| handshakes.percentiles()),
             verdict: self.verdict.clone(),
             last_seen: self.last_seen,

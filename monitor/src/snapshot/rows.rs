@@ -1,6 +1,6 @@
 //! The rows of a snapshot.
 
-use super::{ContainerRef, End, NetworkRef, ObservedAt, Percentiles, Steps, Verdict};
+use super::{ContainerRef, End, EndKind, NetworkRef, ObservedAt, Percentiles, Steps, Verdict};
 use crate::model::{
     ContainerState, Counts, Details, KernelTime, Mac, Protocol, SafeText, Traffic, WallTime, Word, word,
 };
@@ -168,12 +168,26 @@ pub struct PairRow {
     pub conversations: u64,
     /// How its TCP connections went.
     pub answers: Answers,
+    /// What its TCP connections sent again.
+    pub retransmits: Retransmits,
     /// How long its TCP connections took to be answered.
     pub handshake: Option<Percentiles>,
     /// What is expected of the latest of them, and what became of it.
     pub verdict: Option<Verdict>,
     /// The last packet.
     pub last_seen: KernelTime,
+}
+
+impl PairRow {
+    /// Segments that the client's and the server's end sent again. Absent for an end whose sockets are not on this host.
+    #[must_use]
+    pub fn sent_again(&self) -> [Option<u64>; 2] {
+        let Retransmits { by_client, by_server } = self.retransmits;
+        [(&self.client, by_client), (&self.server, by_server)].map(|(end, segments)| {
+            let is_here = matches!(end.kind, EndKind::Container | EndKind::Host);
+            (is_here && self.protocol == Protocol::TCP).then_some(segments)
+        })
+    }
 }
 
 /// How TCP connections went, since the watch began.
@@ -185,6 +199,38 @@ pub struct Answers {
     pub refused: u64,
     /// A reset of either end came later.
     pub reset: u64,
+    /// Of those, reset by the end that had opened it. Where both sent one in a tick, it is in neither.
+    pub reset_by_client: u64,
+    /// Of those, reset by the end that was asked.
+    pub reset_by_server: u64,
+}
+
+/// Segments that TCP connections sent again since the watch began, as the kernel counts them in `TcpRetransSegs`: those of
+/// sockets on this host alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retransmits {
+    /// The end that had opened the connection sent them.
+    pub by_client: u64,
+    /// The end that was asked sent them.
+    pub by_server: u64,
+}
+
+impl Retransmits {
+    /// What came on top of an earlier state of the same.
+    #[must_use]
+    pub const fn since(self, before: Self) -> Self {
+        Self {
+            by_client: self.by_client.saturating_sub(before.by_client),
+            by_server: self.by_server.saturating_sub(before.by_server),
+        }
+    }
+}
+
+impl AddAssign for Retransmits {
+    fn add_assign(&mut self, other: Self) {
+        self.by_client += other.by_client;
+        self.by_server += other.by_server;
+    }
 }
 
 impl Answers {
@@ -195,6 +241,8 @@ impl Answers {
             answered: self.answered.saturating_sub(before.answered),
             refused: self.refused.saturating_sub(before.refused),
             reset: self.reset.saturating_sub(before.reset),
+            reset_by_client: self.reset_by_client.saturating_sub(before.reset_by_client),
+            reset_by_server: self.reset_by_server.saturating_sub(before.reset_by_server),
         }
     }
 }
@@ -204,6 +252,8 @@ impl AddAssign for Answers {
         self.answered += other.answered;
         self.refused += other.refused;
         self.reset += other.reset;
+        self.reset_by_client += other.reset_by_client;
+        self.reset_by_server += other.reset_by_server;
     }
 }
 

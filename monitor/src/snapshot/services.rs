@@ -1,6 +1,6 @@
 //! How connections are spread over the containers of a service.
 
-use super::{Answers, ContainerRef, ContainerRow, PairRow, Service};
+use super::{Answers, ContainerRef, ContainerRow, PairRow, Retransmits, Service};
 use crate::model::{ContainerState, Counts, Protocol, SafeText, Traffic};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -113,10 +113,11 @@ pub fn services(pairs: &[PairRow], before: &[PairRow], containers: &[ContainerRo
 /// A replica, and all who asked it.
 type Asked = (ReplicaRow, BTreeSet<SafeText>);
 
-type Identity<'a> = (Result<&'a str, std::net::IpAddr>, Result<&'a str, std::net::IpAddr>, Option<u16>);
+pub(super) type Identity<'a> =
+    (Result<&'a str, std::net::IpAddr>, Result<&'a str, std::net::IpAddr>, Option<u16>);
 
 /// What makes a row the same as an earlier one.
-fn identity(row: &PairRow) -> Identity<'_> {
+pub(super) fn identity(row: &PairRow) -> Identity<'_> {
     let [client, server] = [&row.client, &row.server].map(|end| match &end.container {
         Some(container) => Ok(container.id.as_str()),
         None => Err(end.address),
@@ -125,7 +126,7 @@ fn identity(row: &PairRow) -> Identity<'_> {
 }
 
 /// What came on top; all of it where the row was forgotten meanwhile and began anew, nothing where there is nothing.
-fn since(row: &PairRow, before: Option<&PairRow>) -> Option<PairRow> {
+pub(super) fn since(row: &PairRow, before: Option<&PairRow>) -> Option<PairRow> {
     let Some(before) = before.filter(|before| before.conversations <= row.conversations) else {
         return Some(row.clone());
     };
@@ -136,6 +137,8 @@ fn since(row: &PairRow, before: Option<&PairRow>) -> Option<PairRow> {
     };
     let conversations = row.conversations - before.conversations;
     let answers = row.answers.since(before.answers);
-    let is_nothing = traffic == Traffic::default() && conversations == 0;
-    (!is_nothing).then(|| PairRow { traffic, conversations, answers, ..row.clone() })
+    let retransmits = row.retransmits.since(before.retransmits);
+    let is_nothing =
+        traffic == Traffic::default() && conversations == 0 && retransmits == Retransmits::default();
+    (!is_nothing).then(|| PairRow { traffic, conversations, answers, retransmits, ..row.clone() })
 }

@@ -47,6 +47,11 @@ impl Talk<'_> {
         self.tcp.and_then(|tcp| tcp.handshake)
     }
 
+    /// From the first data of who opened it to the first of the other end, if that came in this tick.
+    pub(super) fn first_byte(&self) -> Option<Duration> {
+        self.tcp.and_then(|tcp| tcp.first_byte)
+    }
+
     /// Whether it is counted here how many connections there were and how they went: at the client's interface, where
     /// that is watched.
     pub(super) fn counts_connections(&self) -> bool {

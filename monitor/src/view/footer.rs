@@ -25,6 +25,7 @@ pub(super) fn footer(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
             "drops" => "what the kernel drops",
             "translations" => "how the host changes addresses",
             "pins" => "what crosses while no agent runs",
+            "retransmits" => "what TCP connections send again",
             "resolver" => "what Docker's resolver is asked",
             other => other,
         };

@@ -9,7 +9,7 @@ use crate::snapshot::{LatencyRow, Percentiles, Snapshot};
 const COLUMNS: [Column; 9] = [
     Column::name("CLIENT", 14, 40, 0),
     Column::name("SERVER", 18, 46, 0),
-    Column::name("SEEN AT", 7, 7, 0),
+    Column::name("SEEN AT", 10, 10, 0),
     Column::number("CONNS", 6, 1),
     Column::number("p50", 7, 0),
     Column::number("p90", 7, 3),
@@ -18,8 +18,8 @@ const COLUMNS: [Column; 9] = [
     Column::number("MAX", 7, 2),
 ];
 
-/// Draws the rows that are wanted, three lines each: the whole way as the client's interface saw it, what lies behind
-/// the server's, and the way between the two.
+/// Draws the rows that are wanted, four lines each: the whole way as the client's interface saw it, what lies behind
+/// the server's, the way between the two, and the time to the first byte of an answer.
 #[must_use]
 pub fn latency<'a>(
     snapshot: &'a Snapshot,
@@ -32,7 +32,12 @@ pub fn latency<'a>(
 
 /// What was measured of a row: an end where nothing was seen has no line.
 fn cells(row: &LatencyRow) -> impl Iterator<Item = Vec<String>> {
-    let seen = [("client", row.at_client), ("server", row.at_server), ("between", row.between)];
+    let seen = [
+        ("client", row.at_client),
+        ("server", row.at_server),
+        ("between", row.between),
+        ("first byte", row.first_byte),
+    ];
     let server = match row.port {
         Some(port) => format!("{}:{port}", row.server),
         None => row.server.to_string(),

@@ -6,6 +6,7 @@
 mod containers;
 mod dns;
 mod doctor;
+mod failures;
 mod findings;
 mod flows;
 mod footer;
@@ -28,6 +29,7 @@ mod why;
 pub use containers::containers;
 pub use dns::NameLines;
 pub use doctor::doctor;
+pub use failures::failures;
 pub use findings::finding;
 pub use flows::{FlowLines, capture_ended, flows_ended};
 pub use latency::latency;

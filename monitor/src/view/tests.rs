@@ -1,8 +1,8 @@
 //! Screens as text.
 
 use super::{
-    FlowLines, Frame, Line, NameLines, containers, flows_ended, latency, networks, pairs, services, standing,
-    top,
+    FlowLines, Frame, Line, NameLines, containers, failures, flows_ended, latency, networks, pairs, services,
+    standing, top,
 };
 use crate::model::{AttachedBy, DnsPlace, FlowPorts, Initiator, Protocol};
 use crate::snapshot::{
@@ -390,6 +390,28 @@ fn latencies_of_the_example_have_a_line_for_each_end_that_saw_them() {
     let nothing = Snapshot { latencies: [].into(), ..fixtures::snapshot() };
     let frame = frame(80);
     assert!(draw(&all_latencies(&nothing, &frame), &frame).contains("no TCP connection"));
+}
+
+fn all_failures(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
+    let rows = crate::snapshot::failures(&snapshot.pairs, &[], snapshot.sees_retransmits());
+    failures(snapshot, &rows, frame)
+}
+
+#[test]
+fn failures_of_the_example_have_a_line_where_something_failed() {
+    let snapshot = fixtures::snapshot();
+    let closed = PairRow {
+        server: fixtures::container_end("shop-flask_app-1", "172.18.0.3", Some(5001)),
+        conversations: 3,
+        answers: crate::snapshot::Answers { refused: 2, ..Default::default() },
+        retransmits: Default::default(),
+        ..snapshot.pairs[0].clone()
+    };
+    let pairs = snapshot.pairs.iter().cloned().chain([closed]).collect();
+    check("failures", all_failures, &Snapshot { pairs, ..snapshot });
+    let nothing = Snapshot { pairs: [].into(), ..fixtures::snapshot() };
+    let frame = frame(80);
+    assert!(draw(&all_failures(&nothing, &frame), &frame).contains("no TCP connection failed"));
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::model::{
 use crate::snapshot::{
     Answers, BridgeRow, ContainerRef, ContainerRow, Conversations, End, EndKind, Expected, FlowRecord,
     LatencyRow, Measured, Membership, NameRecord, NetworkRef, NetworkRow, ObservedAt, OriginEnd, OriginKind,
-    Outcome, PairRow, Peer, Percentiles, PostureRule, Reach, Rule, RuleName, SampleRecord, Service, Severity,
-    Snapshot, Standing, Steps, Subject, Tcp, TcpState, UnattributedRow, Verdict,
+    Outcome, PairRow, Peer, Percentiles, PostureRule, Reach, Retransmits, Rule, RuleName, SampleRecord,
+    Service, Severity, Snapshot, Standing, Steps, Subject, Tcp, TcpState, UnattributedRow, Verdict,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -160,7 +160,8 @@ pub(crate) fn pair_row() -> PairRow {
         traffic: traffic(counts(9_412, 12_900_000), counts(1_003_111, 1_258_291)),
         window: traffic(counts(941, 1_290_000), counts(311, 125_829)),
         conversations: 12,
-        answers: Answers { answered: 12, refused: 0, reset: 1 },
+        answers: Answers { answered: 12, refused: 0, reset: 1, reset_by_client: 0, reset_by_server: 1 },
+        retransmits: Retransmits { by_client: 2, by_server: 7 },
         handshake: Some(handshake()),
         verdict: Some(Verdict {
             rule: RuleName::Topology(Rule::SameNetwork),
@@ -191,6 +192,7 @@ pub(crate) fn latency_row() -> LatencyRow {
         at_client: Some(measured(213)),
         at_server: Some(measured(113)),
         between: Some(measured(100)),
+        first_byte: Some(measured(1_250)),
     }
 }
 
@@ -388,6 +390,7 @@ pub(crate) fn flow() -> FlowRecord {
             state: TcpState::Established,
             handshake: Some(Duration::from_nanos(213_500)),
             failed: false,
+            first_byte: Some(Duration::from_nanos(1_250_000)),
         }),
         several_source_macs: false,
         verdict: None,

@@ -64,6 +64,8 @@ struct TcpPart {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     handshake_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_us: Option<u64>,
 }
 
 impl Body for FlowBody<'_> {
@@ -129,11 +131,13 @@ fn icmp(ports: FlowPorts) -> Option<IcmpPart> {
 
 impl From<Tcp> for TcpPart {
     fn from(tcp: Tcp) -> Self {
+        let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         Self {
             sent_flags: tcp.sent_flags.to_string(),
             received_flags: tcp.received_flags.to_string(),
             state: tcp_state(tcp.state),
-            handshake_us: tcp.handshake.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),
+            handshake_us: tcp.handshake.map(micros),
+            first_byte_us: tcp.first_byte.map(micros),
         }
     }
 }

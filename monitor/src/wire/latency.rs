@@ -22,6 +22,10 @@ pub struct LatencyBody<'a> {
     at_server: Option<HandshakePart>,
     #[serde(skip_serializing_if = "Option::is_none")]
     between: Option<HandshakePart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte: Option<HandshakePart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_seen_at: Option<&'static str>,
 }
 
 impl Body for LatencyBody<'_> {
@@ -42,6 +46,8 @@ impl<'a> LatencyBody<'a> {
             at_client: part(row.at_client),
             at_server: part(row.at_server),
             between: part(row.between),
+            first_byte: part(row.first_byte),
+            first_byte_seen_at: row.first_byte.map(|_| row.first_byte_seen_at()),
         }
     }
 }

@@ -273,6 +273,21 @@ pub const LOSSES: &[Loss] = &[
         "Records that could not be written to the records' file or to standard output.",
         "The log says why: a full disk, mostly. It goes on by itself when there is room.",
     ),
+    loss(
+        "retransmit_map_full",
+        "Buffers sent again that are in no record: their map was full.",
+        "`failures` tells too few segments sent again. Totals and flows miss nothing.",
+    ),
+    loss(
+        "retransmits_missed",
+        "Times that something was sent again which the kernel did not let us see.",
+        "`failures` tells too few segments sent again. Totals and flows miss nothing.",
+    ),
+    loss(
+        "retransmits_not_booked",
+        "Segments sent again by connections of containers that are in no pair.",
+        "`failures` tells too few segments sent again. Totals and flows miss nothing.",
+    ),
     loss("ring_full", "News of first packets and samples that found no room in the ring.", HARMLESS),
     loss("ring_malformed", "Records of the ring that were not what the programs write.", REPORT),
     loss(

@@ -9,6 +9,7 @@ mod community;
 mod container;
 mod details;
 mod dns;
+mod failure;
 mod finding;
 mod flow;
 mod latency;
@@ -28,6 +29,7 @@ mod why;
 
 pub use container::ContainerBody;
 pub use dns::NameBody;
+pub use failure::FailureBody;
 pub use finding::FindingBody;
 pub use flow::{FlowBody, SampleBody};
 pub use latency::LatencyBody;

@@ -23,6 +23,10 @@ pub struct PairBody<'a> {
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     answers: Option<AnswersPart>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    retransmitted_by_client: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retransmitted_by_server: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     handshake: Option<HandshakePart>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<VerdictPart<'a>>,
@@ -37,6 +41,8 @@ struct AnswersPart {
     answered: u64,
     refused: u64,
     reset: u64,
+    reset_by_client: u64,
+    reset_by_server: u64,
 }
 
 /// What fell into the snapshot's window; absent while there is none.
@@ -56,6 +62,8 @@ impl<'a> PairBody<'a> {
     #[must_use]
     pub fn new(row: &'a PairRow, snapshot: &Snapshot, clock: &Clock) -> Self {
         let seconds = snapshot.window.as_secs_f64();
+        let seen = snapshot.sees_retransmits();
+        let [by_client, by_server] = row.sent_again().map(|segments| segments.filter(|_| seen));
         let window = WindowPart { seconds, sent: row.window.sent, received: row.window.received };
         Self {
             client: (&row.client).into(),
@@ -67,9 +75,11 @@ impl<'a> PairBody<'a> {
             received: row.traffic.received,
             conversations: row.conversations,
             answers: (row.protocol == Protocol::TCP).then(|| {
-                let Answers { answered, refused, reset } = row.answers;
-                AnswersPart { answered, refused, reset }
+                let Answers { answered, refused, reset, reset_by_client, reset_by_server } = row.answers;
+                AnswersPart { answered, refused, reset, reset_by_client, reset_by_server }
             }),
+            retransmitted_by_client: by_client,
+            retransmitted_by_server: by_server,
             handshake: row.handshake.map(Into::into),
             verdict: row.verdict.as_ref().map(Into::into),
             last_seen: clock.rfc3339(row.last_seen),

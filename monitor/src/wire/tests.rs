@@ -86,7 +86,7 @@ fn flow_fields() -> Vec<String> {
         within("received", COUNTS),
         within("origin", "kind interface container several"),
         within("origin.network", NETWORK),
-        within("tcp", "sent_flags received_flags state handshake_us"),
+        within("tcp", "sent_flags received_flags state handshake_us first_byte_us"),
     ]
 }
 

@@ -177,6 +177,7 @@ impl Told {
             received_flags: flags(received),
             syn_at: syn.map(|micros| KernelTime(micros * 1_000)),
             syn_ack_at: syn_ack.map(|micros| KernelTime(micros * 1_000)),
+            ..TcpObserved::default()
         });
         self
     }

@@ -68,7 +68,7 @@ fn a_vlan_field_of_zero_is_untagged() {
 #[test]
 fn what_is_not_marked_is_absent() {
     let sent = Sent { source_mac: [1; 6], cgroup: 3, ..Sent::default() };
-    let received = Received { origin: 5, syn_at: 8, ..Received::default() };
+    let received = Received { origin: 5, syn_at: 2, received_data_at: 4, ..Received::default() };
     let entry = FlowEntry { sent, received, ..FlowEntry::default() };
     let delta = flow(&key4(0, 17, 1, 2), &entry);
     assert_eq!((delta.origin, delta.source_mac, delta.cgroup, delta.tcp), (None, None, None, None));
@@ -79,7 +79,9 @@ fn what_is_not_marked_is_absent() {
     assert_eq!(delta.origin, Some(Origin { ifindex: 5, other: None }));
     assert_eq!(delta.source_mac, Some(Mac([1; 6])));
     assert_eq!(delta.cgroup, Some(3));
-    assert_eq!(delta.tcp.map(|tcp| (tcp.syn_at, tcp.syn_ack_at)), Some((Some(KernelTime(8)), None)));
+    let seen = delta.tcp.expect("TCP");
+    assert_eq!((seen.syn_at, seen.syn_ack_at), (Some(KernelTime(64)), None));
+    assert_eq!((seen.sent_data_at, seen.received_data_at), (None, Some(KernelTime(192))));
     let flags = delta.tcp.map(|tcp| (tcp.sent_flags, tcp.received_flags));
     assert_eq!(flags, Some((TcpFlags(0x10), TcpFlags(0x12))));
 }

@@ -6,11 +6,11 @@ use sha1::{Digest as _, Sha1};
 
 /// Counted up when what is in the maps changes its meaning and not its size. Totals are
 /// [`InterfaceTotals`](monitor_common::interface::InterfaceTotals) of 336 bytes in every layout.
-const MEANING: u32 = 1;
+const MEANING: u32 = 2;
 
 /// The maps that are not shared with the agent before: nothing in them is worth it, some have other sizes each time, and
 /// the programs on control groups go with it.
-const OWN: [&str; 6] = ["DROPS", "PACKETS", "CAPTURED", "AYA_LOGS", "CGROUPS", "NAMES"];
+const OWN: [&str; 7] = ["DROPS", "RETRANSMITS", "PACKETS", "CAPTURED", "AYA_LOGS", "CGROUPS", "NAMES"];
 
 /// Names and a fingerprint of the maps that are pinned.
 #[derive(Clone, Debug, PartialEq, Eq)]

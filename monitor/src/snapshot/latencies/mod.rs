@@ -3,7 +3,10 @@
 //! The client's interface sees the whole way, the server's what the server needs; of a connection that both saw, the
 //! difference is the way between them.
 
+mod first_byte;
 mod halves;
+
+pub use first_byte::FirstByte;
 
 use super::{End, EndKind, FlowRecord, Service, Talk};
 use crate::flows::{Latency, Percentiles, Steps};
@@ -16,7 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Pairs of services that are kept. Each has up to three histograms of 8 to 70 kB.
+/// Pairs of services that are kept. Each has up to four histograms of 8 to 70 kB.
 const MOST: usize = 128;
 /// A pair makes room for another one after so long without a handshake.
 const IDLE: Duration = Duration::from_secs(600);
@@ -86,14 +89,23 @@ pub struct LatencyRow {
     pub at_server: Option<Measured>,
     /// Of each connection that both ends saw, by how much the client waited longer than the server needed.
     pub between: Option<Measured>,
+    /// From the first data of the client to the first of the server: at the servers' interfaces, what the program behind them
+    /// needed; of a server that is no container at the clients'.
+    pub first_byte: Option<Measured>,
 }
 
 impl LatencyRow {
+    /// Whose interface the time to the first byte is measured at.
+    #[must_use]
+    pub fn first_byte_seen_at(&self) -> &'static str {
+        if self.server.is_of_containers() { "server" } else { "client" }
+    }
+
     /// Connections whose handshakes were seen, at the end that saw more of them.
     #[must_use]
     pub fn connections(&self) -> u64 {
         let count = |of: &Option<Measured>| of.map_or(0, |it| it.percentiles.count);
-        count(&self.at_client).max(count(&self.at_server))
+        count(&self.at_client).max(count(&self.at_server)).max(count(&self.first_byte))
     }
 }
 
@@ -127,15 +139,16 @@ struct Account {
     at_client: Timed,
     at_server: Timed,
     between: Timed,
+    first_byte: Timed,
     last: KernelTime,
 }
 
 impl Account {
     fn row(&self, key: &Key) -> LatencyRow {
         let Key { client, server, port } = key.clone();
-        let ends = [&self.at_client, &self.at_server, &self.between];
-        let [at_client, at_server, between] = ends.map(Timed::measured);
-        LatencyRow { client, server, port, at_client, at_server, between }
+        let all = [&self.at_client, &self.at_server, &self.between, &self.first_byte];
+        let [at_client, at_server, between, first_byte] = all.map(Timed::measured);
+        LatencyRow { client, server, port, at_client, at_server, between, first_byte }
     }
 }
 
@@ -155,19 +168,32 @@ impl Latencies {
     pub fn record(&mut self, seen: &Handshake<'_>) {
         let Handshake { client, server, half } = *seen;
         let between = seen.ends().and_then(|ends| self.halves.meet(ends, half));
-        let key =
-            Key { client: Service::of_client(client), server: Service::of_server(server), port: server.port };
-        if !self.accounts.contains_key(&key) && !self.has_room(half.at) {
-            self.not_kept += 1;
-            return;
-        }
-        let account = self.accounts.entry(key).or_default();
-        account.last = account.last.max(half.at);
+        let Some(account) = self.account([client, server], half.at) else { return };
         let end = if half.at_client { &mut account.at_client } else { &mut account.at_server };
         end.record(half.took);
         if let Some(took) = between {
             account.between.record(took);
         }
+    }
+
+    /// Adds the time to the first byte of an answer.
+    pub fn record_first_byte(&mut self, seen: &FirstByte<'_>) {
+        if let Some(account) = self.account([seen.client, seen.server], seen.at) {
+            account.first_byte.record(seen.took);
+        }
+    }
+
+    /// That of two ends, if there is room for it.
+    fn account(&mut self, [client, server]: [&End; 2], at: KernelTime) -> Option<&mut Account> {
+        let key =
+            Key { client: Service::of_client(client), server: Service::of_server(server), port: server.port };
+        if !self.accounts.contains_key(&key) && !self.has_room(at) {
+            self.not_kept += 1;
+            return None;
+        }
+        let account = self.accounts.entry(key).or_default();
+        account.last = account.last.max(at);
+        Some(account)
     }
 
     /// Whether there is room for one more, or the one that was idle longest can make it.

@@ -39,9 +39,13 @@ pub(super) fn where_it_went(paper: &mut Paper, pair: &PairRow, snapshot: &Snapsh
         |row: &&LatencyRow| (&row.client, &row.server, row.port) == (&client, &server, pair.server.port);
     let Some(row) = snapshot.latencies.iter().find(is_theirs) else { return };
     paper.says(Tone::Plain, &format!("Of {client} with {server}:"));
-    for (name, seen) in
-        [("at the client", row.at_client), ("at the server", row.at_server), ("between", row.between)]
-    {
+    let seen = [
+        ("at the client", row.at_client),
+        ("at the server", row.at_server),
+        ("between", row.between),
+        ("first byte", row.first_byte),
+    ];
+    for (name, seen) in seen {
         match seen.map(|seen| seen.percentiles) {
             Some(Percentiles { count, p50, p99, max, .. }) => {
                 let [p50, p99, max] = [p50, p99, max].map(duration);

@@ -4,7 +4,7 @@ use super::handshake::{handshake, where_it_went};
 use super::paper::Paper;
 use super::{listed, talk, words};
 use crate::model::Protocol;
-use crate::snapshot::{Answers, ByHand, End, Finding, PairRow, Snapshot};
+use crate::snapshot::{Answers, ByHand, End, Finding, PairRow, Retransmits, Snapshot};
 use crate::tui::board::Board;
 use crate::tui::column::Tone;
 use crate::tui::context::Context;
@@ -41,9 +41,18 @@ pub(super) fn pair(pair: &PairRow, board: &Board, context: &Context<'_>, width: 
     paper.field("received", &words::counts(pair.traffic.received));
     paper.field("conversations", &format!("{} opened", exact(pair.conversations)));
     if pair.protocol == Protocol::TCP {
-        let Answers { answered, refused, reset } = pair.answers;
+        let Answers { answered, refused, reset, reset_by_client, reset_by_server } = pair.answers;
         let [answered, refused, reset] = [answered, refused, reset].map(exact);
         paper.field("of these", &format!("{answered} answered, {refused} refused, {reset} reset"));
+        if pair.answers.reset > 0 {
+            let [client, server] = [reset_by_client, reset_by_server].map(exact);
+            paper.field("reset by", &format!("the client {client}, the server {server}"));
+        }
+        let Retransmits { by_client, by_server } = pair.retransmits;
+        if by_client + by_server > 0 {
+            let [client, server] = [by_client, by_server].map(exact);
+            paper.field("sent again", &format!("{client} segments by the client, {server} by the server"));
+        }
     }
     paper.field("last seen", &words::moment(pair.last_seen, context));
     handshake(&mut paper, pair.handshake.as_ref(), "between them");

@@ -1,8 +1,10 @@
 //! What the rows of networks and pairs hold, and what is absent.
 
 use super::{COUNTS, HANDSHAKE, NETWORK, check_fields, endpoint, line, value, within};
-use crate::snapshot::{LatencyRow, NetworkRow, Reach, Service, Snapshot, services};
-use crate::wire::{ContainerBody, LatencyBody, NameBody, NetworkBody, PairBody, ServiceBody, fixtures};
+use crate::snapshot::{LatencyRow, NetworkRow, Reach, Service, Snapshot, failures, services};
+use crate::wire::{
+    ContainerBody, FailureBody, LatencyBody, NameBody, NetworkBody, PairBody, ServiceBody, fixtures,
+};
 use std::time::Duration;
 
 #[test]
@@ -17,6 +19,7 @@ fn drops_that_are_not_watched_are_absent_and_not_none() {
 fn a_pair_has_the_promised_fields() {
     let promised = [
         "protocol protocol_number conversations answered refused reset last_seen".to_owned(),
+        "reset_by_client reset_by_server retransmitted_by_client retransmitted_by_server".to_owned(),
         endpoint("client"),
         endpoint("server"),
         within("network", NETWORK),
@@ -87,6 +90,8 @@ fn a_latency_has_the_promised_fields_and_an_end_that_saw_nothing_none() {
         within("at_client", HANDSHAKE),
         within("at_server", HANDSHAKE),
         within("between", HANDSHAKE),
+        within("first_byte", HANDSHAKE),
+        "first_byte_seen_at".to_owned(),
     ];
     let snapshot = fixtures::snapshot();
     let (row, since) = (&snapshot.latencies[0], snapshot.watching_since);
@@ -114,6 +119,22 @@ fn a_service_has_the_promised_fields() {
     let snapshot = fixtures::snapshot();
     let rows = services(&snapshot.pairs, &[], &snapshot.containers);
     let body = || ServiceBody::new(&rows[0], snapshot.watching_since, &fixtures::clock());
+    check_fields(&value(body()), &promised, &[]);
+    insta::assert_snapshot!(line(body()));
+}
+
+#[test]
+fn what_failed_has_the_promised_fields() {
+    let reset = "reset reset_by_client reset_by_server retransmitted_by_client retransmitted_by_server";
+    let promised = [
+        "port protocol since connections answered refused unanswered not_served".to_owned(),
+        reset.to_owned(),
+        within("client", "kind project service"),
+        within("server", "kind project service"),
+    ];
+    let snapshot = fixtures::snapshot();
+    let rows = failures(&snapshot.pairs, &[], snapshot.sees_retransmits());
+    let body = || FailureBody::new(&rows[0], snapshot.watching_since, &fixtures::clock());
     check_fields(&value(body()), &promised, &[]);
     insta::assert_snapshot!(line(body()));
 }

@@ -1,7 +1,9 @@
 //! Services: how long they take to answer each other, against what the client's kernel measured itself, and how
-//! connections are spread over replicas, against what the client counted.
+//! connections are spread over replicas and fail, against what client and kernel counted.
 
 mod delay;
+mod failures;
+mod first_byte;
 mod latency;
 mod replicas;
 mod rig;

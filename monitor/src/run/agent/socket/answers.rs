@@ -7,8 +7,8 @@ use super::request::{ENDPOINTS, Refused};
 use crate::run::protocol::VERSION;
 use crate::snapshot::{self, Snapshot};
 use crate::wire::{
-    Body, Clock, ContainerBody, EndpointBody, HealthBody, LatencyBody, NetworkBody, PairBody, ServiceBody,
-    StatusBody, Stream,
+    Body, Clock, ContainerBody, EndpointBody, FailureBody, HealthBody, LatencyBody, NetworkBody, PairBody,
+    ServiceBody, StatusBody, Stream,
 };
 use hyper::{Response, StatusCode};
 use std::sync::Arc;
@@ -44,6 +44,11 @@ impl Page {
     fn latency(&mut self, snapshot: &Snapshot, clock: &Clock) {
         let since = snapshot.watching_since;
         snapshot.latencies.iter().for_each(|row| self.add(LatencyBody::new(row, since, clock)));
+    }
+
+    fn failures(&mut self, snapshot: &Snapshot, clock: &Clock) {
+        let rows = snapshot::failures(&snapshot.pairs, &[], snapshot.sees_retransmits());
+        rows.iter().for_each(|row| self.add(FailureBody::new(row, snapshot.watching_since, clock)));
     }
 
     fn services(&mut self, snapshot: &Snapshot, clock: &Clock) {
@@ -94,6 +99,11 @@ pub(super) fn pairs(shared: &Shared) -> Response<Content> {
 /// How long services took to answer each other.
 pub(super) fn latency(shared: &Shared) -> Response<Content> {
     now(shared, About::Latency, Page::latency)
+}
+
+/// What fails between services.
+pub(super) fn failures(shared: &Shared) -> Response<Content> {
+    now(shared, About::Failures, Page::failures)
 }
 
 /// How connections are spread over replicas.

@@ -69,6 +69,7 @@ fn answer(request: &Request<Incoming>, shared: &Arc<Shared>) -> Response<Content
         Ok(Wanted::Networks) => answers::networks(shared),
         Ok(Wanted::Pairs) => answers::pairs(shared),
         Ok(Wanted::Latency) => answers::latency(shared),
+        Ok(Wanted::Failures) => answers::failures(shared),
         Ok(Wanted::Services) => answers::services(shared),
     }
 }

@@ -25,6 +25,8 @@ pub(super) enum About {
     Pairs,
     /// Those of latencies.
     Latency,
+    /// Those of what fails.
+    Failures,
     /// Those of services.
     Services,
     /// The snapshot itself, for commands of ours.
@@ -33,7 +35,7 @@ pub(super) enum About {
 
 impl About {
     /// How many there are.
-    const COUNT: usize = 7;
+    const COUNT: usize = 8;
 }
 
 /// A text of a snapshot.

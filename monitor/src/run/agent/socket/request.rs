@@ -9,12 +9,13 @@ use hyper::{Method, StatusCode};
 use std::borrow::Cow;
 
 /// What can be asked, and what is told.
-pub(super) const ENDPOINTS: [(&str, &str); 10] = [
+pub(super) const ENDPOINTS: [(&str, &str); 11] = [
     ("/v1/snapshot", "containers, networks, pairs and the status, as they are now"),
     ("/v1/containers", "containers and the status, as they are now"),
     ("/v1/networks", "networks and the status, as they are now"),
     ("/v1/pairs", "pairs and the status, as they are now"),
     ("/v1/latency", "how long services took to answer each other, and the status, as they are now"),
+    ("/v1/failures", "what fails between services, and the status, as they are now"),
     ("/v1/services", "how connections are spread over replicas, and the status, as they are now"),
     ("/v1/flows?container=NAME&bridges=true", "flows, for as long as they are read"),
     ("/v1/violations?kind=KIND,KIND", "findings, those that are open first, for as long as they are read"),
@@ -39,6 +40,8 @@ pub(super) enum Wanted {
     Pairs,
     /// Latencies.
     Latency,
+    /// What fails.
+    Failures,
     /// Services.
     Services,
     /// A stream of flows.
@@ -84,6 +87,7 @@ pub(super) fn understand(method: &Method, path: &str, query: Option<&str>) -> Re
         "/v1/networks" => Wanted::Networks,
         "/v1/pairs" => Wanted::Pairs,
         "/v1/latency" => Wanted::Latency,
+        "/v1/failures" => Wanted::Failures,
         "/v1/services" => Wanted::Services,
         "/v1/flows" => Wanted::Flows(flows(&mut parameters)?),
         "/v1/violations" => Wanted::Violations(kinds(&mut parameters)?),

@@ -210,6 +210,7 @@ fn missing(rows: &mut Rows, snapshot: &Snapshot) {
             "drops" => "what the kernel drops",
             "translations" => "how the host changes addresses",
             "pins" => "what crosses while no agent runs",
+            "retransmits" => "what TCP connections send again",
             "resolver" => "what Docker's resolver is asked",
             other => other,
         };
@@ -217,7 +218,7 @@ fn missing(rows: &mut Rows, snapshot: &Snapshot) {
         row.todo = "`vethwatch doctor` says what this host lacks, and what to do about it.".to_owned();
     }
     if snapshot.missing.is_empty() {
-        let means = "Drops, translations, all containers, and what Docker's resolver is asked are seen.";
+        let means = "Drops, translations, all containers, what Docker's resolver is asked and what is sent again are seen.";
         rows.add("not seen", "all", Tone::Good, "none".to_owned(), means);
     }
 }

@@ -1,0 +1,129 @@
+//! What fails between two services.
+
+use super::services::{identity, since};
+use super::{Answers, PairRow, Service};
+use crate::model::Protocol;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+
+/// What failed of one service's TCP connections with another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureRow {
+    /// Who opened them.
+    pub client: Service,
+    /// Who was asked.
+    pub server: Service,
+    /// The port that was asked; absent where nobody can tell who opened them.
+    pub port: Option<u16>,
+    /// Connections that were opened.
+    pub connections: u64,
+    /// How they went.
+    pub answers: Answers,
+    /// Segments that the client's end sent again; absent if its sockets are not on this host, or that cannot be seen.
+    pub sent_again_by_client: Option<u64>,
+    /// Segments that the server's end sent again; as the client's.
+    pub sent_again_by_server: Option<u64>,
+}
+
+impl FailureRow {
+    /// Connections that have neither been answered nor refused so far.
+    #[must_use]
+    pub const fn unanswered(&self) -> u64 {
+        self.connections.saturating_sub(self.answers.answered.saturating_add(self.answers.refused))
+    }
+
+    /// Whether connections were asked for and none was answered.
+    #[must_use]
+    pub const fn is_not_served(&self) -> bool {
+        self.answers.answered == 0 && self.answers.refused + self.unanswered() > 0
+    }
+
+    /// Connections that failed, and segments that were sent again.
+    fn failed(&self) -> (u64, u64) {
+        let Answers { refused, reset, .. } = self.answers;
+        let [client, server] =
+            [self.sent_again_by_client, self.sent_again_by_server].map(Option::unwrap_or_default);
+        let segments = client.saturating_add(server);
+        (refused.saturating_add(reset).saturating_add(self.unanswered()), segments)
+    }
+}
+
+/// All between which something failed, those with the most failed connections first: what is in `pairs` and was not in
+/// `before`. `sees_retransmits`: whether what is sent again is seen here.
+#[must_use]
+pub fn failures(pairs: &[PairRow], before: &[PairRow], sees_retransmits: bool) -> Vec<FailureRow> {
+    let before: HashMap<_, &PairRow> = before.iter().map(|row| (identity(row), row)).collect();
+    let mut sums: BTreeMap<(Service, Service, Option<u16>), FailureRow> = BTreeMap::new();
+    for row in pairs.iter().filter(|row| row.protocol == Protocol::TCP) {
+        let Some(more) = since(row, before.get(&identity(row)).copied()) else { continue };
+        let key = (Service::of_client(&row.client), Service::of_server(&row.server), row.server.port);
+        let (client, server, port) = key.clone();
+        let sum = sums.entry(key).or_insert(FailureRow {
+            client,
+            server,
+            port,
+            connections: 0,
+            answers: Answers::default(),
+            sent_again_by_client: None,
+            sent_again_by_server: None,
+        });
+        sum.connections += more.conversations;
+        sum.answers += more.answers;
+        let ends = [&mut sum.sent_again_by_client, &mut sum.sent_again_by_server];
+        for (of, segments) in ends.into_iter().zip(more.sent_again()) {
+            if let Some(segments) = segments.filter(|_| sees_retransmits) {
+                *of = Some(of.unwrap_or(0).saturating_add(segments));
+            }
+        }
+    }
+    let mut rows: Vec<FailureRow> = sums.into_values().filter(|row| row.failed() != (0, 0)).collect();
+    // Stable, so that the rest stays in the order of names.
+    rows.sort_by_key(|row| Reverse(row.failed()));
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FailureRow, failures};
+    use crate::snapshot::{Answers, PairRow, Retransmits};
+    use crate::wire::fixtures;
+
+    fn pair(connections: u64, answers: Answers, by_server: u64) -> PairRow {
+        let retransmits = Retransmits { by_client: 0, by_server };
+        PairRow { conversations: connections, answers, retransmits, ..fixtures::pair_row() }
+    }
+
+    fn answers([answered, refused, reset, reset_by_server]: [u64; 4]) -> Answers {
+        Answers { answered, refused, reset, reset_by_client: 0, reset_by_server }
+    }
+
+    #[test]
+    fn replicas_are_added_up_and_what_went_well_is_left_out() {
+        let one = pair(10, answers([8, 1, 2, 2]), 3);
+        let other = PairRow {
+            server: fixtures::container_end("shop-flask_app-2", "172.18.0.4", Some(5000)),
+            ..pair(5, answers([5, 0, 0, 0]), 4)
+        };
+        let well = PairRow {
+            server: fixtures::container_end("shop-flask_app-1", "172.18.0.3", Some(6000)),
+            ..pair(5, answers([5, 0, 0, 0]), 0)
+        };
+        let rows = failures(&[one.clone(), other, well], &[], true);
+        let [row] = &*rows else { panic!("{rows:?}") };
+        assert_eq!((row.connections, row.unanswered(), row.answers.refused), (15, 1, 1));
+        assert_eq!((row.sent_again_by_client, row.sent_again_by_server), (Some(0), Some(7)));
+        assert!(!row.is_not_served());
+        assert!(failures(std::slice::from_ref(&one), std::slice::from_ref(&one), true).is_empty());
+    }
+
+    #[test]
+    fn what_nobody_serves_and_what_cannot_be_seen_is_told() {
+        let mut closed = pair(4, answers([0, 4, 0, 0]), 0);
+        let of = |rows: Vec<FailureRow>| rows.into_iter().next().expect("a row");
+        assert!(of(failures(&[closed.clone()], &[], true)).is_not_served());
+        assert_eq!(of(failures(&[closed.clone()], &[], false)).sent_again_by_client, None);
+        closed.server = fixtures::end(crate::snapshot::EndKind::External, "192.0.2.7", Some(80));
+        let row = of(failures(&[closed], &[], true));
+        assert_eq!((row.sent_again_by_client, row.sent_again_by_server), (Some(0), None));
+    }
+}
