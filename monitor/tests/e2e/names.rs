@@ -152,12 +152,16 @@ fn what_a_client_asks_is_told_once_and_its_flows_know_the_name() -> Result<()> {
     lab.close()
 }
 
-/// Moves an engine into a control group of its own, as it has under systemd. It goes with the engine's others.
-fn into_own_group(engine: &Engine) -> Result<()> {
+/// Moves an engine into the root control group, which is everybody's, or into one of its own, as it has under systemd. That
+/// goes with the engine's others.
+fn into_group(engine: &Engine, of_its_own: bool) -> Result<()> {
     let mounts = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
     let mount = mounts.into_iter().find(|mount| mount.join("cgroup.procs").exists());
-    let group = mount.context("control groups of version 2")?.join(format!("{}-daemon", engine.namespace));
-    fs::create_dir(&group)?;
+    let mut group = mount.context("control groups of version 2")?.to_owned();
+    if of_its_own {
+        group.push(format!("{}-daemon", engine.namespace));
+        fs::create_dir(&group)?;
+    }
     fs::write(group.join("cgroup.procs"), engine.pid().to_string())?;
     Ok(())
 }
@@ -166,7 +170,8 @@ fn into_own_group(engine: &Engine) -> Result<()> {
 fn what_dockers_own_resolver_is_asked_is_told_and_what_it_asks_on() -> Result<()> {
     let image = image::ready(image::DEBIAN)?;
     let engine = Engine::start("{}", &image)?;
-    into_own_group(&engine)?;
+    // A socket stays in the group that it was made in.
+    into_group(&engine, true)?;
     engine.docker(&["network", "create", "vw-front"])?;
     let run = |name: &str, options: &[&str], words: &[&str]| {
         let usual = ["run", "--detach", "--pull", "never", "--name", name, "--network", "vw-front"];
@@ -179,12 +184,19 @@ fn what_dockers_own_resolver_is_asked_is_told_and_what_it_asks_on() -> Result<()
     run("vw-resolver", &["--network-alias", "flask_app"], &["python3", "-c", RESOLVER])?;
     let resolver = address("vw-resolver")?;
     run("vw-client", &["--dns", &resolver], &["sleep", "600"])?;
+    resolver_is_heard(&engine, &resolver).context("at the engine's sockets")?;
+    into_group(&engine, false)?;
+    resolver_is_heard(&engine, &resolver).context("at the containers' sockets")
+}
+
+/// Looks up an alias that Docker's resolver knows, and a name for which it asks `resolver`.
+fn resolver_is_heard(engine: &Engine, resolver: &str) -> Result<()> {
     let vethwatch = vethwatch().within(&engine.namespace).with("DOCKER_HOST", &engine.host());
     let mut names = vethwatch.start(&["dns", "--json"])?;
     let look_up = |name: &str| engine.docker(&["exec", "vw-client", "getent", "ahostsv4", name]);
     wait_until_heard(&mut names, || look_up("vw-resolver").map(drop), "dns")?;
-    ensure!(look_up("flask_app")?.contains(&resolver), "Docker's resolver knows the alias");
-    ensure!(look_up("far.example")?.contains(&resolver), "ours is asked");
+    ensure!(look_up("flask_app")?.contains(resolver), "Docker's resolver knows the alias");
+    ensure!(look_up("far.example")?.contains(resolver), "ours is asked");
     let told = names.wait_for("all names", PATIENCE, |lines| {
         let of = |name: &str| -> Vec<Value> {
             lines.iter().filter(|line| line["name"] == name && line["record_type"] == "A").cloned().collect()
