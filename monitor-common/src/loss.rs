@@ -20,10 +20,12 @@ pub enum Loss {
     ClaimMapFull = 6,
     /// DNS messages that are in no record because the ring of such messages was full, or their bytes could not be read.
     DnsRingFull = 7,
+    /// DNS messages that are in no record because their interface or namespace had too many in a short time.
+    DnsRateCapped = 8,
 }
 
 /// Entries of `LOSSES`.
-pub const LOSSES: u32 = 8;
+pub const LOSSES: u32 = 9;
 
 impl Loss {
     /// All of them, in the order of their index.
@@ -36,6 +38,7 @@ impl Loss {
         Self::DropMapFull,
         Self::ClaimMapFull,
         Self::DnsRingFull,
+        Self::DnsRateCapped,
     ];
 
     /// The name in JSON, in metrics and on screen.
@@ -50,6 +53,7 @@ impl Loss {
             Self::DropMapFull => "drop_map_full",
             Self::ClaimMapFull => "claim_map_full",
             Self::DnsRingFull => "dns_ring_full",
+            Self::DnsRateCapped => "dns_rate_capped",
         }
     }
 }

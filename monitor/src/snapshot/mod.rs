@@ -11,6 +11,7 @@ mod findings;
 mod gaps;
 mod interfaces;
 mod latencies;
+mod lookups;
 mod networks;
 mod pairs;
 mod peers;
@@ -41,6 +42,7 @@ pub use build::Rows;
 pub use findings::findings;
 pub use gaps::GAPS;
 pub use latencies::{Handshake, Latencies, LatencyRow, Measured};
+pub use lookups::{AskerRow, LookedUp, Lookups, NameRow, Outcomes};
 pub use records::{FlowRecord, NameRecord, Record, SampleRecord};
 pub use rows::{
     Answers, BridgeRow, ContainerRow, Conversations, Membership, NetworkRow, PairRow, Peer, Reach,
@@ -89,6 +91,8 @@ pub struct Snapshot {
     pub pairs: Arc<[PairRow]>,
     /// How long services took to answer each other, those with the most connections first; at most 128.
     pub latencies: Arc<[LatencyRow]>,
+    /// Names that containers asked for.
+    pub asked: Arc<LookedUp>,
     /// Devices that should be watched and are not.
     pub not_watched: Vec<NotWatched>,
     /// What this host does not let us see, and why: `drops`, `translations`, `resolver`. Fixed words: they are part of the
