@@ -1,6 +1,10 @@
 //! DNS messages, copied whole into a ring of their own.
 
-use crate::{losses::lose_anywhere, maps::{NAME_RATES, NAMES}, record::hand_over};
+use crate::{
+    losses::lose_anywhere,
+    maps::{NAME_RATES, NAMES},
+    record::hand_over,
+};
 use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_ktime_get_ns};
 use monitor_common::{
     counters::Direction,

@@ -193,7 +193,11 @@ fn one_that_asks_for_endless_names_takes_no_memory_and_harms_no_other() -> Resul
         |of: &Container| lab::docker(&["inspect", "--format", "{{.NetworkSettings.IPAddress}}", &of.id]);
     let (resolver, nobody) = (address(&resolver)?, address(&client)?);
     let mut names = vethwatch().start(&["dns", "--json"])?;
-    wait_until_heard(&mut names, || ask(&client, &resolver, &["ready.example"]).map(drop), "dns")?;
+    wait_for("a first record of the client", PATIENCE, || {
+        ask(&client, &resolver, &["ready.example"])?;
+        let is_its = |line: &Value| line["container"]["id"] == *client.id;
+        Ok(names.lines("dns").iter().any(is_its).then_some(()))
+    })?;
     let before = resident(names.pid())?;
     let (sent, took) = std::thread::scope(|scope| {
         let flood = scope.spawn(|| noisy.exec(&["python3", "-c", FLOOD, &nobody]));
@@ -267,7 +271,8 @@ fn what_dockers_own_resolver_is_asked_is_told_and_what_it_asks_on() -> Result<()
 /// Looks up an alias that Docker's resolver knows, and a name for which it asks `resolver`.
 fn resolver_is_heard(engine: &Engine, resolver: &str) -> Result<()> {
     let vethwatch = vethwatch().within(&engine.namespace).with("DOCKER_HOST", &engine.host());
-    let mut names = vethwatch.start(&["dns", "--json"])?;
+    // Another engine's containers may be heard too.
+    let mut names = vethwatch.start(&["dns", "--json", "--container", "vw-client"])?;
     let look_up = |name: &str| engine.docker(&["exec", "vw-client", "getent", "ahostsv4", name]);
     wait_until_heard(&mut names, || look_up("vw-resolver").map(drop), "dns")?;
     ensure!(look_up("flask_app")?.contains(resolver), "Docker's resolver knows the alias");
