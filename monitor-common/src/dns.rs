@@ -20,6 +20,13 @@ pub const ROOMS: [u32; 3] = [192, 1_024, MOST_BYTES];
 /// The most bytes of a packet that are kept.
 pub const MOST_BYTES: u32 = 8_192;
 
+/// How long the span is in which messages of one place are limited: 2 to this power, in nanoseconds (134 ms).
+pub const SPAN: u32 = 27;
+
+/// Messages of one place and direction that are taken in such a span. One place alone does not fill the ring in it, so that
+/// others have room.
+pub const MOST_IN_SPAN: u64 = 1_024;
+
 /// Bytes of messages that may wait to be read.
 pub const RING: u32 = 1 << 20;
 

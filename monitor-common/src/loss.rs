@@ -22,10 +22,12 @@ pub enum Loss {
     DnsRingFull = 7,
     /// Buffers sent again that are in no record because `RETRANSMITS` was full.
     RetransmitMapFull = 8,
+    /// DNS messages that are in no record because their interface or namespace had too many in a short time.
+    DnsRateCapped = 9,
 }
 
 /// Entries of `LOSSES`.
-pub const LOSSES: u32 = 9;
+pub const LOSSES: u32 = 10;
 
 impl Loss {
     /// All of them, in the order of their index.
@@ -39,6 +41,7 @@ impl Loss {
         Self::ClaimMapFull,
         Self::DnsRingFull,
         Self::RetransmitMapFull,
+        Self::DnsRateCapped,
     ];
 
     /// The name in JSON, in metrics and on screen.
@@ -54,6 +57,7 @@ impl Loss {
             Self::ClaimMapFull => "claim_map_full",
             Self::DnsRingFull => "dns_ring_full",
             Self::RetransmitMapFull => "retransmit_map_full",
+            Self::DnsRateCapped => "dns_rate_capped",
         }
     }
 }

@@ -146,6 +146,11 @@ pub static CAPTURED: PerCpuArray<CaptureCounters> = PerCpuArray::with_max_entrie
 #[map]
 pub static NAMES: RingBuf = RingBuf::with_byte_size(4_096, 0);
 
+/// Place and direction of DNS messages → the latest span and, in the lower 16 bits, how many there were in it.
+/// Written and read by the programs for such messages alone. 1,024 × 16 B; the one that was used longest ago makes room.
+#[map]
+pub static NAME_RATES: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1024, 0);
+
 /// 0 → what a CPU remembers between packets.
 /// Written and read by the programs only. One entry.
 #[map]

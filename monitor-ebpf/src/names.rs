@@ -1,10 +1,14 @@
 //! DNS messages, copied whole into a ring of their own.
 
-use crate::{losses::lose_anywhere, maps::NAMES, record::hand_over};
+use crate::{
+    losses::lose_anywhere,
+    maps::{NAME_RATES, NAMES},
+    record::hand_over,
+};
 use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_ktime_get_ns};
 use monitor_common::{
     counters::Direction,
-    dns::{DnsHeader, MOST_BYTES, ROOMS},
+    dns::{DnsHeader, MOST_BYTES, MOST_IN_SPAN, ROOMS, SPAN},
     loss::Loss,
 };
 
@@ -15,6 +19,9 @@ pub fn message(skb: *mut __sk_buff, place: u32, place_kind: u8, direction: Direc
     let (length, time) = unsafe { ((*skb).len, bpf_ktime_get_ns()) };
     let captured = length.min(MOST_BYTES);
     let direction = direction as u8;
+    if is_too_fast(u64::from(place) << 16 | u64::from(place_kind) << 8 | u64::from(direction), time) {
+        return lose_anywhere(Loss::DnsRateCapped);
+    }
     let header = DnsHeader { time, cgroup, place, captured, place_kind, direction, padding: [0; 6] };
     let done = if captured <= ROOMS[0] {
         hand_over::<_, { ROOMS[0] as usize }>(&NAMES, skb, &header, captured)
@@ -26,4 +33,24 @@ pub fn message(skb: *mut __sk_buff, place: u32, place_kind: u8, direction: Direc
     if !done {
         lose_anywhere(Loss::DnsRingFull);
     }
+}
+
+/// Whether there were as many messages at a place as are taken. Where two CPUs count at once, one may be counted for two.
+#[inline(always)]
+fn is_too_fast(place: u64, time: u64) -> bool {
+    let span = (time >> SPAN) << 16;
+    let Some(rate) = NAME_RATES.get_ptr_mut(&place) else {
+        // Where there is no room even so, nothing is held back.
+        let _ = NAME_RATES.insert(&place, &(span | 1), 0);
+        return false;
+    };
+    // SAFETY: a map lookup gave a valid value; an aligned word is read and written whole.
+    let before = unsafe { rate.read_volatile() };
+    let taken = if before & !0xffff == span { before & 0xffff } else { 0 };
+    if taken >= MOST_IN_SPAN {
+        return true;
+    }
+    // SAFETY: as above.
+    unsafe { rate.write_volatile(span | (taken + 1)) };
+    false
 }

@@ -11,8 +11,10 @@ use std::process::{Command, Stdio};
 /// The crate of the fuzz targets.
 const FUZZ: &str = "monitor-common/fuzz";
 
-/// Kept inputs, for every target.
-const CORPUS: &str = "monitor-common/corpus";
+/// Kept inputs, of each target.
+fn corpus(target: &str) -> &'static str {
+    if target == "dns" { "monitor/corpus/dns" } else { "monitor-common/corpus" }
+}
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Arguments {
@@ -48,8 +50,9 @@ fn targets(folder: &Path) -> Result<Vec<String>> {
 
 /// Gives every file of the corpus to the target once.
 fn replay(folder: &Path, target: &str) -> Result<()> {
-    let corpus = files(&workspace().join(CORPUS))?;
-    ensure!(!corpus.is_empty(), "there is no kept input in {CORPUS}");
+    let kept = corpus(target);
+    let corpus = files(&workspace().join(kept))?;
+    ensure!(!corpus.is_empty(), "there is no kept input in {kept}");
     let mut command = cargo();
     command.args(["run", "--quiet", "--release", "--bin", target, "--manifest-path"]);
     command.arg(folder.join("Cargo.toml")).env("RUSTFLAGS", "--cfg fuzzing").arg("--").args(&corpus);
@@ -71,7 +74,7 @@ fn fuzz(folder: &Path, target: &str, seconds: u32) -> Result<()> {
     // What the fuzzer finds goes into the first folder; a person moves what is worth keeping to the second.
     let found = target_folder().join("fuzz-found").join(target);
     fs::create_dir_all(&found).with_context(|| format!("making {}", found.display()))?;
-    command.arg(&found).arg(workspace().join(CORPUS));
+    command.arg(&found).arg(workspace().join(corpus(target)));
     command.args(["--", &format!("-max_total_time={seconds}"), "-max_len=512"]);
     let status = command.status().context("starting cargo fuzz")?;
     ensure!(status.success(), "{target}: {status}");

@@ -86,7 +86,8 @@ pub struct Metrics {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Records")]
 pub struct Records {
-    /// Write flows and findings to this file, one JSON line each, as `flows --json` and `violations --json` print them;
+    /// Write flows and findings to this file, one JSON line each, as `flows --json`, `violations --json` and `dns --json`
+    /// print them;
     /// `-` is standard output, for the journal.
     #[arg(long, value_name = "FILE")]
     pub records_file: Option<PathBuf>,
@@ -111,6 +112,8 @@ pub enum RecordsOf {
     Flows,
     /// Violations and what else was found, as it is found.
     Findings,
+    /// Names that containers ask for.
+    Names,
 }
 
 /// A value, or the word `off`.

@@ -1,8 +1,8 @@
 //! The names thread: reads DNS messages that the programs copied, has them matched, and hands over what came of each
-//! question. It never waits for the engine. It also has the programs kept on the sockets of Docker's engine, which may be
+//! question. It never waits for the engine. It also has the programs kept where Docker's resolver is heard: its engine may be
 //! another one in a moment.
 
-use super::attacher::rights::{Call, Request};
+use super::attacher::rights::{Answer, Call, Request};
 use super::losses::{Lost, OwnLosses};
 use super::wake::{Bell, wait};
 use super::{bpf, clock, decode};
@@ -18,10 +18,8 @@ use tokio::sync::mpsc::{Sender, error::TrySendError};
 const PAUSE: Duration = Duration::from_millis(20);
 /// How often questions without an answer are looked for.
 const LOOK: Duration = Duration::from_millis(500);
-/// How often it is looked whether Docker's engine is another one.
-const LOOK_AT_LINKS: Duration = Duration::from_secs(1);
-/// How often it is tried to put the programs there.
-const TRY_AGAIN: Duration = Duration::from_secs(5);
+/// How often it is looked whether the programs are where Docker's resolver is heard.
+const LOOK_AT_LINKS: Duration = Duration::from_secs(2);
 /// Messages that are taken in before what is known is handed over.
 const MOST_AT_ONCE: usize = 4_096;
 
@@ -29,10 +27,12 @@ const MOST_AT_ONCE: usize = 4_096;
 pub(super) struct Names {
     messages: RingBuf<MapData>,
     call: Call,
-    /// By which the programs are on the engine's sockets.
+    /// By which the programs are on the sockets of the engine, or of its containers.
     links: Vec<OwnedFd>,
     /// The cgroup id of the engine, while they are.
     engine: Option<u64>,
+    /// Whether they are on the engine's, which are all that there are.
+    on_engine: bool,
     /// What was told last of them.
     heard: Option<Result<(), SafeText>>,
     looked: KernelTime,
@@ -55,6 +55,7 @@ impl Names {
             call,
             links: Vec::new(),
             engine: None,
+            on_engine: false,
             heard: None,
             looked: KernelTime::default(),
             out,
@@ -94,23 +95,37 @@ impl Names {
         }
     }
 
-    /// Puts the programs on the engine's sockets, if they are not there: the engine may have been started just now.
+    /// Puts the programs where the resolver is heard, if they are not there: the engine may have been started just now, or
+    /// the first container of a group.
     fn look_after_links(&mut self) {
         let now = clock::kernel_now();
-        let pause = if self.links.is_empty() { TRY_AGAIN } else { LOOK_AT_LINKS };
-        if now.since(self.looked) < pause {
+        if now.since(self.looked) < LOOK_AT_LINKS {
             return;
         }
         self.looked = now;
-        // Where that cannot be asked, they are taken to be there.
-        let is_there = |link: &OwnedFd| bpf::group_of(link.as_fd()).map_or(true, |group| group.is_some());
-        if !self.links.is_empty() && self.links.iter().all(is_there) {
-            return;
+        // Where it cannot be asked, they are taken to be there.
+        let is_there = |link: &OwnedFd| !matches!(bpf::group_of(link.as_fd()), Ok(None));
+        self.links.retain(is_there);
+        let is_more_sought = |names: &Self| names.links.is_empty() || !names.on_engine;
+        let mut heard = Ok(());
+        while is_more_sought(self) {
+            let known: Vec<u64> = self.links.iter().filter_map(group_of).collect();
+            if known.len() < self.links.len() {
+                break;
+            }
+            let (answer, links) = (self.call)(Request::Resolver { known });
+            match answer {
+                Answer::Group(engine) => {
+                    self.engine = Some(engine);
+                    self.on_engine = links.first().and_then(group_of) == self.engine;
+                }
+                other => heard = other.done().map_err(|error| SafeText::new(&error.to_string())),
+            }
+            if links.is_empty() {
+                break;
+            }
+            self.links.extend(links);
         }
-        let (answer, links) = (self.call)(Request::Resolver);
-        self.engine = links.first().and_then(|link| bpf::group_of(link.as_fd()).ok().flatten());
-        self.links = links;
-        let heard = answer.done().map_err(|error| SafeText::new(&error.to_string()));
         // What finds no room is told the next time.
         if self.heard.as_ref() != Some(&heard)
             && self.out.try_send(Observation::Resolver(heard.clone())).is_ok()
@@ -162,4 +177,9 @@ impl Names {
             Err(TrySendError::Closed(_)) => false,
         }
     }
+}
+
+/// The control group at which a link holds its program, if that can be asked.
+fn group_of(link: &OwnedFd) -> Option<u64> {
+    bpf::group_of(link.as_fd()).ok().flatten()
 }

@@ -7,7 +7,7 @@ use crate::model::{
     ContainerId, DnsExchange, DnsPlace, DnsRecord, DnsTransport, FlowKey, FlowPorts, KernelTime, Protocol,
     SafeText,
 };
-use crate::snapshot::{End, EndKind, NameRecord, Record};
+use crate::snapshot::{End, EndKind, Lookups, NameRecord, Record};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub(super) struct Names {
     pub(super) given_up: u64,
     /// Names of addresses that made room for others, or found none.
     pub(super) forgotten: u64,
+    /// The same summed up, for rows.
+    pub(super) lookups: Lookups,
 }
 
 /// The addresses that one container was answered, each with the name that it asked for last.
@@ -78,8 +80,10 @@ impl Names {
 
     /// Forgets what containers knew that run no longer.
     pub(super) fn tidy(&mut self, attribution: &Attribution) {
+        let is_running = |id: &ContainerId| attribution.container(id).is_some_and(Known::is_running);
+        self.lookups.tidy(is_running);
         self.by_container.retain(|id, addresses| {
-            let stays = attribution.container(id).is_some_and(Known::is_running);
+            let stays = is_running(id);
             if !stays {
                 self.kept -= addresses.order.len();
             }
@@ -87,9 +91,9 @@ impl Names {
         });
     }
 
-    /// Questions that wait, and addresses whose names are kept.
-    pub(super) fn sizes(&self) -> [usize; 2] {
-        [self.waiting.len(), self.kept]
+    /// Questions that wait, addresses whose names are kept, and names in rows.
+    pub(super) fn sizes(&self) -> [usize; 3] {
+        [self.waiting.len(), self.kept, self.lookups.len()]
     }
 }
 
@@ -137,8 +141,10 @@ impl State {
 
     fn tell_name(&mut self, told: DnsExchange, now: KernelTime) {
         let container = self.asker(&told).map(|known| Arc::clone(known.reference()));
+        let resolver = self.resolver(&told, now);
         if let Some(container) = &container {
             self.names.learn(&container.id, &told);
+            self.names.lookups.take(container, &told, resolver.clone());
         }
         if !self.subscribers.want_name(container.as_deref()) {
             return;
@@ -150,7 +156,7 @@ impl State {
         let record = NameRecord {
             network: watched.and_then(|watched| watched.network.clone()),
             observed_at: watched.map(|watched| watched.observed_at.clone()),
-            resolver: self.resolver(&told, now),
+            resolver,
             container,
             told,
         };

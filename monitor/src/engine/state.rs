@@ -286,6 +286,7 @@ impl State {
         self.release_names(now.plus(self.settings.attribution.announcement));
         self.tell_answers(now);
         self.shared.finish();
+        self.names.lookups.finish();
     }
 
     fn end_flows(&mut self, now: KernelTime) {
@@ -389,6 +390,7 @@ impl State {
             networks,
             pairs,
             latencies,
+            asked: self.names.lookups.rows(now),
             not_watched: self.not_watched.values().cloned().collect(),
             missing,
             attached: self.modes.values().copied().collect(),
@@ -415,16 +417,17 @@ impl State {
         losses.add("dns_askers_given_up", self.names.given_up);
         losses.add("dns_names_forgotten", self.names.forgotten);
         losses.add("retransmits_not_booked", self.retransmits.not_booked);
+        losses.add("dns_rows_forgotten", self.names.lookups.forgotten());
         losses.add("records_lost_by_slow_readers", self.subscribers.lost());
         losses
     }
 
     /// Sizes of everything that could grow: facts, containers, networks, interfaces, flows, flows that wait, questions for
-    /// names that wait, and names of addresses.
+    /// names that wait, names of addresses, and names in rows.
     #[must_use]
-    pub fn sizes(&self) -> [usize; 8] {
+    pub fn sizes(&self) -> [usize; 9] {
         let [facts, containers, networks, interfaces] = self.attribution.sizes();
-        let [questions, names] = self.names.sizes();
-        [facts, containers, networks, interfaces, self.flows.len(), self.held.len(), questions, names]
+        let [questions, names, rows] = self.names.sizes();
+        [facts, containers, networks, interfaces, self.flows.len(), self.held.len(), questions, names, rows]
     }
 }

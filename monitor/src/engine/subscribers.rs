@@ -35,6 +35,8 @@ pub struct Filter {
     pub samples: bool,
     /// What they are about.
     pub topic: Topic,
+    /// Names that were asked for too, whatever they are about.
+    pub names: bool,
     /// Findings that are open already, before what comes.
     pub open: bool,
 }
@@ -82,7 +84,7 @@ impl Filter {
     }
 
     fn wants_name(&self, container: Option<&ContainerRef>) -> bool {
-        self.topic == Topic::Names && self.is_about(container)
+        (self.names || self.topic == Topic::Names) && self.is_about(container)
     }
 
     fn is_about(&self, container: Option<&ContainerRef>) -> bool {

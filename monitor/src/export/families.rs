@@ -94,6 +94,10 @@ families! {
         = "TCP connections that were opened to it";
     CONTAINER_HANDSHAKE: Histogram "vethwatch_container_handshake" in "seconds" by ["container", "id"]
         = "How long the TCP connections that it opened took to be answered";
+    CONTAINER_DNS_QUESTIONS: Counter "vethwatch_container_dns_questions" by ["container", "id", "code"]
+        = "Names that it asked for, by what came of it: a response code, other, or none for no answer";
+    CONTAINER_DNS: Histogram "vethwatch_container_dns" in "seconds" by ["container", "id"]
+        = "How long its questions for names took to be answered";
     NETWORK: Info "vethwatch_network" by ["network", "id", "driver", "internal"]
         = "What Docker tells of a network; join it by id";
     NETWORK_CONTAINERS: Gauge "vethwatch_network_containers" by ["network", "id"]

@@ -4,6 +4,7 @@ use super::containers::{self, Container};
 use super::findings::Findings;
 use super::labels::Labels;
 use super::latencies::Latencies;
+use super::names::{self, Asker};
 use super::networks::{self, Network};
 use super::pairs::Pairs;
 use super::shelf::{Budget, Shelf};
@@ -29,6 +30,7 @@ pub struct Ledger {
     budget_of_pairs: Budget,
     latest: Arc<Snapshot>,
     containers: Shelf<ContainerId, Container>,
+    askers: Shelf<ContainerId, Asker>,
     networks: Shelf<NetworkId, Network>,
     pairs: Pairs,
     latencies: Latencies,
@@ -53,6 +55,7 @@ impl Ledger {
             budget_of_pairs: Budget::new(of_pairs),
             latest: Arc::clone(first),
             containers: Shelf::new(of_container),
+            askers: Shelf::new(names::COST),
             networks: Shelf::new(networks::COST),
             pairs: Pairs::new(),
             latencies: Latencies::new(),
@@ -79,12 +82,18 @@ impl Ledger {
                 container.take(row);
             }
         }
+        for row in &snapshot.asked.containers {
+            if let Some(asker) = self.askers.seen(&row.container.id, at, budget, || Asker::new(row)) {
+                asker.take(row);
+            }
+        }
         for row in &*snapshot.networks {
             if let Some(network) = self.networks.seen(&row.network.id, at, budget, || Network::new(row)) {
                 network.take(row);
             }
         }
         self.containers.tidy(at, budget, |_| true);
+        self.askers.tidy(at, budget, |_| true);
         self.networks.tidy(at, budget, |_| true);
         if self.options.pairs {
             let (containers, budget) = (&self.containers, &mut self.budget_of_pairs);
@@ -142,6 +151,7 @@ impl Ledger {
         let drops = !self.latest.missing.contains_key(DROPS);
         page.add(&family::BUILD, &Labels::one("version", env!("CARGO_PKG_VERSION")), 1_u64);
         self.containers.iter().for_each(|(_, it)| it.write(&mut page, drops, self.options.cadvisor));
+        self.askers.iter().for_each(|(_, asker)| asker.write(&mut page));
         self.networks.iter().for_each(|(_, network)| network.write(&mut page));
         self.pairs.write(&mut page);
         self.latencies.write(&mut page);

@@ -13,6 +13,7 @@ mod known;
 mod labels;
 mod latencies;
 mod ledger;
+mod names;
 mod networks;
 mod page;
 mod pairs;

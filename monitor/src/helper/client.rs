@@ -144,7 +144,7 @@ impl Helper {
                 collector::Request::Namespace { .. }
                 | collector::Request::Group { .. }
                 | collector::Request::AttachGroup { .. }
-                | collector::Request::Resolver => Lane::Paths,
+                | collector::Request::Resolver { .. } => Lane::Paths,
                 _ => Lane::Kernel,
             };
             match helper.ask(lane, Request::Kernel(request)) {

@@ -3,6 +3,7 @@
 use super::{InterfaceNumber, KernelTime, SafeText};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// Where a question was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,6 +61,62 @@ pub struct DnsExchange {
     pub record_type: SafeText,
     /// The answer; absent if none came in time.
     pub answer: Option<DnsAnswer>,
+}
+
+impl DnsExchange {
+    /// What came of it.
+    #[must_use]
+    pub fn outcome(&self) -> DnsOutcome {
+        self.answer.as_ref().map_or(DnsOutcome::None, |answer| DnsOutcome::of_code(answer.code.as_str()))
+    }
+
+    /// From the first question to the answer.
+    #[must_use]
+    pub fn took(&self) -> Option<Duration> {
+        self.answer.as_ref().map(|answer| answer.at.since(self.asked_at))
+    }
+}
+
+/// What came of a question, as it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum DnsOutcome {
+    /// `NOERROR`.
+    Answered,
+    /// `NXDOMAIN`.
+    NoSuchName,
+    /// `SERVFAIL`.
+    ServerFailed,
+    /// `REFUSED`.
+    Refused,
+    /// Any other code.
+    Other,
+    /// No answer in time.
+    None,
+}
+
+impl DnsOutcome {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 6] =
+        [Self::Answered, Self::NoSuchName, Self::ServerFailed, Self::Refused, Self::Other, Self::None];
+
+    /// As in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "NOERROR",
+            Self::NoSuchName => "NXDOMAIN",
+            Self::ServerFailed => "SERVFAIL",
+            Self::Refused => "REFUSED",
+            Self::Other => "other",
+            Self::None => "none",
+        }
+    }
+
+    /// Of a response code, by its name.
+    fn of_code(code: &str) -> Self {
+        let named = [Self::Answered, Self::NoSuchName, Self::ServerFailed, Self::Refused];
+        named.into_iter().find(|outcome| outcome.name() == code).unwrap_or(Self::Other)
+    }
 }
 
 /// An answer.

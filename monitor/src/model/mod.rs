@@ -24,7 +24,7 @@ pub use capture::{CaptureCounts, CapturedPacket};
 pub use change::{Change, DockerState};
 pub use container::{Container, ContainerState, Details, Endpoint, NetworkMode, Rights};
 pub use counts::{ClassCounts, Counts, DirectionCounts, Traffic};
-pub use dns::{DnsAnswer, DnsExchange, DnsPlace, DnsRecord, DnsTransport};
+pub use dns::{DnsAnswer, DnsExchange, DnsOutcome, DnsPlace, DnsRecord, DnsTransport};
 pub use evidence::{
     Claim, ClaimKind, Conntrack, Drop, DropBatch, DropWatch, PinWatch, Retransmit, Translation,
     TranslationChange, Tuple,

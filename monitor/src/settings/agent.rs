@@ -60,6 +60,8 @@ pub struct Records {
     pub flows: bool,
     /// Whether findings are.
     pub findings: bool,
+    /// Whether names that were asked for are.
+    pub names: bool,
     /// The size in bytes that a file does not exceed.
     pub rotate_size: u64,
     /// The age at which a file is ended.
@@ -110,10 +112,12 @@ impl Records {
     fn understand(typed: cli::Records) -> Option<Self> {
         let of = |what| typed.records_of.contains(&what);
         let (flows, findings) = (of(cli::RecordsOf::Flows), of(cli::RecordsOf::Findings));
+        let names = of(cli::RecordsOf::Names);
         Some(Self {
             file: Some(typed.records_file?).filter(|file| file.as_os_str() != "-"),
             flows,
             findings,
+            names,
             rotate_size: typed.records_rotate_size,
             rotate_age: typed.records_rotate_age,
             keep: typed.records_keep,
@@ -182,6 +186,7 @@ mod tests {
             file: Some("/tmp/x".into()),
             flows: false,
             findings: true,
+            names: false,
             rotate_size: 100_000_000,
             rotate_age: Duration::from_secs(24 * 60 * 60),
             keep: 0,

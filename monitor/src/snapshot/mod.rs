@@ -12,6 +12,7 @@ mod findings;
 mod gaps;
 mod interfaces;
 mod latencies;
+mod lookups;
 mod networks;
 mod pairs;
 mod peers;
@@ -43,6 +44,7 @@ pub use failures::{FailureRow, failures};
 pub use findings::findings;
 pub use gaps::GAPS;
 pub use latencies::{FirstByte, Handshake, Latencies, LatencyRow, Measured};
+pub use lookups::{AskerRow, LookedUp, Lookups, NameRow, Outcomes};
 pub use records::{FlowRecord, NameRecord, Record, SampleRecord};
 pub use rows::{
     Answers, BridgeRow, ContainerRow, Conversations, Membership, NetworkRow, PairRow, Peer, Reach,
@@ -91,6 +93,8 @@ pub struct Snapshot {
     pub pairs: Arc<[PairRow]>,
     /// How long services took to answer each other, those with the most connections first; at most 128.
     pub latencies: Arc<[LatencyRow]>,
+    /// Names that containers asked for.
+    pub asked: Arc<LookedUp>,
     /// Devices that should be watched and are not.
     pub not_watched: Vec<NotWatched>,
     /// What this host does not let us see, and why: `drops`, `translations`, `resolver`, `retransmits`. Fixed words: they

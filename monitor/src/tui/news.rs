@@ -15,6 +15,8 @@ pub(super) struct News {
     pub(super) data: bool,
     /// Pairs, or what they say.
     pub(super) pairs: bool,
+    /// Names that are asked for.
+    pub(super) names: bool,
 }
 
 impl News {
@@ -22,11 +24,13 @@ impl News {
     pub(super) fn of(before: &Snapshot, now: &Snapshot, reading: bool, clock: &Clock) -> Self {
         let second = |snapshot: &Snapshot| clock.date_and_time(snapshot.taken_at);
         let pairs = !is_same(&before.pairs, &now.pairs);
+        let names = !Arc::ptr_eq(&before.asked, &now.asked) && before.asked != now.asked;
         Self {
             reading,
             second: second(before) != second(now),
-            data: pairs || !are_same_beside_pairs(before, now),
+            data: pairs || names || !are_same_beside_pairs(before, now),
             pairs,
+            names,
         }
     }
 
@@ -41,7 +45,7 @@ fn is_same<T: PartialEq>(one: &Arc<[T]>, other: &Arc<[T]>) -> bool {
     Arc::ptr_eq(one, other) || one == other
 }
 
-/// Whether two snapshots look the same, whatever their time and pairs are.
+/// Whether two snapshots look the same, whatever their time, pairs and names are.
 fn are_same_beside_pairs(one: &Snapshot, other: &Snapshot) -> bool {
     one.resources == other.resources
         && one.losses == other.losses

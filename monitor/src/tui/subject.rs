@@ -2,7 +2,7 @@
 
 use super::screens::pairs::Between;
 use crate::model::{ContainerId, FlowId, InterfaceNumber, NetworkId, Protocol, SafeText};
-use crate::snapshot::{End, EndKind, PairRow};
+use crate::snapshot::{End, EndKind, NameRow, PairRow};
 use std::net::IpAddr;
 
 /// What rows of a list are gathered by.
@@ -34,6 +34,8 @@ pub(super) enum Subject {
     Pair(Box<PairKey>),
     /// Several pairs together.
     PairsTogether(Box<Between>),
+    /// A name that a container asks for.
+    Name(Box<NameKey>),
     /// A finding, by its id.
     Finding(u64),
     /// A standing finding, by its id.
@@ -59,6 +61,27 @@ impl EndKey {
         match &end.container {
             Some(container) => Self::Container(container.id.clone()),
             None => Self::Address(end.kind, end.address),
+        }
+    }
+}
+
+/// What stays the same of a name that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct NameKey {
+    container: ContainerId,
+    name: SafeText,
+    record_type: SafeText,
+    forwarded: bool,
+}
+
+impl NameKey {
+    /// Of a name.
+    pub(super) fn of(row: &NameRow) -> Self {
+        Self {
+            container: row.container.id.clone(),
+            name: row.name.clone(),
+            record_type: row.record_type.clone(),
+            forwarded: row.forwarded,
         }
     }
 }

@@ -11,9 +11,10 @@ use crate::model::{
 };
 use crate::snapshot::{
     Answers, BridgeRow, ContainerRef, ContainerRow, Conversations, End, EndKind, Expected, FlowRecord,
-    LatencyRow, Measured, Membership, NameRecord, NetworkRef, NetworkRow, ObservedAt, OriginEnd, OriginKind,
-    Outcome, PairRow, Peer, Percentiles, PostureRule, Reach, Retransmits, Rule, RuleName, SampleRecord,
-    Service, Severity, Snapshot, Standing, Steps, Subject, Tcp, TcpState, UnattributedRow, Verdict,
+    LatencyRow, LookedUp, Lookups, Measured, Membership, NameRecord, NetworkRef, NetworkRow, ObservedAt,
+    OriginEnd, OriginKind, Outcome, PairRow, Peer, Percentiles, PostureRule, Reach, Retransmits, Rule,
+    RuleName, SampleRecord, Service, Severity, Snapshot, Standing, Steps, Subject, Tcp, TcpState,
+    UnattributedRow, Verdict,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -224,6 +225,7 @@ pub(crate) fn snapshot() -> Snapshot {
         networks: [network_row("shop_back"), network_row("shop_front")].into(),
         pairs: [pair_row()].into(),
         latencies: [latency_row()].into(),
+        asked: Arc::default(),
         not_watched: Vec::new(),
         missing: BTreeMap::new(),
         attached: AttachedBy { tcx: 3, clsact: 0 },
@@ -353,6 +355,19 @@ pub(crate) fn name() -> NameRecord {
         observed_at: Some(flow.observed_at),
         resolver: container_end("shop-names-1", "172.18.0.9", Some(53)),
     }
+}
+
+/// What came of two questions of nginx, of which one had no answer.
+pub(crate) fn asked() -> Arc<LookedUp> {
+    let NameRecord { told, container, resolver, .. } = name();
+    let mut lookups = Lookups::default();
+    let silent = DnsExchange { name: text("silent"), answer: None, ..told.clone() };
+    for told in [told, silent] {
+        let told = DnsExchange { forwarded: false, ..told };
+        lookups.take(container.as_ref().unwrap(), &told, resolver.clone());
+    }
+    lookups.finish();
+    lookups.rows(NOW)
 }
 
 /// nginx asks Flask, as seen at nginx.

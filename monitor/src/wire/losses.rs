@@ -103,9 +103,19 @@ pub const LOSSES: &[Loss] = &[
         "See which container asks for so many. Totals and flows miss nothing.",
     ),
     loss(
+        "dns_rate_capped",
+        "DNS messages beyond those that are taken of one interface or namespace in a short time.",
+        "See which container asks for so many. Totals and flows miss nothing.",
+    ),
+    loss(
         "dns_ring_full",
         "DNS messages that found no room in their ring, or could not be read.",
         "Names are not told, or as not answered. Totals and flows miss nothing.",
+    ),
+    loss(
+        "dns_rows_forgotten",
+        "Names that made room for others among those that the live view lists, those asked for once first.",
+        "See which container asks for so many. Sums of containers, totals and flows miss nothing.",
     ),
     loss(
         "dns_streams_given_up",

@@ -70,6 +70,28 @@ for number, name in enumerate(sys.argv[2:]):
     print(name, int((time.monotonic() - began) * 1e6))
 ";
 
+/// Asks its first argument for random names for three seconds, as fast as it can, and takes no answer. Prints how many.
+const FLOOD: &str = r"
+import os, socket, struct, sys, time
+it = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+end, sent = time.monotonic() + 3, 0
+while time.monotonic() < end:
+    for _ in range(100):
+        name = b'\x10' + os.urandom(8).hex().encode()
+        it.sendto(struct.pack('>HHHHHH', sent & 0xffff, 0x100, 1, 0, 0, 0) + name + b'\0\0\1\0\1', (sys.argv[1], 53))
+        sent += 1
+print(sent)
+";
+
+/// Losses that a question may be counted in.
+const LOSSES: [&str; 5] = [
+    "dns_rate_capped",
+    "dns_ring_full",
+    "dns_questions_not_kept",
+    "dns_exchanges_dropped",
+    "records_lost_by_slow_readers",
+];
+
 fn vethwatch() -> Vethwatch {
     Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch"))
 }
@@ -152,12 +174,73 @@ fn what_a_client_asks_is_told_once_and_its_flows_know_the_name() -> Result<()> {
     lab.close()
 }
 
-/// Moves an engine into a control group of its own, as it has under systemd. It goes with the engine's others.
-fn into_own_group(engine: &Engine) -> Result<()> {
+/// What a process has in memory, in kB.
+fn resident(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
+
+#[test]
+fn one_that_asks_for_endless_names_takes_no_memory_and_harms_no_other() -> Result<()> {
+    let lab = Lab::new("flood")?;
+    let debian = image::ready(image::DEBIAN)?;
+    let resolver = lab.container("resolver").image(&debian).run(&["python3", "-c", RESOLVER])?;
+    let [client, noisy] =
+        ["client", "noisy"].map(|name| lab.container(name).image(&debian).run(&["sleep", "600"]));
+    let (client, noisy) = (client?, noisy?);
+    let address =
+        |of: &Container| lab::docker(&["inspect", "--format", "{{.NetworkSettings.IPAddress}}", &of.id]);
+    let (resolver, nobody) = (address(&resolver)?, address(&client)?);
+    let mut names = vethwatch().start(&["dns", "--json"])?;
+    wait_for("a first record of the client", PATIENCE, || {
+        ask(&client, &resolver, &["ready.example"])?;
+        let is_its = |line: &Value| line["container"]["id"] == *client.id;
+        Ok(names.lines("dns").iter().any(is_its).then_some(()))
+    })?;
+    let before = resident(names.pid())?;
+    let (sent, took) = std::thread::scope(|scope| {
+        let flood = scope.spawn(|| noisy.exec(&["python3", "-c", FLOOD, &nobody]));
+        let wanted: Vec<String> = (0..300).map(|number| format!("n{number}.example")).collect();
+        let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        let took = ask(&client, &resolver, &wanted)?;
+        let sent = flood.join().map_err(|_| anyhow::anyhow!("it panicked"))??;
+        anyhow::Ok((sent.trim().parse::<u64>()?, took))
+    })?;
+    let grown = resident(names.pid())?.saturating_sub(before);
+    ensure!(grown < 64 << 10, "{sent} names took {grown} kB");
+    names.signal(libc::SIGINT)?;
+    let (code, lines) = names.end()?;
+    let status = lines.last().context("a status")?;
+    ensure!(code == Some(0) && status["type"] == "status", "{code:?} {status}");
+    let of = |container: &Container| {
+        lines
+            .iter()
+            .filter(|line| line["type"] == "dns" && line["container"]["id"] == *container.id)
+            .collect()
+    };
+    let (told, of_noisy): (Vec<&Value>, Vec<&Value>) = (of(&client), of(&noisy));
+    for (name, _) in &took {
+        let answered =
+            told.iter().filter(|line| line["name"] == **name && line["rcode"] == "NOERROR").count();
+        ensure!(answered == 1, "{name} was told {answered} times: {}", status["losses"]);
+    }
+    let lost: u64 = LOSSES.iter().filter_map(|name| status["losses"][name].as_u64()).sum();
+    ensure!(took.len() == 300 && lost > 0, "{} of 300 answered, {lost} lost of {sent}", took.len());
+    ensure!(of_noisy.len() as u64 + lost == sent, "{} told, {lost} lost, {sent} sent", of_noisy.len());
+    lab.close()
+}
+
+/// Moves an engine into the root control group, which is everybody's, or into one of its own, as it has under systemd. That
+/// goes with the engine's others.
+fn into_group(engine: &Engine, of_its_own: bool) -> Result<()> {
     let mounts = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
     let mount = mounts.into_iter().find(|mount| mount.join("cgroup.procs").exists());
-    let group = mount.context("control groups of version 2")?.join(format!("{}-daemon", engine.namespace));
-    fs::create_dir(&group)?;
+    let mut group = mount.context("control groups of version 2")?.to_owned();
+    if of_its_own {
+        group.push(format!("{}-daemon", engine.namespace));
+        fs::create_dir(&group)?;
+    }
     fs::write(group.join("cgroup.procs"), engine.pid().to_string())?;
     Ok(())
 }
@@ -166,7 +249,8 @@ fn into_own_group(engine: &Engine) -> Result<()> {
 fn what_dockers_own_resolver_is_asked_is_told_and_what_it_asks_on() -> Result<()> {
     let image = image::ready(image::DEBIAN)?;
     let engine = Engine::start("{}", &image)?;
-    into_own_group(&engine)?;
+    // A socket stays in the group that it was made in.
+    into_group(&engine, true)?;
     engine.docker(&["network", "create", "vw-front"])?;
     let run = |name: &str, options: &[&str], words: &[&str]| {
         let usual = ["run", "--detach", "--pull", "never", "--name", name, "--network", "vw-front"];
@@ -179,12 +263,20 @@ fn what_dockers_own_resolver_is_asked_is_told_and_what_it_asks_on() -> Result<()
     run("vw-resolver", &["--network-alias", "flask_app"], &["python3", "-c", RESOLVER])?;
     let resolver = address("vw-resolver")?;
     run("vw-client", &["--dns", &resolver], &["sleep", "600"])?;
+    resolver_is_heard(&engine, &resolver).context("at the engine's sockets")?;
+    into_group(&engine, false)?;
+    resolver_is_heard(&engine, &resolver).context("at the containers' sockets")
+}
+
+/// Looks up an alias that Docker's resolver knows, and a name for which it asks `resolver`.
+fn resolver_is_heard(engine: &Engine, resolver: &str) -> Result<()> {
     let vethwatch = vethwatch().within(&engine.namespace).with("DOCKER_HOST", &engine.host());
-    let mut names = vethwatch.start(&["dns", "--json"])?;
+    // Another engine's containers may be heard too.
+    let mut names = vethwatch.start(&["dns", "--json", "--container", "vw-client"])?;
     let look_up = |name: &str| engine.docker(&["exec", "vw-client", "getent", "ahostsv4", name]);
     wait_until_heard(&mut names, || look_up("vw-resolver").map(drop), "dns")?;
-    ensure!(look_up("flask_app")?.contains(&resolver), "Docker's resolver knows the alias");
-    ensure!(look_up("far.example")?.contains(&resolver), "ours is asked");
+    ensure!(look_up("flask_app")?.contains(resolver), "Docker's resolver knows the alias");
+    ensure!(look_up("far.example")?.contains(resolver), "ours is asked");
     let told = names.wait_for("all names", PATIENCE, |lines| {
         let of = |name: &str| -> Vec<Value> {
             lines.iter().filter(|line| line["name"] == name && line["record_type"] == "A").cloned().collect()

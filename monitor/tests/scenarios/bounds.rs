@@ -185,7 +185,7 @@ fn two_hundred_restarts_leave_nothing_behind() {
         world.read(&[1]);
         world.flows(Vec::new());
     }
-    assert_eq!(world.state.sizes(), [1, 1, 2, 1, 0, 0, 0, 0]);
+    assert_eq!(world.state.sizes(), [1, 1, 2, 1, 0, 0, 0, 0, 0]);
     // 200 peers within two minutes are more than a container's list has room for; that is said.
     let snapshot = world.snapshot();
     let losses: Vec<_> = snapshot.losses.iter().collect();

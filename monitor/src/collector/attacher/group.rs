@@ -14,11 +14,11 @@ const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 /// `CGROUP2_SUPER_MAGIC`.
 const CGROUP2: u64 = 0x6367_7270;
 /// Characters of a container's whole id.
-const FULL_ID: usize = 64;
+pub(super) const FULL_ID: usize = 64;
 /// How deep below the root a container's group may be; programs look as deep.
-const DEEPEST: usize = 8;
+pub(super) const DEEPEST: usize = 8;
 /// The most groups that are looked at to find one.
-const MOST_GROUPS: usize = 16_384;
+pub(super) const MOST_GROUPS: usize = 16_384;
 
 /// A control group that was found.
 #[derive(Debug)]
@@ -34,13 +34,20 @@ pub(super) struct Found {
 /// # Errors
 /// When no control group bears its id, or there is no version 2.
 pub(super) fn open(container: &ContainerId) -> io::Result<Found> {
-    let root = MOUNTS.into_iter().find(|mount| is_version_2(mount));
-    let root = root.ok_or_else(|| io::Error::other("control groups of version 2 are not mounted"))?;
-    let path = find(Path::new(root), container)
+    let path = find(&root()?, container)
         .ok_or_else(|| io::Error::other("no control group of version 2 bears its id"))?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = open_path(path, flags, Mode::empty())?;
     Ok(Found { id: fstat(&directory)?.st_ino, directory })
+}
+
+/// Where control groups of version 2 are.
+///
+/// # Errors
+/// When they are not mounted.
+pub(super) fn root() -> io::Result<PathBuf> {
+    let root = MOUNTS.into_iter().find(|mount| is_version_2(mount)).map(PathBuf::from);
+    root.ok_or_else(|| io::Error::other("control groups of version 2 are not mounted"))
 }
 
 fn is_version_2(mount: &str) -> bool {

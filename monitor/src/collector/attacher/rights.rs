@@ -46,9 +46,12 @@ pub enum Request {
         /// Absolute path of a namespace file. It is Docker's word, so it may be anything.
         sandbox: String,
     },
-    /// Put programs on the sockets of Docker's engine, to see what its resolver is asked: two links are given back, which hold
-    /// them there.
-    Resolver,
+    /// Put programs on a control group where they see what the resolver of Docker's engine is asked: two links are given back,
+    /// which hold them there, or none if there is no further group.
+    Resolver {
+        /// Control groups at which they are.
+        known: Vec<u64>,
+    },
     /// Ask for a device of another namespace; the kernel answers at the link thread's socket.
     Peer {
         /// The number that the host's namespace knows it by.
@@ -93,7 +96,7 @@ pub enum Answer {
     },
     /// What the namespace is known by; nothing when it is our own, or the path is no namespace.
     Namespace(namespace::Found),
-    /// The control group's id.
+    /// A control group's id: the container's that was looked for, or that of Docker's engine.
     Group(u64),
 }
 
@@ -222,8 +225,8 @@ impl Rights {
                 Ok(links) => return (Answer::Done, links),
                 Err(error) => Answer::refused(&error),
             },
-            Request::Resolver => match self.attach_resolver() {
-                Ok(links) => return (Answer::Done, links),
+            Request::Resolver { known } => match self.attach_resolver(&known) {
+                Ok((engine, links)) => return (Answer::Group(engine), links),
                 Err(error) => Answer::refused(&error),
             },
             Request::Attach { ifindex, by_tcx: false } => Answer::of(self.attach_clsact(ifindex)),
@@ -336,9 +339,9 @@ impl Rights {
         ])
     }
 
-    fn attach_resolver(&self) -> io::Result<Vec<OwnedFd>> {
+    fn attach_resolver(&self, known: &[u64]) -> io::Result<(u64, Vec<OwnedFd>)> {
         let programs = self.programs.resolver.as_ref().map_err(|why| io::Error::other(why.clone()))?;
-        resolver::attach(programs, self.engine.as_deref())
+        resolver::attach(programs, self.engine.as_deref(), known)
     }
 
     fn attach_clsact(&self, ifindex: u32) -> io::Result<()> {

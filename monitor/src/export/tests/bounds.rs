@@ -2,7 +2,7 @@
 
 use super::{ALL_OPTIONS, OPTIONS, finding, full_row, pair, row, snapshot, value};
 use crate::export::families as family;
-use crate::export::{Ledger, Options, containers, networks};
+use crate::export::{Ledger, Options, containers, names, networks};
 use crate::model::SafeText;
 use crate::snapshot::{Kind, Outcome, RuleName, Snapshot};
 use crate::wire::fixtures;
@@ -20,6 +20,8 @@ fn things_cost_as_many_series_as_they_can_have() {
         let with = series(&Ledger::new(options, &snapshot(1, vec![full_row(1, "web")])));
         assert_eq!(with - without, cost);
     }
+    let asked = Snapshot { asked: fixtures::asked(), ..(*snapshot(1, Vec::new())).clone() };
+    assert_eq!(series(&Ledger::new(OPTIONS, &Arc::new(asked))) - without, names::COST);
     let network =
         Snapshot { networks: [fixtures::network_row("net")].into(), ..(*snapshot(1, Vec::new())).clone() };
     assert_eq!(series(&Ledger::new(OPTIONS, &Arc::new(network))) - without, networks::COST);

@@ -85,6 +85,7 @@ fn everything() -> Ledger {
     let troubled = fixtures::troubled_snapshot();
     let snapshot = Arc::new(Snapshot {
         pairs: [pair(&rows[0], &rows[1], 5_000)].into(),
+        asked: fixtures::asked(),
         latencies: [LatencyRow {
             client: Service::of_container(&rows[0].container),
             server: Service::of_container(&rows[1].container),

@@ -9,6 +9,7 @@ mod handshake;
 mod health;
 mod interface;
 mod listed;
+mod name;
 mod network;
 mod pair;
 mod paper;
@@ -22,7 +23,7 @@ pub(super) use words::{verdict_tone, why_unknown};
 use super::board::Board;
 use super::context::Context;
 use super::line::Line;
-use super::subject::{PairKey, Subject};
+use super::subject::{NameKey, PairKey, Subject};
 
 /// The lines about a subject, at most `width` columns wide; `None` where it is gone.
 pub(super) fn lines(
@@ -52,6 +53,10 @@ pub(super) fn lines(
         Subject::Pair(key) => {
             let row = snapshot.pairs.iter().find(|row| PairKey::of(row) == **key)?;
             Some(pair::pair(row, board, context, width))
+        }
+        Subject::Name(key) => {
+            let row = snapshot.asked.names.iter().find(|row| NameKey::of(row) == **key)?;
+            Some(name::name(row, snapshot, context, width))
         }
         Subject::PairsTogether(between) => together::pairs(between, snapshot, width),
         Subject::Finding(id) => {

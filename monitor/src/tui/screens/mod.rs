@@ -5,6 +5,7 @@ mod containers;
 mod findings;
 mod flows;
 pub(super) mod health;
+mod names;
 mod networks;
 pub(super) mod pairs;
 mod shape;
@@ -71,12 +72,21 @@ pub(super) enum ScreenId {
     Findings,
     /// What was not seen, and how the agent is.
     Health,
+    /// Names that are asked for.
+    Names,
 }
 
 impl ScreenId {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 6] =
-        [Self::Containers, Self::Flows, Self::Networks, Self::Pairs, Self::Findings, Self::Health];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Containers,
+        Self::Flows,
+        Self::Networks,
+        Self::Pairs,
+        Self::Findings,
+        Self::Health,
+        Self::Names,
+    ];
 
     /// Its title.
     pub(super) const fn title(self) -> &'static str {
@@ -87,6 +97,7 @@ impl ScreenId {
             Self::Pairs => "Pairs",
             Self::Findings => "Findings",
             Self::Health => "Losses & health",
+            Self::Names => "DNS",
         }
     }
 
@@ -107,6 +118,7 @@ impl ScreenId {
             // Flows come as records; a reading moves the seconds that rates are about, and ends flows.
             Self::Flows => news.reading,
             Self::Pairs => news.reading || news.pairs,
+            Self::Names => news.names || news.data,
             // It says for how long there was a watch.
             Self::Health => news.is_seen(),
             Self::Containers | Self::Networks | Self::Findings => news.reading || news.data,
@@ -131,6 +143,7 @@ impl ScreenId {
             Self::Networks => Box::new(Sheet::<networks::Networks>::default()),
             Self::Pairs => Box::new(Sheet::<pairs::Pairs>::default()),
             Self::Findings => Box::new(Sheet::<findings::Findings>::default()),
+            Self::Names => Box::new(Sheet::<names::Names>::default()),
             Self::Health => Box::new(Sheet::<health::Health>::default()),
         }
     }

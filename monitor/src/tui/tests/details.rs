@@ -57,12 +57,20 @@ fn losses_and_health() {
 }
 
 #[test]
+fn names_that_are_asked_for() {
+    check("names", &SIZES, &world::shop(), "7");
+    check("names_by_service", &SIZES[1..2], &world::shop(), "7 c");
+    check("name", &TALL[..1], &world::shop(), "7 /flask_app enter enter");
+}
+
+#[test]
 fn screens_without_rows_say_so_in_a_line() {
     for (keys, says) in [
         ("3", "Docker has told of no network yet."),
         ("4", "No conversation was seen yet."),
         ("5", "Nothing was found in what is watched."),
         ("6", "Everything that was to be told was told."),
+        ("7", "No container has asked for a name yet."),
     ] {
         let mut view = view(&data::empty(), keys, (120, 24));
         view.line(says);
@@ -71,7 +79,8 @@ fn screens_without_rows_say_so_in_a_line() {
 
 #[test]
 fn screens_with_names_made_to_harm() {
-    for (name, keys) in [("networks", "3"), ("pairs", "4"), ("findings", "5"), ("health", "6")] {
+    for (name, keys) in [("networks", "3"), ("pairs", "4"), ("findings", "5"), ("health", "6"), ("dns", "7")]
+    {
         check(&format!("{name}_hostile"), &SIZES[1..2], &world::hostile(), keys);
     }
 }

@@ -35,10 +35,11 @@ fn screens_are_shown_by_number_and_one_after_the_other() {
         ("4", ScreenId::Pairs),
         ("5", ScreenId::Findings),
         ("6", ScreenId::Health),
-        ("7", ScreenId::Containers),
+        ("7", ScreenId::Names),
+        ("8", ScreenId::Containers),
         ("tab", ScreenId::Flows),
-        ("backtab", ScreenId::Health),
-        ("6 tab", ScreenId::Containers),
+        ("backtab", ScreenId::Names),
+        ("7 tab", ScreenId::Containers),
         ("? 3", ScreenId::Networks),
         ("/ 3", ScreenId::Containers),
     ] {
@@ -295,8 +296,8 @@ fn the_mouse_selects_orders_scrolls_and_shows_screens() {
     assert_eq!(view.app.state.place().at, 3);
     view.mouse(MouseEventKind::ScrollUp, 5, 10);
     assert_eq!(view.app.state.place().at, 0);
-    let tabs = row("2 Flows");
-    let flows = picture.lines().nth(tabs).unwrap().find("2 Flows").unwrap();
+    let tabs = row("1 Containers");
+    let flows = picture.lines().nth(tabs).unwrap().find(" 2 ").unwrap() + 1;
     view.click(number(flows), number(tabs));
     assert_eq!(view.app.state.screen, ScreenId::Flows);
 }

@@ -2,11 +2,13 @@
 //! to open.
 
 use super::data;
-use crate::model::{Details, Losses, Mac, NetworkId, Protocol, Resources, SafeText, Traffic, Tuple};
+use crate::model::{
+    Details, DnsAnswer, DnsExchange, Losses, Mac, NetworkId, Protocol, Resources, SafeText, Traffic, Tuple,
+};
 use crate::snapshot::{
-    BridgeRow, ContainerRow, End, EndKind, Evidence, Expected, Finding, FlowRecord, Kind, NetworkRef,
-    NetworkRow, Outcome, PairRow, Percentiles, Reach, Rule, RuleName, Severity, Snapshot, Standing, Subject,
-    Translated, UnattributedRow, Verdict,
+    BridgeRow, ContainerRow, End, EndKind, Evidence, Expected, Finding, FlowRecord, Kind, LookedUp, Lookups,
+    NetworkRef, NetworkRow, Outcome, PairRow, Percentiles, Reach, Rule, RuleName, Severity, Snapshot,
+    Standing, Subject, Translated, UnattributedRow, Verdict,
 };
 use crate::wire::fixtures::{self, NOW, counts, text, traffic};
 use std::collections::BTreeMap;
@@ -205,6 +207,29 @@ fn pairs(containers: &[ContainerRow]) -> Arc<[PairRow]> {
     .into()
 }
 
+/// nginx looks up Flask, a name that there is not, and one that nobody answers.
+fn asked(containers: &[ContainerRow]) -> Arc<LookedUp> {
+    let mut lookups = Lookups::default();
+    let told = fixtures::name().told;
+    let answer = |code: &str| {
+        told.answer.clone().map(|answer| DnsAnswer { code: text(code), records: Vec::new(), ..answer })
+    };
+    let resolver = End::plain(EndKind::Host, "127.0.0.11".parse().unwrap());
+    for (container, name, answer, forwarded) in [
+        (0, "flask_app", told.answer.clone(), false),
+        (0, "flask_app", told.answer.clone(), false),
+        (0, "api.example.org", answer("NXDOMAIN"), false),
+        (0, "api.example.org", answer("NXDOMAIN"), true),
+        (1, "redis", answer("SERVFAIL"), false),
+        (2, "silent.example.org", None, false),
+    ] {
+        let told = DnsExchange { name: text(name), answer, forwarded, ..told.clone() };
+        lookups.take(&containers[container].container, &told, resolver.clone());
+    }
+    lookups.finish();
+    lookups.rows(NOW)
+}
+
 /// All of it.
 pub(super) fn shop() -> Arc<Snapshot> {
     let mut containers = data::small().containers.clone();
@@ -239,6 +264,7 @@ pub(super) fn shop() -> Arc<Snapshot> {
     losses.add("ring_full", 3);
     Arc::new(Snapshot {
         networks: networks(&containers),
+        asked: asked(&containers),
         pairs: pairs(&containers),
         findings,
         standing: standing(),
@@ -331,6 +357,11 @@ pub(super) fn hostile() -> Arc<Snapshot> {
     let harm = |name: &mut SafeText, number: usize| *name = SafeText::new(names[number % names.len()]);
     for (number, row) in shop.containers.iter_mut().enumerate() {
         harm(&mut Arc::make_mut(&mut row.container).name, number);
+    }
+    let asked = Arc::make_mut(&mut shop.asked);
+    for (number, row) in asked.names.iter_mut().enumerate() {
+        harm(&mut Arc::make_mut(&mut row.container).name, number);
+        harm(&mut row.name, number + 1);
     }
     let mut pairs = shop.pairs.to_vec();
     for (number, pair) in pairs.iter_mut().enumerate() {

@@ -1,8 +1,9 @@
 //! Records as JSON lines.
 
 use crate::model::{HostId, KernelTime, WallTime};
+use crate::settings;
 use crate::snapshot::Record;
-use crate::wire::{Body, Clock, FindingBody, FlowBody, StandingBody, Stream};
+use crate::wire::{Body, Clock, FindingBody, FlowBody, NameBody, StandingBody, Stream};
 
 /// Lines that are made and not written yet. What is lost has a number too, so that a gap tells it.
 pub(super) struct Lines {
@@ -13,13 +14,15 @@ pub(super) struct Lines {
     text: Vec<u8>,
     flows: bool,
     findings: bool,
+    names: bool,
 }
 
 impl Lines {
-    pub(super) fn new(host: HostId, booted: WallTime, flows: bool, findings: bool) -> Self {
+    pub(super) fn new(host: HostId, booted: WallTime, wanted: &settings::Records) -> Self {
         // The same offset as that of the commands, so that times are the same words.
         let clock = Clock::new(KernelTime::default(), booted);
-        Self { stream: Stream::new(host), clock, lost: 0, text: Vec::new(), flows, findings }
+        let settings::Records { flows, findings, names, .. } = *wanted;
+        Self { stream: Stream::new(host), clock, lost: 0, text: Vec::new(), flows, findings, names }
     }
 
     /// Follows when the wall clock is set.
@@ -44,6 +47,7 @@ impl Lines {
             Record::Flow(flow) if self.flows => self.line(FlowBody::new(flow, &clock)),
             Record::Finding(finding) if self.findings => self.line(FindingBody::new(finding, &clock)),
             Record::Standing(standing) if self.findings => self.line(StandingBody::new(standing, &clock)),
+            Record::Name(name) if self.names => self.line(NameBody::new(name, &clock)),
             Record::Lost(lost) => self.did_not_come(*lost),
             Record::Flow(_)
             | Record::Finding(_)
@@ -58,7 +62,8 @@ impl Lines {
         let lines = match record {
             Record::Flow(_) => u64::from(self.flows),
             Record::Finding(_) | Record::Standing(_) => u64::from(self.findings),
-            Record::Sample(_) | Record::Name(_) => 0,
+            Record::Name(_) => u64::from(self.names),
+            Record::Sample(_) => 0,
             Record::Lost(lost) => {
                 self.did_not_come(*lost);
                 0
@@ -80,16 +85,21 @@ impl Lines {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::Lines;
     use crate::model::WallTime;
+    use crate::settings;
     use crate::snapshot::{Record, Severity};
     use crate::wire::fixtures;
     use serde_json::Value;
     use std::sync::Arc;
+    use std::time::Duration;
 
-    fn lines(flows: bool, findings: bool) -> Lines {
-        Lines::new(fixtures::host(), WallTime::default(), flows, findings)
+    pub(in crate::run::agent::records) fn lines(flows: bool, findings: bool, names: bool) -> Lines {
+        let rotate_age = Duration::from_secs(1);
+        let wanted =
+            settings::Records { file: None, flows, findings, names, rotate_size: 1, rotate_age, keep: 0 };
+        Lines::new(fixtures::host(), WallTime::default(), &wanted)
     }
 
     /// Type and number of each line.
@@ -112,13 +122,15 @@ mod tests {
 
     #[test]
     fn records_that_are_wanted_are_lines() {
-        let all = [flow(), standing(), Record::Sample(Arc::new(fixtures::sample())), flow()];
-        for (flows, findings, expected) in [
-            (true, true, &[("flow", 0), ("finding", 1), ("flow", 2)][..]),
-            (true, false, &[("flow", 0), ("flow", 1)]),
-            (false, true, &[("finding", 0)]),
+        let name = Record::Name(Arc::new(fixtures::name()));
+        let all = [flow(), standing(), Record::Sample(Arc::new(fixtures::sample())), name, flow()];
+        for ((flows, findings, names), expected) in [
+            ((true, true, false), &[("flow", 0), ("finding", 1), ("flow", 2)][..]),
+            ((true, false, true), &[("flow", 0), ("dns", 1), ("flow", 2)]),
+            ((false, true, false), &[("finding", 0)]),
+            ((false, false, true), &[("dns", 0)]),
         ] {
-            let mut lines = lines(flows, findings);
+            let mut lines = lines(flows, findings, names);
             all.iter().for_each(|record| lines.add(record));
             let expected: Vec<_> =
                 expected.iter().map(|(kind, number)| ((*kind).to_owned(), *number)).collect();
@@ -130,7 +142,7 @@ mod tests {
 
     #[test]
     fn what_is_lost_is_a_gap() {
-        let mut lines = lines(true, true);
+        let mut lines = lines(true, true, false);
         lines.add(&flow());
         assert_eq!(lines.leave_out(&standing()), 1);
         lines.add(&Record::Lost(3));

@@ -75,7 +75,7 @@ impl Run for Records {
         let Sight { feed, hello, not_written, .. } = sight;
         let queue = self.queue.take();
         let (records, subscription) = queue.unwrap_or_else(|| feed.subscribe_for_now(filter(&self.wanted)));
-        let lines = Lines::new(hello.host, hello.booted, self.wanted.flows, self.wanted.findings);
+        let lines = Lines::new(hello.host, hello.booted, &self.wanted);
         let before = not_written.load(Ordering::Relaxed);
         let writing = Writing::start(lines, store, records, Arc::clone(&not_written));
         self.work = Some(Work { subscription, writing, not_written, before });
@@ -101,9 +101,10 @@ fn filter(wanted: &settings::Records) -> Filter {
     let topic = match (wanted.flows, wanted.findings) {
         (true, true) => Topic::All,
         (true, false) => Topic::Flows,
-        (false, _) => Topic::Findings,
+        (false, true) => Topic::Findings,
+        (false, false) => Topic::Names,
     };
-    Filter { topic, open: true, ..Filter::default() }
+    Filter { topic, names: wanted.names, open: true, ..Filter::default() }
 }
 
 /// Where to write. A file that was written to until now is open, and locked, until that ends.

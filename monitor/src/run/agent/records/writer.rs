@@ -148,8 +148,8 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use super::{BATCH, Lines, Store, Writing};
-    use crate::model::WallTime;
+    use super::{BATCH, Store, Writing};
+    use crate::run::agent::records::lines::tests::lines;
     use crate::snapshot::Record;
     use crate::wire::fixtures;
     use std::fs::File;
@@ -171,7 +171,7 @@ mod tests {
             queue.try_send(Record::Flow(Arc::clone(&flow))).unwrap();
         }
         queue.try_send(Record::Lost(3)).unwrap();
-        let lines = Lines::new(fixtures::host(), WallTime::default(), true, true);
+        let lines = lines(true, true, false);
         let store = Store::in_pipe(File::from(OwnedFd::from(writer)));
         (Writing::start(lines, store, records, Arc::clone(lost)), queue, reader)
     }

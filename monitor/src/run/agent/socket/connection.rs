@@ -59,7 +59,7 @@ fn answer(request: &Request<Incoming>, shared: &Arc<Shared>) -> Response<Content
     let uri = request.uri();
     match understand(request.method(), uri.path(), uri.query()) {
         Err(refused) => refusal(shared, &refused),
-        Ok(Wanted::Flows(filter)) => lines(stream::flows(shared, filter)),
+        Ok(Wanted::Flows(filter) | Wanted::Names(filter)) => lines(stream::records(shared, filter)),
         Ok(Wanted::Violations(kinds)) => lines(stream::violations(shared, kinds)),
         Ok(Wanted::Watch(filter)) => lines(watch::watch(shared, filter)),
         Ok(Wanted::Index) => answers::index(shared),

@@ -9,7 +9,7 @@ use hyper::{Method, StatusCode};
 use std::borrow::Cow;
 
 /// What can be asked, and what is told.
-pub(super) const ENDPOINTS: [(&str, &str); 11] = [
+pub(super) const ENDPOINTS: [(&str, &str); 12] = [
     ("/v1/snapshot", "containers, networks, pairs and the status, as they are now"),
     ("/v1/containers", "containers and the status, as they are now"),
     ("/v1/networks", "networks and the status, as they are now"),
@@ -18,6 +18,7 @@ pub(super) const ENDPOINTS: [(&str, &str); 11] = [
     ("/v1/failures", "what fails between services, and the status, as they are now"),
     ("/v1/services", "how connections are spread over replicas, and the status, as they are now"),
     ("/v1/flows?container=NAME&bridges=true", "flows, for as long as they are read"),
+    ("/v1/dns?container=NAME", "names that containers ask for, for as long as they are read"),
     ("/v1/violations?kind=KIND,KIND", "findings, those that are open first, for as long as they are read"),
     ("/v1/health", "whether the agent counts"),
     ("/healthz", "the same"),
@@ -46,6 +47,8 @@ pub(super) enum Wanted {
     Services,
     /// A stream of flows.
     Flows(Filter),
+    /// A stream of names that are asked for.
+    Names(Filter),
     /// A stream of findings.
     Violations(Kinds),
     /// What a command of ours asks: snapshots, and records if there is a filter.
@@ -90,6 +93,7 @@ pub(super) fn understand(method: &Method, path: &str, query: Option<&str>) -> Re
         "/v1/failures" => Wanted::Failures,
         "/v1/services" => Wanted::Services,
         "/v1/flows" => Wanted::Flows(flows(&mut parameters)?),
+        "/v1/dns" => Wanted::Names(names(&mut parameters)),
         "/v1/violations" => Wanted::Violations(kinds(&mut parameters)?),
         protocol::PATH => Wanted::Watch(watch(&mut parameters)?),
         "/" => Wanted::Index,
@@ -100,13 +104,21 @@ pub(super) fn understand(method: &Method, path: &str, query: Option<&str>) -> Re
 }
 
 fn flows(parameters: &mut Parameters<'_>) -> Result<Filter, Refused> {
-    let container = parameters.take("container").filter(|name| !name.is_empty()).map(Cow::into_owned);
+    let container = container(parameters);
     let include_bridges = match parameters.take("bridges").as_deref() {
         None | Some("false") => false,
         Some("true") => true,
         Some(_) => return Err(Refused::bad("bridges is true or false")),
     };
     Ok(Filter { container, include_bridges, ..Filter::default() })
+}
+
+fn names(parameters: &mut Parameters<'_>) -> Filter {
+    Filter { topic: Topic::Names, container: container(parameters), ..Filter::default() }
+}
+
+fn container(parameters: &mut Parameters<'_>) -> Option<String> {
+    parameters.take("container").filter(|name| !name.is_empty()).map(Cow::into_owned)
 }
 
 fn kinds(parameters: &mut Parameters<'_>) -> Result<Kinds, Refused> {
@@ -190,6 +202,8 @@ mod tests {
         let filter =
             Filter { container: Some("a b&c".to_owned()), include_bridges: true, ..Filter::default() };
         assert_eq!(asked("/v1/flows?bridges=true&container=a%20b%26c"), Ok(Wanted::Flows(filter)));
+        let filter = Filter { topic: Topic::Names, container: Some("web".to_owned()), ..Filter::default() };
+        assert_eq!(asked("/v1/dns?container=web"), Ok(Wanted::Names(filter)));
         let Ok(Wanted::Violations(kinds)) = asked("/v1/violations?kind=crossing,posture") else { panic!() };
         assert_eq!((kinds.of_traffic, kinds.posture), (vec![Kind::Crossing], true));
     }

@@ -6,7 +6,7 @@ use super::seeds::Seeds;
 use crate::engine::{Filter, Topic};
 use crate::settings::Kinds;
 use crate::snapshot::{Finding, FlowRecord, Record, Standing};
-use crate::wire::{self, Body, Clock, FindingBody, FlowBody, LostBody, StandingBody, StatusBody};
+use crate::wire::{self, Body, Clock, FindingBody, FlowBody, LostBody, NameBody, StandingBody, StatusBody};
 use hyper::body::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,8 @@ pub(super) const LARGE: usize = 64 << 10;
 /// How often the status is told.
 const STATUS: Duration = Duration::from_secs(10);
 
-/// Flows from now on.
-pub(super) fn flows(shared: &Arc<Shared>, filter: Filter) -> mpsc::Receiver<Bytes> {
+/// Flows, or names that are asked for, from now on.
+pub(super) fn records(shared: &Arc<Shared>, filter: Filter) -> mpsc::Receiver<Bytes> {
     start(shared, filter, None)
 }
 
@@ -110,8 +110,9 @@ impl Lines {
             Record::Flow(flow) => self.flow(flow, &clock),
             Record::Finding(finding) => self.finding(finding, &clock),
             Record::Standing(standing) => self.standing(standing, &clock),
+            Record::Name(name) => self.line(NameBody::new(name, &clock)),
             // Nobody asks for samples, and what is lost is told by whoever hands records out.
-            Record::Sample(_) | Record::Name(_) | Record::Lost(_) => {}
+            Record::Sample(_) | Record::Lost(_) => {}
         }
     }
 
