@@ -10,7 +10,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open, stat, statfs};
 use rustix::io::Errno;
 use std::fs::{self, DirBuilder};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -174,13 +174,19 @@ impl Folder {
         Ok(())
     }
 
-    /// Removes it and all that is in it.
+    /// Removes all that is in it, and the folder too, unless it was made for the agent by whoever runs it: then it is a mount of
+    /// its own, or where it is cannot be written.
     ///
     /// # Errors
     /// What the kernel says.
     pub(in crate::collector) fn remove(&self) -> io::Result<()> {
         self.empty().map_err(io::Error::other)?;
-        gone(fs::remove_dir(&self.path))
+        match gone(fs::remove_dir(&self.path)) {
+            Err(error) if matches!(error.kind(), ErrorKind::ResourceBusy | ErrorKind::ReadOnlyFilesystem) => {
+                Ok(())
+            }
+            removed => removed,
+        }
     }
 }
 
@@ -241,7 +247,7 @@ fn try_lock(path: &Path) -> Result<Option<OwnedFd>> {
 /// Makes a folder for root alone; that it is there is no error.
 fn make(path: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             Err(anyhow!(error).context(format!("make {}", path.display())))
         }
         _ => Ok(()),
@@ -255,7 +261,7 @@ pub(in crate::collector) fn remove_tree(path: &Path) -> io::Result<()> {
 
 fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
