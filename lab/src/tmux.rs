@@ -1,6 +1,6 @@
 //! A terminal that nobody sits at: a pane of tmux, on a server of its own.
 
-use crate::{finish, text, wait_for};
+use crate::{docker_host, finish, text, wait_for};
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
 use std::time::Duration;
@@ -27,7 +27,8 @@ impl Tmux {
         let mut command = tmux.command();
         // The settings of whoever runs this, and of a tmux that this runs in, are not ours.
         command.env_remove("TMUX").env_remove("NO_COLOR").env_remove("COLORTERM").env("LC_ALL", "C.UTF-8");
-        command.env("HISTFILE", "/dev/null").args(["-f", "/dev/null", "new-session", "-d"]);
+        command.env("HISTFILE", "/dev/null").envs(docker_host().map(|host| ("DOCKER_HOST", host)));
+        command.args(["-f", "/dev/null", "new-session", "-d"]);
         command.args(["-x", &columns.to_string(), "-y", &lines.to_string()]).args(program);
         text(&mut command, COMMAND)?;
         tmux.ask(&["set-option", "-g", "status", "off"])?;

@@ -1,6 +1,6 @@
 //! The vethwatch program as a test sees it: arguments in, JSON lines and an exit code out.
 
-use crate::{Finished, Lab, Network, finish, wait_for};
+use crate::{Finished, Lab, Network, docker_host, finish, wait_for};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const NO_SOCKET: [&str; 2] = ["VETHWATCH_SOCKET", "off"];
 /// And what it leaves when it is killed is nobody's to go on with.
 const NO_PINS: [&str; 2] = ["VETHWATCH_PIN_DIR", "off"];
+/// Where it finds Docker.
+const DOCKER: &str = "DOCKER_HOST";
 
 /// Where the program is, and how it is to be run.
 #[derive(Clone, Debug)]
@@ -31,7 +33,8 @@ pub struct Vethwatch {
 
 impl Vethwatch {
     /// The program at this path; a test of its package says `env!("CARGO_BIN_EXE_vethwatch")`. It neither asks an agent
-    /// of this host nor is one that others ask, unless it is told a socket, and pins nothing, unless it is told where.
+    /// of this host nor is one that others ask, unless it is told a socket, and pins nothing, unless it is told where. What it asks Docker is looked at
+    /// ([`docker_host`]), unless it is told another Docker, or is another user, who may reach none.
     #[must_use]
     pub fn at(program: impl AsRef<Path>) -> Self {
         Self {
@@ -83,6 +86,10 @@ impl Vethwatch {
             }
         };
         command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let is_told = self.environment.iter().any(|(name, _)| name == DOCKER);
+        if !is_told && self.user.is_none() {
+            command.envs(docker_host().map(|host| (DOCKER, host)));
+        }
         command
     }
 

@@ -12,6 +12,11 @@ const SEED: &str = "VW_RESTART_SEED";
 /// Without the variable: each way of attaching has half of them.
 const USUAL: u64 = 8;
 
+/// It serves files of 100 KB, and ends each connection after some.
+const NGINX: &str =
+    "echo 'server { keepalive_requests 20; location / { root /bin; } }' >/etc/nginx/conf.d/default.conf
+exec nginx -g 'daemon off;'";
+
 /// Moments that the seed alone decides.
 struct Chance(u64);
 
@@ -64,7 +69,19 @@ fn under_load(lab: &Lab, network: &Network) -> Result<Vec<Container>> {
     wait_for("iperf3 to listen", PATIENCE, || Ok(stream_server.exec(&["nc", "-z", &to, "5201"]).ok()))?;
     let stream =
         iperf("stream").run(&["iperf3", "--client", &to, "--time", "0", "--bitrate", "1G", "--bidir"])?;
-    Ok(vec![server, sink, getter, stormer, sender, stream_server, stream])
+    let [nginx, wrk] = wrk(lab, network, &debian)?;
+    Ok(vec![server, sink, getter, stormer, sender, stream_server, stream, nginx, wrk])
+}
+
+/// wrk, which asks nginx for a file as often as a twentieth of a core each allows: the rest is for an agent built for debugging.
+fn wrk(lab: &Lab, network: &Network, debian: &str) -> Result<[Container; 2]> {
+    let on_little = |name: &str| lab.container(name).image(debian).on(network).options(&["--cpus", "0.05"]);
+    let nginx = on_little("nginx").run(&["sh", "-c", NGINX])?;
+    let to = nginx.address(network)?;
+    wait_for("nginx to listen", PATIENCE, || Ok(nginx.exec(&["nc", "-z", &to, "80"]).ok()))?;
+    let url = format!("http://{to}:80/dash");
+    let words = ["wrk", "--threads", "1", "--connections", "8", "--duration", "10h", &url];
+    Ok([nginx, on_little("wrk").run(&words)?])
 }
 
 fn pause(all: &[Container], word: &str) -> Result<()> {

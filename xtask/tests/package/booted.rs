@@ -2,7 +2,7 @@
 
 use crate::debian::Debian;
 use anyhow::{Context as _, Result, ensure};
-use lab::{text, wait_for};
+use lab::{docker_host, text, wait_for};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -27,6 +27,7 @@ mount --bind proc/sys proc/sys
 mount -o remount,bind,ro proc/sys
 mount -t sysfs -o ro sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount -t bpf -o mode=700 bpf sys/fs/bpf
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=755 tmpfs dev
 for device in null zero full random urandom tty; do
@@ -65,7 +66,8 @@ impl<'a> Booted<'a> {
         let cgroup = cgroups()?.join(format!("vw-package-{}", std::process::id()));
         fs::create_dir(&cgroup).with_context(|| format!("making {}", cgroup.display()))?;
         let log = fs::File::create(debian.root().join("boot.log")).context("making a log")?;
-        let socket = fs::canonicalize("/var/run/docker.sock").context("finding the socket of Docker")?;
+        let docker = docker_host().context("finding the socket of Docker")?;
+        let socket = docker.trim_start_matches("unix://");
         let mut boot = Command::new("sh");
         boot.args(["-c", BOOT, "boot"]).arg(debian.root()).arg(&cgroup).arg(socket);
         boot.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);

@@ -10,7 +10,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open, stat, statfs};
 use rustix::io::Errno;
 use std::fs::{self, DirBuilder};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -68,10 +68,11 @@ impl Folder {
     }
 
     fn look(&self, layout: &Layout) -> Result<Before> {
-        if !Book::is_in(&self.maps()) && Book::is_in(&self.old()) {
+        let olds = self.olds()?;
+        if let Some(latest) = olds.last().filter(|latest| !Book::is_in(&self.maps()) && Book::is_in(latest)) {
             // An agent was killed between the two.
             remove_tree(&self.maps())?;
-            fs::rename(self.old(), self.maps()).context("put the old maps back")?;
+            fs::rename(latest, self.maps()).context("put the old maps back")?;
         }
         let Ok(book) = Book::open(&self.maps()) else { return Ok(Before::Nothing) };
         let journal = book.journal()?;
@@ -84,10 +85,11 @@ impl Folder {
         if journal.layout == layout.fingerprint {
             return Ok(Before::Same(book));
         }
-        // The agent before was killed while it took over totals itself: they are as far away now as they can be.
-        remove_tree(&self.old())?;
-        fs::rename(self.maps(), self.old()).context("put the old maps aside")?;
-        Ok(Before::Other(book))
+        // There are others, if the agent before was killed while it took over totals itself.
+        let age = u32::try_from(self.olds()?.len())?;
+        make(&self.old())?;
+        fs::rename(self.maps(), self.old_maps(age)).context("put the old maps aside")?;
+        Ok(Before::Other(book, age))
     }
 
     /// Where it is.
@@ -100,9 +102,22 @@ impl Folder {
         self.path.join(MAPS)
     }
 
-    /// Those of another layout.
+    /// Where those of other layouts are, until their totals are taken over.
     pub(in crate::collector) fn old(&self) -> PathBuf {
         self.path.join(OLD)
+    }
+
+    /// Those of one of them; the number that was given last is that of the latest.
+    pub(in crate::collector) fn old_maps(&self, number: u32) -> PathBuf {
+        self.old().join(number.to_string())
+    }
+
+    /// All of them, the latest last.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(in crate::collector) fn olds(&self) -> io::Result<Vec<PathBuf>> {
+        olds(&self.path)
     }
 
     /// Where a link is pinned.
@@ -174,13 +189,19 @@ impl Folder {
         Ok(())
     }
 
-    /// Removes it and all that is in it.
+    /// Removes all that is in it, and the folder too, unless it was made for the agent by whoever runs it: then it is a mount of
+    /// its own, or where it is cannot be written.
     ///
     /// # Errors
     /// What the kernel says.
     pub(in crate::collector) fn remove(&self) -> io::Result<()> {
         self.empty().map_err(io::Error::other)?;
-        gone(fs::remove_dir(&self.path))
+        match gone(fs::remove_dir(&self.path)) {
+            Err(error) if matches!(error.kind(), ErrorKind::ResourceBusy | ErrorKind::ReadOnlyFilesystem) => {
+                Ok(())
+            }
+            removed => removed,
+        }
     }
 }
 
@@ -202,7 +223,15 @@ pub fn remove(dir: &Path) -> Result<Option<Vec<u32>>> {
 
 /// Whether an agent, killed or alive, has its book in this folder.
 pub(in crate::collector) fn has_book(dir: &Path) -> bool {
-    [MAPS, OLD].iter().any(|maps| Book::is_in(&dir.join(maps)))
+    let olds = olds(dir).unwrap_or_default();
+    olds.into_iter().chain([dir.join(MAPS)]).any(|maps| Book::is_in(&maps))
+}
+
+/// Those of other layouts in a folder: they are numbered.
+fn olds(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let numbered = (0_u32..).map(|number| dir.join(OLD).join(number.to_string()));
+    let there = numbered.map(|maps| maps.try_exists().map(|is_there| is_there.then_some(maps)));
+    there.map_while(Result::transpose).collect()
 }
 
 /// Whether a path is in a BPF file system.
@@ -241,7 +270,7 @@ fn try_lock(path: &Path) -> Result<Option<OwnedFd>> {
 /// Makes a folder for root alone; that it is there is no error.
 fn make(path: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             Err(anyhow!(error).context(format!("make {}", path.display())))
         }
         _ => Ok(()),
@@ -255,7 +284,7 @@ pub(in crate::collector) fn remove_tree(path: &Path) -> io::Result<()> {
 
 fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
