@@ -192,7 +192,7 @@ fn one_that_asks_for_endless_names_takes_no_memory_and_harms_no_other() -> Resul
     let address =
         |of: &Container| lab::docker(&["inspect", "--format", "{{.NetworkSettings.IPAddress}}", &of.id]);
     let (resolver, nobody) = (address(&resolver)?, address(&client)?);
-    let mut names = vethwatch().start(&["dns", "--json"])?;
+    let names = vethwatch().start(&["dns", "--json"])?;
     wait_for("a first record of the client", PATIENCE, || {
         ask(&client, &resolver, &["ready.example"])?;
         let is_its = |line: &Value| line["container"]["id"] == *client.id;
