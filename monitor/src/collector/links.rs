@@ -358,7 +358,7 @@ impl Links {
                     after,
                     owner: None,
                     base: None,
-                    fold: None,
+                    fold: Vec::new(),
                 });
                 return self.parts.out.push(Observation::Attached { interface, at, mode, before, after });
             }

@@ -69,6 +69,7 @@ use monitor_common::settings::feature;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender};
@@ -173,6 +174,7 @@ pub struct Collector {
     names: Option<Worker>,
     capture: Option<Worker>,
     captured: Option<Receiver<Captured>>,
+    settled: Arc<AtomicU64>,
 }
 
 /// A thread and how to stop it.
@@ -233,6 +235,13 @@ impl Collector {
     /// Where captured packets come, if any are. It can be taken once, and has to be read until it ends.
     pub fn take_captured(&mut self) -> Option<Receiver<Captured>> {
         self.captured.take()
+    }
+
+    /// Where whoever takes the flows says how many of them, since the start, it has done with. The others are unsure if this
+    /// process is killed; where nobody says so, all are.
+    #[must_use]
+    pub fn settled(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.settled)
     }
 
     /// Where questions can be asked.

@@ -18,13 +18,14 @@ use super::pins::layout::Layout;
 use super::programs::{self, Loaded, Maps, Wanted};
 use super::ring::{Fill, Ring};
 use super::table::Table;
-use super::tick::{Capacity, Hands, Ticker, Told};
+use super::tick::{Capacity, Hands, Ticker, Told, Unsettled};
 use super::wake::Bell;
 use super::{Collector, Settings, StartError, Worker, check, conntrack};
 use crate::model::{Change, Observation, PinWatch, SafeText};
 use anyhow::Context as _;
 use rustix::fd::AsFd as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::mpsc::Sender;
 
 /// A collector that is ready to be started. It counts nothing yet, and has no thread.
@@ -167,7 +168,9 @@ impl Prepared {
             (Some(_), Some(reason)) => Some(PinWatch::Off(reason)),
             (None, _) => None,
         };
-        let told = Told { losses: Arc::clone(&losses), fill: Arc::clone(&fill), pins };
+        let settled = Arc::<AtomicU64>::default();
+        let unsettled = Unsettled::new(Arc::clone(&settled));
+        let told = Told { losses: Arc::clone(&losses), fill: Arc::clone(&fill), unsettled, pins };
         let journal = book.as_ref().zip(journal).map(|(book, journal)| (Arc::clone(book), journal));
         let ticker = Ticker::new(maps, arenas, drops, table, told, waiting, capacity, hands).resume(journal);
         let names =
@@ -191,6 +194,7 @@ impl Prepared {
             names: names.map(hear).transpose()?,
             capture: capture.map(start).transpose()?,
             captured,
+            settled,
         })
     }
 }

@@ -22,6 +22,7 @@ use crate::model::{
     PinWatch, Reading, Resources, SafeText,
 };
 use journal::Noted;
+pub(super) use journal::Unsettled;
 use monitor_common::claims::{ClaimKey, MOST_CLAIMS};
 use monitor_common::flow::{FlowKey4, FlowKey6};
 use monitor_common::flow_table::{Slot, Words};
@@ -57,6 +58,7 @@ pub(super) struct Ticker {
     flips: u64,
     /// Where it is noted how far the flows were handed over, if anything is pinned.
     journal: Option<(Arc<Book>, Journal)>,
+    unsettled: Unsettled,
     pins: Option<PinWatch>,
 }
 
@@ -88,6 +90,8 @@ pub(super) struct Told {
     pub(super) losses: Arc<OwnLosses>,
     /// How full the ring was.
     pub(super) fill: Arc<Fill>,
+    /// Flows that may be in no record yet.
+    pub(super) unsettled: Unsettled,
     /// Whether programs and maps outlive the process, if that is wanted.
     pub(super) pins: Option<PinWatch>,
 }
@@ -162,6 +166,7 @@ impl Ticker {
             since: clock::kernel_now(),
             flips: 0,
             journal: None,
+            unsettled: told.unsettled,
             pins: told.pins,
         }
     }
@@ -195,7 +200,7 @@ impl Ticker {
         while wait([stop.as_fd()], None) == [false] {}
         if self.tick() {
             // Whoever took the last flows tells them before it ends.
-            self.note(|journal| journal.drain.handed = 0);
+            self.note(|journal| journal.drain.unsure = 0);
         }
     }
 
@@ -290,6 +295,7 @@ impl Ticker {
             end: now.0,
             active: self.active,
             is_open: 1,
+            unsure: self.unsettled.count(),
             ..Drain::default()
         };
         self.note(|journal| journal.drain = drain);
@@ -322,8 +328,8 @@ impl Ticker {
 
     /// Drains the quiet half of both arenas. `None`: nobody listens.
     fn drain(&mut self, generation: Generation) -> Option<[u64; 2]> {
-        let Self { arenas, out, losses, journal, .. } = self;
-        let note = RefCell::new(Noted { journal, losses });
+        let Self { arenas, out, losses, journal, unsettled, .. } = self;
+        let note = RefCell::new(Noted { journal, unsettled, losses });
         let hand_over = |flows: Vec<FlowDelta>, last: bool| {
             let Generation { epoch, start: tick_start, end: tick_end, .. } = generation;
             if out.send(Observation::Flows(FlowBatch { epoch, tick_start, tick_end, flows, last })) {

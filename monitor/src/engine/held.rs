@@ -58,6 +58,11 @@ impl Held {
         self.waiting.push_back((since, tick));
     }
 
+    /// How many of them count something.
+    pub(super) fn counted(&self) -> usize {
+        self.waiting.iter().filter(|(_, tick)| !tick.last).count()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }

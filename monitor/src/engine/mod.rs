@@ -30,6 +30,7 @@ use crate::policy::file::Policy;
 use crate::policy::{Answer, Asked};
 use crate::snapshot::{Record, Snapshot};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use task::{Command, Task};
 use tokio::sync::{mpsc, watch};
@@ -98,9 +99,19 @@ pub fn spawn(
     let mut state = State::new(settings, started);
     let (published, snapshots) = watch::channel(Arc::new(state.snapshot(started)));
     let (commands, incoming) = mpsc::channel(COMMANDS);
-    let counted_outside = Vec::new();
-    let task =
-        Task { state, changes, observations, asks, commands: incoming, published, now, tap, counted_outside };
+    let (counted_outside, settled) = (Vec::new(), None);
+    let task = Task {
+        state,
+        changes,
+        observations,
+        asks,
+        commands: incoming,
+        published,
+        now,
+        tap,
+        counted_outside,
+        settled,
+    };
     EngineHandle { snapshots, commands, task: tokio::spawn(task.run()) }
 }
 
@@ -134,6 +145,12 @@ impl EngineHandle {
     pub async fn judge_by(&self, policy: Arc<Policy>) {
         // An engine that has ended judges nothing more.
         drop(self.commands.send(Command::JudgeBy(policy)).await);
+    }
+
+    /// Says there from now on how many of the flows that it was handed have left it, or are in no record.
+    pub async fn say_settled(&self, settled: Arc<AtomicU64>) {
+        // An engine that has ended has nothing to say.
+        drop(self.commands.send(Command::SaySettled(settled)).await);
     }
 
     /// Ends the engine and waits until it has; the last snapshot stays readable.

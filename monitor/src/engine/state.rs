@@ -53,6 +53,8 @@ pub struct State {
     pub(super) standings: Standings,
     pub(super) books: Books,
     shared: Shared,
+    /// Flows that were taken in.
+    taken: u64,
     pub(super) held: Held,
     pub(super) sockets: Sockets,
     pub(super) names: Names,
@@ -97,6 +99,7 @@ impl State {
             standings: Standings::default(),
             books: Books::new(snapshot::Settings { window: settings.window }),
             shared: Shared::default(),
+            taken: 0,
             held: Held::default(),
             sockets: Sockets::default(),
             names: Names::default(),
@@ -185,6 +188,7 @@ impl State {
             Observation::Flows(batch) => {
                 // With the tick's last flows, totals and peers are about the same time.
                 let complete = batch.last;
+                self.taken += batch.flows.len() as u64;
                 self.take_flows(batch, now);
                 return if complete { Publish::Now } else { Publish::No };
             }
@@ -272,6 +276,12 @@ impl State {
             self.books.tidy(&self.attribution);
             self.names.tidy(&self.attribution);
         }
+    }
+
+    /// Flows that were taken in and do not wait for a name: their records, if anybody wants them, have left.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        self.taken.saturating_sub(self.held.counted() as u64)
     }
 
     /// Nothing more will come: what waits for a name is told without one.

@@ -33,6 +33,8 @@ pub(super) enum Command {
     JudgeBy(Arc<Policy>),
     /// Tell this loss, which somebody else counts, with ours.
     CountLosses(&'static str, Arc<AtomicU64>),
+    /// Say there how many flows do not wait, after whatever may change it.
+    SaySettled(Arc<AtomicU64>),
     /// End.
     Stop,
 }
@@ -48,6 +50,7 @@ pub(super) struct Task {
     pub(super) now: fn() -> KernelTime,
     pub(super) tap: Option<Tap>,
     pub(super) counted_outside: Vec<(&'static str, Arc<AtomicU64>)>,
+    pub(super) settled: Option<Arc<AtomicU64>>,
 }
 
 impl Task {
@@ -76,6 +79,7 @@ impl Task {
                         publish = publish.max(Publish::Soon);
                     }
                     Some(Command::CountLosses(name, counter)) => self.counted_outside.push((name, counter)),
+                    Some(Command::SaySettled(settled)) => self.settled = Some(settled),
                     Some(Command::Stop) | None => break,
                 },
                 count = self.changes.recv_many(&mut told, BATCH), if inventory_lives => inventory_lives = count > 0,
@@ -92,6 +96,9 @@ impl Task {
                 if publish == Publish::Soon {
                     publish = Publish::Now;
                 }
+            }
+            if let Some(settled) = &self.settled {
+                settled.store(self.state.settled(), Ordering::Relaxed);
             }
             if publish == Publish::Now {
                 publish = Publish::No;

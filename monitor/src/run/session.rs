@@ -123,6 +123,7 @@ impl Session {
         // Loading takes a while and blocks.
         let started = tokio::task::spawn_blocking(move || start(seen)).await;
         let mut collector = started.context("start the collector")??;
+        engine.say_settled(collector.settled()).await;
         let (asker, captured) = (collector.asker(), collector.take_captured());
         let asks = tokio::spawn(answer(asks, inventory.hint(), asker.clone()));
         let snapshots = engine.snapshots();

@@ -184,7 +184,7 @@ pub const LOSSES: &[Loss] = &[
     ),
     loss(
         "flows_unsure_at_kill",
-        "Flows that a killed agent had taken last: whether it told them is not known. They are not told again.",
+        "Flows that a killed agent had taken last, and those that waited for a name: whether it told them is not known. They are not told again.",
         "Totals are whole. Stop the agent by SIGTERM.",
     ),
     loss(

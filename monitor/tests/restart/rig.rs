@@ -41,17 +41,34 @@ impl Agents {
 
     /// Starts one, which watches then.
     pub(crate) fn start(&self, more: &[&str]) -> Result<Agent> {
-        let pins = self.pins.to_string_lossy();
-        let mut words = vec!["agent", "--metrics-listen", "127.0.0.1:0", "--metrics-cadvisor"];
-        words.extend(["--records-file", "-", "--pin-dir", &*pins]);
-        words.extend(self.options.iter().map(String::as_str));
-        words.extend(more);
-        let mut running = self.vethwatch.start(&words)?;
+        let mut running = self.launch(more)?;
         let at = running.metrics()?;
         wait_for("the agent", PATIENCE, || {
             Ok(running.errors().contains("vethwatch: watching").then_some(()))
         })?;
         Ok(Agent { running, at })
+    }
+
+    fn launch(&self, more: &[&str]) -> Result<Running> {
+        let pins = self.pins.to_string_lossy();
+        let mut words = vec!["agent", "--metrics-listen", "127.0.0.1:0", "--metrics-cadvisor"];
+        words.extend(["--records-file", "-", "--pin-dir", &*pins]);
+        words.extend(self.options.iter().map(String::as_str));
+        words.extend(more);
+        self.vethwatch.start(&words)
+    }
+
+    /// Starts one with other maps, and kills it so long after it began to take totals over. Whether it was not done then.
+    pub(crate) fn cut_takeover(&mut self, more: &[&str], after: Duration) -> Result<bool> {
+        let old = self.pins.join("old");
+        let running = self.launch(more)?;
+        // Without a pause: all of it takes some milliseconds.
+        while !old.exists() && !running.errors().contains("vethwatch: watching") {}
+        // This is how far it comes, and nothing is waited for.
+        std::thread::sleep(after);
+        running.signal(libc::SIGKILL)?;
+        self.told.extend(running.end()?.1);
+        Ok(old.exists())
     }
 
     /// Kills one, and keeps what it has told.

@@ -67,8 +67,10 @@ fn what_is_never_announced_is_told_without_a_name_after_two_seconds() {
     world.at(2_500).flows(vec![flow(1, "172.18.0.2:4000", "9.9.9.9:53")]);
     world.pass_until(3_950);
     assert!(world.names().is_empty());
+    assert_eq!(world.state.settled(), 0);
     world.pass_until(4_050);
     assert_eq!(world.names(), ["unknown(not_a_container):4000 -> external:53"]);
+    assert_eq!(world.state.settled(), 1);
     assert_eq!(world.snapshot().unattributed[0].reason, "not_a_container");
 }
 

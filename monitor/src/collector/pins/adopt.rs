@@ -19,7 +19,8 @@ use anyhow::{Context as _, Result};
 use monitor_common::flow_table::Factors;
 use monitor_common::interface::{InterfaceEntry, InterfaceTotals};
 use rustix::fd::{AsFd as _, OwnedFd};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -121,15 +122,15 @@ pub(in crate::collector) fn adopt(before: Before, folder: &Folder, means: &Means
             let journal = book.journal()?;
             (book, (journal, Flows::GoOn))
         }
-        Before::Other(old) => {
-            tally.not_read = flows_in(&folder.old());
-            let (book, journal) = convert(&old, folder, means, &mut tally)?;
+        Before::Other(old, number) => {
+            tally.not_read = folder.olds()?.iter().map(|maps| flows_in(maps)).fold(0, u64::saturating_add);
+            let (book, journal) = convert((&old, number), folder, means, &mut tally)?;
             (book, (journal, Flows::Begin))
         }
     };
     let now = clock::kernel_now();
     tally.without = Some(now.since(KernelTime(journal.0.beat)));
-    tally.unsure = journal.0.drain.handed;
+    tally.unsure = journal.0.drain.unsure;
     let (all, unread) = book.all().context("read what is kept of devices")?;
     tally.not_adopted += unread;
     let mut devices = Devices::default();
@@ -156,7 +157,8 @@ pub(in crate::collector) fn adopt(before: Before, folder: &Folder, means: &Means
         }
     }
     sweep(means.maps, &live).context("look through the interfaces' entries")?;
-    fold(adopted.iter_mut().map(|(kept, _)| kept).chain(&mut gone), folder, means, &book)?;
+    let all = adopted.iter_mut().map(|(kept, _)| kept).chain(&mut gone);
+    fold(all, folder, means, &book, &mut tally)?;
     let last_number = book.number()?.max(seen.highest);
     Ok(Resumed { book: Some(Arc::new(book)), adopted, gone, last_number, journal: Some(journal), tally })
 }
@@ -183,24 +185,27 @@ fn begin(folder: &Folder, means: &Means<'_>) -> Result<(Book, Journal)> {
 }
 
 /// A book of our own with the devices of another one, whose totals are to be taken over.
-fn convert(old: &Book, folder: &Folder, means: &Means<'_>, tally: &mut Tally) -> Result<(Book, Journal)> {
+fn convert(
+    (old, number): (&Book, u32),
+    folder: &Folder,
+    means: &Means<'_>,
+    tally: &mut Tally,
+) -> Result<(Book, Journal)> {
     let (book, journal) = blank(means)?;
     let before = old.journal()?;
-    let (epoch, end) = (before.drain.epoch, before.drain.end);
-    let drain = super::book::Drain { epoch, end, handed: before.drain.handed, ..before.drain };
-    let journal = Journal { drain, beat: before.beat, ..journal };
+    let journal = Journal { drain: before.drain, beat: before.beat, ..journal };
     book.write_journal(&journal)?;
     book.give(old.number()?)?;
     let (all, unread) = old.all()?;
     tally.not_adopted += unread;
-    for (slot, kept) in (0..).zip(all) {
+    for (slot, mut kept) in (0..).zip(all) {
         if slot >= means.slots {
             tally.not_adopted += 1;
             log::warn!("there is no slot for the totals of {}", kept.interface.name);
             continue;
         }
-        let fold = kept.fold.or(Some(kept.slot));
-        book.keep(&Kept { slot, fold, ..kept })?;
+        kept.fold.push((number, kept.slot));
+        book.keep(&Kept { slot, ..kept })?;
     }
     book.pin(&folder.maps()).context("pin the book")?;
     Ok((book, journal))
@@ -277,28 +282,60 @@ fn let_go(kept: &Kept, folder: &Folder, means: &Means<'_>, book: &Book) {
     }
 }
 
-/// Takes the totals over that were counted in maps of another layout. Nobody counts there any more, so that it may be done
-/// again.
+/// Takes the totals over that were counted in maps of other layouts. Nobody counts there any more, so that it may be done
+/// again. A device whose old totals cannot be read is counted.
 fn fold<'a>(
     all: impl Iterator<Item = &'a mut Kept>,
     folder: &Folder,
     means: &Means<'_>,
     book: &Book,
+    tally: &mut Tally,
 ) -> Result<()> {
-    let mut to_fold: Vec<&mut Kept> = all.filter(|kept| kept.fold.is_some()).collect();
+    let mut to_fold: Vec<&mut Kept> = all.filter(|kept| !kept.fold.is_empty()).collect();
     if !to_fold.is_empty() {
         Grace::new()?.wait().context("wait for programs that still run")?;
-        let totals = bpf::pinned(&folder.old().join("TOTALS")).context("open the old totals")?;
-        let totals = PerCpu::<InterfaceTotals>::new(totals.as_fd(), means.maps.totals.cpus())?;
-        let mut read = totals.buffer();
+        let mut old = OldTotals { folder, cpus: means.maps.totals.cpus(), opened: BTreeMap::new() };
         for kept in &mut to_fold {
-            let Some(slot) = kept.fold.take() else { continue };
-            totals.read(slot, &mut read)?;
-            kept.base = Some(sum(&read, kept.base.as_deref()));
+            match old.of(kept) {
+                Ok(base) => kept.base = Some(base),
+                Err(error) => {
+                    tally.not_adopted += 1;
+                    log::warn!("the earlier totals of {} cannot be read: {error:#}", kept.interface.name);
+                }
+            }
+            kept.fold.clear();
+            // Both at once: whoever is killed before does it again, and after it is done.
             book.keep(kept)?;
         }
     }
     remove_tree(&folder.old()).context("remove the old maps")
+}
+
+/// Totals in maps of other layouts, by the maps' number.
+struct OldTotals<'a> {
+    folder: &'a Folder,
+    cpus: usize,
+    opened: BTreeMap<u32, PerCpu<InterfaceTotals>>,
+}
+
+impl OldTotals<'_> {
+    /// All of a device, with those that were taken over before.
+    fn of(&mut self, kept: &Kept) -> Result<Vec<u64>> {
+        let mut words = sum(&[], kept.base.as_deref());
+        for &(number, slot) in &kept.fold {
+            let totals = match self.opened.entry(number) {
+                Entry::Occupied(there) => there.into_mut(),
+                Entry::Vacant(new) => {
+                    let totals = bpf::pinned(&self.folder.old_maps(number).join("TOTALS"))?;
+                    new.insert(PerCpu::new(totals.as_fd(), self.cpus)?)
+                }
+            };
+            let mut read = totals.buffer();
+            totals.read(slot, &mut read)?;
+            words = sum(&read, Some(&words));
+        }
+        Ok(words)
+    }
 }
 
 /// The words of several totals, added up.
@@ -330,7 +367,7 @@ impl Pins {
     pub(in crate::collector) fn factors(&self) -> io::Result<Option<Factors>> {
         match &self.before {
             Before::Same(book) => Ok(Some(book.journal()?.factors.map(|factor| factor | 1))),
-            Before::Nothing | Before::Other(_) => Ok(None),
+            Before::Nothing | Before::Other(..) => Ok(None),
         }
     }
 }

@@ -49,8 +49,8 @@ pub(in crate::collector) struct Drain {
     pub(in crate::collector) start: u64,
     /// When it was made quiet.
     pub(in crate::collector) end: u64,
-    /// Flows of it that were handed over, or were about to be.
-    pub(in crate::collector) handed: u64,
+    /// Flows that were handed over, or were about to be, and may not have been told.
+    pub(in crate::collector) unsure: u64,
     /// Slots of each arena that were, IPv4 and IPv6.
     pub(in crate::collector) done: [u64; 2],
     /// What `ACTIVE` said while it was active.
@@ -78,8 +78,8 @@ pub(in crate::collector) struct Kept {
     pub(in crate::collector) owner: Option<Box<Container>>,
     /// Words of the totals that were counted in maps of other layouts.
     pub(in crate::collector) base: Option<Vec<u64>>,
-    /// Where its totals are in the maps of another layout, until they are taken over.
-    pub(in crate::collector) fold: Option<u32>,
+    /// Where its totals are in maps of other layouts, until they are taken over: the maps' number, and the slot.
+    pub(in crate::collector) fold: Vec<(u32, u32)>,
 }
 
 impl Kept {
@@ -278,7 +278,7 @@ mod tests {
             after: None,
             owner: None,
             base: None,
-            fold: Some(2),
+            fold: vec![(0, 2)],
         }
     }
 

@@ -68,10 +68,11 @@ impl Folder {
     }
 
     fn look(&self, layout: &Layout) -> Result<Before> {
-        if !Book::is_in(&self.maps()) && Book::is_in(&self.old()) {
+        let olds = self.olds()?;
+        if let Some(latest) = olds.last().filter(|latest| !Book::is_in(&self.maps()) && Book::is_in(latest)) {
             // An agent was killed between the two.
             remove_tree(&self.maps())?;
-            fs::rename(self.old(), self.maps()).context("put the old maps back")?;
+            fs::rename(latest, self.maps()).context("put the old maps back")?;
         }
         let Ok(book) = Book::open(&self.maps()) else { return Ok(Before::Nothing) };
         let journal = book.journal()?;
@@ -84,10 +85,11 @@ impl Folder {
         if journal.layout == layout.fingerprint {
             return Ok(Before::Same(book));
         }
-        // The agent before was killed while it took over totals itself: they are as far away now as they can be.
-        remove_tree(&self.old())?;
-        fs::rename(self.maps(), self.old()).context("put the old maps aside")?;
-        Ok(Before::Other(book))
+        // There are others, if the agent before was killed while it took over totals itself.
+        let age = u32::try_from(self.olds()?.len())?;
+        make(&self.old())?;
+        fs::rename(self.maps(), self.old_maps(age)).context("put the old maps aside")?;
+        Ok(Before::Other(book, age))
     }
 
     /// Where it is.
@@ -100,9 +102,22 @@ impl Folder {
         self.path.join(MAPS)
     }
 
-    /// Those of another layout.
+    /// Where those of other layouts are, until their totals are taken over.
     pub(in crate::collector) fn old(&self) -> PathBuf {
         self.path.join(OLD)
+    }
+
+    /// Those of one of them; the number that was given last is that of the latest.
+    pub(in crate::collector) fn old_maps(&self, number: u32) -> PathBuf {
+        self.old().join(number.to_string())
+    }
+
+    /// All of them, the latest last.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(in crate::collector) fn olds(&self) -> io::Result<Vec<PathBuf>> {
+        olds(&self.path)
     }
 
     /// Where a link is pinned.
@@ -208,7 +223,15 @@ pub fn remove(dir: &Path) -> Result<Option<Vec<u32>>> {
 
 /// Whether an agent, killed or alive, has its book in this folder.
 pub(in crate::collector) fn has_book(dir: &Path) -> bool {
-    [MAPS, OLD].iter().any(|maps| Book::is_in(&dir.join(maps)))
+    let olds = olds(dir).unwrap_or_default();
+    olds.into_iter().chain([dir.join(MAPS)]).any(|maps| Book::is_in(&maps))
+}
+
+/// Those of other layouts in a folder: they are numbered.
+fn olds(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let numbered = (0_u32..).map(|number| dir.join(OLD).join(number.to_string()));
+    let there = numbered.map(|maps| maps.try_exists().map(|is_there| is_there.then_some(maps)));
+    there.map_while(Result::transpose).collect()
 }
 
 /// Whether a path is in a BPF file system.

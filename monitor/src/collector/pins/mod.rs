@@ -3,7 +3,7 @@
 //! ```text
 //! <pin_dir>/          its lock says whose it is
 //!   maps/…            the programs' maps; and the book: journal, number, kept
-//!   old/…             those of another layout, until their totals are taken over
+//!   old/<number>/…    those of other layouts, until their totals are taken over: several, where that was cut short
 //!   links/<ifindex>-in, -out
 //! ```
 //!
@@ -48,8 +48,8 @@ pub(super) enum Before {
     Nothing,
     /// Maps with the layout of ours.
     Same(Book),
-    /// Maps with another one, of which only totals are read.
-    Other(Book),
+    /// Maps with another one, of which only totals are read, and their number among such.
+    Other(Book, u32),
 }
 
 impl Pins {
@@ -57,7 +57,7 @@ impl Pins {
     pub(super) fn book(&self) -> Option<&Book> {
         match &self.before {
             Before::Nothing => None,
-            Before::Same(book) | Before::Other(book) => Some(book),
+            Before::Same(book) | Before::Other(book, _) => Some(book),
         }
     }
 }

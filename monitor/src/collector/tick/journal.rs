@@ -6,6 +6,7 @@ use crate::collector::pins::adopt::Flows;
 use crate::collector::pins::book::{Book, Drain, Journal};
 use crate::model::KernelTime;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 impl Ticker {
     /// Notes how far the flows are handed over, and goes on where another agent ended.
@@ -53,9 +54,29 @@ impl Ticker {
     }
 }
 
+/// Flows that were handed over since the start, and those of them that whoever takes them has done with: the others wait for
+/// a name, say, and are in no record if this process is killed.
+#[derive(Debug, Default)]
+pub(in crate::collector) struct Unsettled {
+    handed: u64,
+    settled: Arc<AtomicU64>,
+}
+
+impl Unsettled {
+    pub(in crate::collector) fn new(settled: Arc<AtomicU64>) -> Self {
+        Self { handed: 0, settled }
+    }
+
+    /// How many.
+    pub(super) fn count(&self) -> u64 {
+        self.handed.saturating_sub(self.settled.load(Ordering::Relaxed))
+    }
+}
+
 /// Where it is noted how far a drain has come.
 pub(super) struct Noted<'a> {
     pub(super) journal: &'a mut Option<(Arc<Book>, Journal)>,
+    pub(super) unsettled: &'a mut Unsettled,
     pub(super) losses: &'a OwnLosses,
 }
 
@@ -64,7 +85,8 @@ impl Noted<'_> {
     pub(super) fn part(&mut self, family: usize, done: usize, flows: usize) {
         let Some((book, journal)) = &mut self.journal else { return };
         journal.drain.done[family] = done as u64;
-        journal.drain.handed = journal.drain.handed.saturating_add(flows as u64);
+        self.unsettled.handed += flows as u64;
+        journal.drain.unsure = self.unsettled.count();
         if book.write_journal(journal).is_err() {
             self.losses.add(Lost::Journal, 1);
         }
