@@ -2,5 +2,6 @@
 
 pub mod cgroup;
 pub mod drops;
+pub mod inside;
 pub mod resolver;
 pub mod traffic;

@@ -7,3 +7,4 @@ mod agent;
 mod bridge;
 mod elsewhere;
 mod host_mode;
+mod inside;

@@ -1,7 +1,7 @@
 //! Docker's own resolver: its sockets are the engine's, so the programs that look at them are on the engine's control group.
 
 use crate::collector::bpf::{self, GroupHook};
-use crate::collector::programs::GroupPrograms;
+use crate::collector::programs::ProgramPair;
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{Mode, OFlags, open, statfs};
 use rustix::net::sockopt::socket_peercred;
@@ -21,7 +21,7 @@ const USUAL: &str = "/system.slice/docker.service";
 ///
 /// # Errors
 /// When there is no such group, or the kernel refuses.
-pub(super) fn attach(programs: &GroupPrograms, socket: Option<&Path>) -> io::Result<Vec<OwnedFd>> {
+pub(super) fn attach(programs: &ProgramPair, socket: Option<&Path>) -> io::Result<Vec<OwnedFd>> {
     let group = open(group(socket)?, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     Ok(vec![
         bpf::group_attach(programs.received.as_fd(), group.as_fd(), GroupHook::Received)?,

@@ -9,8 +9,8 @@ use sha1::{Digest as _, Sha1};
 const MEANING: u32 = 1;
 
 /// The maps that are not shared with the agent before: nothing in them is worth it, some have other sizes each time, and
-/// the programs on control groups go with it.
-const OWN: [&str; 6] = ["DROPS", "PACKETS", "CAPTURED", "AYA_LOGS", "CGROUPS", "NAMES"];
+/// the programs on control groups and in namespaces go with it.
+const OWN: [&str; 7] = ["DROPS", "PACKETS", "CAPTURED", "AYA_LOGS", "CGROUPS", "INSIDE", "NAMES"];
 
 /// Names and a fingerprint of the maps that are pinned.
 #[derive(Clone, Debug, PartialEq, Eq)]
