@@ -28,7 +28,15 @@ impl Engine {
     /// # Errors
     /// There is no `dockerd`, it does not start within a minute, or the image is not there.
     pub fn start(settings: &str, image: &str) -> Result<Self> {
-        let namespace = format!("{NAME}{}", std::process::id());
+        Self::start_as("", settings, image)
+    }
+
+    /// The same, one of several of a process, told apart by an ending.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_as(ending: &str, settings: &str, image: &str) -> Result<Self> {
+        let namespace = format!("{NAME}{}{ending}", std::process::id());
         let folder = std::env::temp_dir().join(&namespace);
         fs::create_dir_all(&folder).context("making the engine's folder")?;
         fs::write(folder.join("daemon.json"), settings).context("writing its settings")?;
@@ -152,6 +160,6 @@ fn remove(namespace: &str, folder: &Path) -> Result<()> {
     fs::remove_dir_all(folder).context("removing its folder")
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     command::text(command, PATIENCE).map(drop)
 }

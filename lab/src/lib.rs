@@ -17,6 +17,7 @@ mod network;
 mod outside;
 mod programs;
 mod rules;
+mod swarm;
 mod tmux;
 mod vethwatch;
 
@@ -31,6 +32,7 @@ pub use listing::{Difference, Listing};
 pub use network::Network;
 pub use outside::Outside;
 pub use rules::Rules;
+pub use swarm::Swarm;
 pub use tmux::Tmux;
 pub use vethwatch::{Running, Vethwatch};
 

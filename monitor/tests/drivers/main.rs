@@ -8,3 +8,4 @@ mod bridge;
 mod elsewhere;
 mod host_mode;
 mod inside;
+mod overlay;
