@@ -25,7 +25,7 @@ pub(crate) fn is_exact(row: &Value, device: &DeviceCounters) -> bool {
 }
 
 /// Waits until it is.
-fn wait_until_exact(agent: &Agent, container: &Container) -> Result<Value> {
+pub(crate) fn wait_until_exact(agent: &Agent, container: &Container) -> Result<Value> {
     let mut last = None;
     let exact = wait_for("exact counts", PATIENCE, || {
         last = agent.row(container)?;

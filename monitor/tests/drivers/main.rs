@@ -9,3 +9,4 @@ mod elsewhere;
 mod host_mode;
 mod inside;
 mod overlay;
+mod plugin;
