@@ -42,8 +42,16 @@ impl Engine {
     /// # Errors
     /// There is no `dockerd`, it does not start within a minute, or the image is not there.
     pub fn start(settings: &str, image: &str) -> Result<Self> {
+        Self::start_as("", settings, image)
+    }
+
+    /// The same, one of several of a process, told apart by an ending.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_as(ending: &str, settings: &str, image: &str) -> Result<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        Self::run(Programs::Docker { dockerd: "dockerd".into(), path }, settings, image)
+        Self::run(Programs::Docker { dockerd: "dockerd".into(), path }, ending, settings, image)
     }
 
     /// Starts the engine of other packages, which have to stay until it has ended.
@@ -52,7 +60,7 @@ impl Engine {
     /// It does not start within a minute, or the image is not there.
     pub fn of_packages(packages: &Packages, settings: &str, image: &str) -> Result<Self> {
         let dockerd = packages.path("usr/sbin/dockerd");
-        Self::run(Programs::Docker { dockerd, path: packages.search_path() }, settings, image)
+        Self::run(Programs::Docker { dockerd, path: packages.search_path() }, "", settings, image)
     }
 
     /// Starts Podman instead, of packages that have to stay until it has ended. Its containers have to be
@@ -61,11 +69,11 @@ impl Engine {
     /// # Errors
     /// It does not start within a minute, or the image is not there.
     pub fn podman(packages: &Packages, image: &str) -> Result<Self> {
-        Self::run(Programs::Podman(packages.path("")), "", image)
+        Self::run(Programs::Podman(packages.path("")), "", "", image)
     }
 
-    fn run(programs: Programs, settings: &str, image: &str) -> Result<Self> {
-        let namespace = format!("{NAME}{}", std::process::id());
+    fn run(programs: Programs, ending: &str, settings: &str, image: &str) -> Result<Self> {
+        let namespace = format!("{NAME}{}{ending}", std::process::id());
         let folder = std::env::temp_dir().join(&namespace);
         fs::create_dir_all(&folder).context("making the engine's folder")?;
         fs::write(folder.join("daemon.json"), settings).context("writing its settings")?;
@@ -205,6 +213,6 @@ fn remove(namespace: &str, folder: &Path) -> Result<()> {
     fs::remove_dir_all(folder).context("removing its folder")
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     command::text(command, PATIENCE).map(drop)
 }

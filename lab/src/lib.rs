@@ -20,6 +20,7 @@ mod packages;
 mod programs;
 mod recorder;
 mod rules;
+mod swarm;
 mod tmux;
 mod vethwatch;
 
@@ -37,6 +38,7 @@ pub use outside::Outside;
 pub use packages::Packages;
 pub use recorder::{asked_of_docker, docker_host};
 pub use rules::Rules;
+pub use swarm::Swarm;
 pub use tmux::Tmux;
 pub use vethwatch::{Running, Vethwatch};
 

@@ -1,6 +1,6 @@
 //! Network devices of the host, and the counters the kernel keeps of them.
 
-use crate::command;
+use crate::{Container, command};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::ffi::CStr;
@@ -26,6 +26,8 @@ pub struct DeviceCounters {
     pub rx_bytes: u64,
     /// Received packets that were dropped.
     pub rx_dropped: u64,
+    /// Received packets that were sent to many, where the device counts those.
+    pub rx_multicast: u64,
     /// Packets sent.
     pub tx_packets: u64,
     /// Bytes sent.
@@ -60,6 +62,30 @@ impl Device {
     }
 }
 
+impl Container {
+    /// Reads the counters of a device in its own network namespace, as the container has them: `rx` is what it received.
+    ///
+    /// # Errors
+    /// It does not run, has no such device, or there is no `ip` command.
+    pub fn own_counters(&self, device: &str) -> Result<DeviceCounters> {
+        DeviceCounters::of_process(self.pid()?, device)
+            .with_context(|| format!("reading the counters of {device} of {}", self.name))
+    }
+}
+
+impl DeviceCounters {
+    /// Reads those of a device in the network namespace of a process.
+    ///
+    /// # Errors
+    /// There is no such process or device, or no `ip` command.
+    pub fn of_process(pid: u32, device: &str) -> Result<Self> {
+        let target = format!("--net=/proc/{pid}/ns/net");
+        let mut ip = Command::new("nsenter");
+        ip.args([&target, "ip", "-json", "-statistics", "-statistics", "link", "show", "dev", device]);
+        parse(&command::text(&mut ip, Duration::from_secs(10))?)
+    }
+}
+
 fn parse(json: &str) -> Result<DeviceCounters> {
     let links: Value = serde_json::from_str(json)?;
     let read = |direction: &str, counter: &str| {
@@ -70,6 +96,7 @@ fn parse(json: &str) -> Result<DeviceCounters> {
         rx_packets: read("rx", "packets")?,
         rx_bytes: read("rx", "bytes")?,
         rx_dropped: read("rx", "dropped")?,
+        rx_multicast: read("rx", "multicast")?,
         tx_packets: read("tx", "packets")?,
         tx_bytes: read("tx", "bytes")?,
         tx_dropped: read("tx", "dropped")?,
@@ -82,12 +109,13 @@ mod tests {
 
     #[test]
     fn counters_are_read_from_what_ip_prints() {
-        let json = r#"[{"ifname":"veth1","stats64":{"rx":{"bytes":10,"packets":1,"errors":0,"dropped":2},
+        let json = r#"[{"ifname":"veth1","stats64":{"rx":{"bytes":10,"packets":1,"errors":0,"dropped":2,"multicast":5},
             "tx":{"bytes":30,"packets":3,"errors":0,"dropped":4}}}]"#;
         let expected = DeviceCounters {
             rx_packets: 1,
             rx_bytes: 10,
             rx_dropped: 2,
+            rx_multicast: 5,
             tx_packets: 3,
             tx_bytes: 30,
             tx_dropped: 4,

@@ -2,6 +2,7 @@
 
 use crate::{Container, Device, command};
 use anyhow::{Context as _, Result, ensure};
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::Error;
 use std::os::fd::AsRawFd as _;
@@ -74,6 +75,27 @@ impl Container {
         let directory = File::open(directory.context("its directory")?)?;
         let target = u32::try_from(directory.as_raw_fd())?;
         GROUP.into_iter().map(|attach_type| Ok(attached(target, attach_type)?.len())).sum()
+    }
+}
+
+impl Container {
+    /// How many programs are attached by TCX to a device in its own network namespace.
+    ///
+    /// # Errors
+    /// It does not run, has no such device, or this is not root.
+    pub fn own_programs(&self, device: &str) -> Result<usize> {
+        let namespace = File::open(format!("/proc/{}/ns/net", self.pid()?)).context("its namespace")?;
+        let device = CString::new(device)?;
+        let count = move || {
+            // SAFETY: plain system call with a descriptor that is open; the thread ends in that namespace.
+            let entered = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
+            ensure!(entered == 0, "entering it: {}", Error::last_os_error());
+            // SAFETY: the name ends with a zero.
+            let ifindex = unsafe { libc::if_nametoindex(device.as_ptr()) };
+            ensure!(ifindex != 0, "it has no {device:?}");
+            TCX.into_iter().map(|(attach_type, _)| Ok(attached(ifindex, attach_type)?.len())).sum()
+        };
+        std::thread::spawn(count).join().expect("the thread does not panic")
     }
 }
 

@@ -9,6 +9,16 @@ pub const INTERFACE_BUCKETS: u32 = 16_384;
 /// Entries of the map `CGROUPS`: containers that are watched by their control groups at once.
 pub const MOST_CGROUPS: u32 = 1_024;
 
+/// Entries of the map `INSIDE`: devices in the network namespaces of others that are watched at once.
+pub const MOST_INSIDE: u32 = 1_024;
+
+/// Key of the map `INSIDE`: the number that the whole system knows a network namespace by (`ns.inum`), and an ifindex in it.
+#[must_use]
+#[inline(always)]
+pub const fn inside_key(namespace: u32, ifindex: u32) -> u64 {
+    (namespace as u64) << 32 | ifindex as u64
+}
+
 /// Bits of [`InterfaceEntry::flags`].
 pub mod interface_flag {
     /// Note which addresses are claimed in what enters the host here.

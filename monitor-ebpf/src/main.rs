@@ -53,6 +53,20 @@ pub fn vethwatch_out(context: TcContext) -> i32 {
     NEXT
 }
 
+/// TC egress of a device in a container's own network namespace: what it sends.
+#[classifier]
+pub fn vethwatch_i_out(context: TcContext) -> i32 {
+    hooks::inside::count(&context, Direction::Sent);
+    NEXT
+}
+
+/// TC ingress of a device in a container's own network namespace: what it receives.
+#[classifier]
+pub fn vethwatch_i_in(context: TcContext) -> i32 {
+    hooks::inside::count(&context, Direction::Received);
+    NEXT
+}
+
 /// What the sockets of a control group send.
 #[cgroup_skb(egress)]
 pub fn vethwatch_c_out(context: SkBuffContext) -> i32 {

@@ -12,7 +12,7 @@ use monitor_common::{
     drops::{DropEntry, DropKey, MOST_DROPS},
     flow::{FlowKey4, FlowKey6, SeenFlow},
     flow_table::{self, Slot},
-    interface::{INTERFACE_BUCKETS, InterfaceEntry, InterfaceTotals, MOST_CGROUPS},
+    interface::{INTERFACE_BUCKETS, InterfaceEntry, InterfaceTotals, MOST_CGROUPS, MOST_INSIDE},
     loss,
     pending::{self, Pending},
     retransmits::{MOST_RETRANSMITS, RetransmitEntry, RetransmitKey},
@@ -45,9 +45,14 @@ pub static INTERFACES_OVERFLOW: HashMap<u32, InterfaceEntry> = HashMap::with_max
 #[map]
 pub static CGROUPS: HashMap<u64, InterfaceEntry> = HashMap::with_max_entries(MOST_CGROUPS, 0);
 
+/// [`monitor_common::interface::inside_key`] → watched device in a network namespace of others, where ifindexes are given
+/// anew. Written by the attacher, read for every packet of such a device. 1,024 × 24 B.
+#[map]
+pub static INSIDE: HashMap<u64, InterfaceEntry> = HashMap::with_max_entries(MOST_INSIDE, 0);
+
 /// Slot of an interface → its totals, one value a CPU.
 /// Written for every packet with plain adds (a CPU has its value to itself: TC runs with bottom halves off), but those of
-/// a control group with atomic ones, since packets may come between there; read
+/// a control group or a device inside a namespace of others with atomic ones, since packets may come between there; read
 /// by the collector and never drained. 336 B a slot and CPU; the loader sets how many slots.
 #[map]
 pub static TOTALS: PerCpuArray<InterfaceTotals> = PerCpuArray::with_max_entries(1024, 0);

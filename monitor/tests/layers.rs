@@ -84,7 +84,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "capture",
         inside: &["model", "snapshot", "wire", "view", "filter"],
-        outside: Only(&[]),
+        outside: Only(&["thiserror"]),
         pure: true,
     },
     Rule {

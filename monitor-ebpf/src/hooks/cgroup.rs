@@ -56,12 +56,12 @@ fn container(skb: *mut __sk_buff) -> Option<&'static InterfaceEntry> {
 }
 
 /// Counts a packet once it is known what it is.
-struct Counting<'a> {
-    packet: &'a Packet,
-    skb: *mut __sk_buff,
-    direction: Direction,
-    interface: &'static InterfaceEntry,
-    totals: *mut DirectionTotals,
+pub(super) struct Counting<'a> {
+    pub(super) packet: &'a Packet,
+    pub(super) skb: *mut __sk_buff,
+    pub(super) direction: Direction,
+    pub(super) interface: &'static InterfaceEntry,
+    pub(super) totals: *mut DirectionTotals,
 }
 
 impl Visitor for Counting<'_> {
@@ -83,17 +83,17 @@ impl Visitor for Counting<'_> {
         self.flow(class, &key, &ip.transport);
     }
 
-    /// The kernel hands over nothing but IP.
+    /// Of a device inside a namespace: of a control group the kernel hands over nothing but IP.
     #[inline(always)]
-    fn arp(self, link: &Link, _: usize) {
-        self.other(link);
+    fn arp(self, _: &Link, _: usize) {
+        // SAFETY: a map lookup gave a valid value.
+        unsafe { add(&raw mut (*self.totals).arp, &self.packet.counted(0)) };
     }
 
     #[inline(always)]
     fn other(self, _: &Link) {
-        let counted = self.packet.counted(0);
         // SAFETY: a map lookup gave a valid value.
-        unsafe { add(&raw mut (*self.totals).other, &counted) };
+        unsafe { add(&raw mut (*self.totals).other, &self.packet.counted(0)) };
     }
 }
 

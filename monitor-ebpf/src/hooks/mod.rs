@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub mod drops;
+pub mod inside;
 pub mod resolver;
 pub mod retransmits;
 pub mod traffic;

@@ -96,7 +96,7 @@ impl Watched {
         match self.interface.kind {
             InterfaceKind::Bridge => Some(&self.interface.name),
             InterfaceKind::Veth => self.interface.master.as_ref().map(|(_, name)| name),
-            InterfaceKind::Cgroup => None,
+            InterfaceKind::Cgroup | InterfaceKind::Inside => None,
         }
     }
 }
@@ -249,6 +249,25 @@ impl Clues<'_> {
     }
 }
 
+/// The network of a device in a container's namespace: by the endpoint it was recognised by, else the only one of the
+/// container's that has no end on the host.
+pub(super) fn network_inside(
+    watched: &Watched,
+    containers: &HashMap<ContainerId, Known>,
+    facts: &Facts,
+    networks: &HashMap<NetworkId, super::networks::KnownNetwork>,
+) -> Option<NetworkRef> {
+    let owner = watched.owner.as_ref().filter(|_| watched.interface.kind == InterfaceKind::Inside)?;
+    let by_fact = owner.fact.and_then(|id| facts.get(id)).and_then(|fact| networks.get(&fact.network));
+    let only = || {
+        let known = containers.get(&owner.container)?;
+        let endpoints = known.container.endpoints.iter().filter_map(|at| networks.get(&at.network));
+        let mut without_end = endpoints.filter(|known| !known.network.driver.has_host_end());
+        without_end.next().filter(|_| without_end.next().is_none())
+    };
+    by_fact.or_else(only).map(|known| known.reference.clone())
+}
+
 /// The network of an interface: the one whose bridge it is a port of, at that time. Of a control group, the host's.
 pub(super) fn network_of(
     watched: &Watched,
@@ -256,6 +275,7 @@ pub(super) fn network_of(
 ) -> Option<NetworkRef> {
     let is_its = |known: &&super::networks::KnownNetwork| match watched.interface.kind {
         InterfaceKind::Cgroup => known.network.driver == NetworkDriver::Host,
+        InterfaceKind::Inside => false,
         InterfaceKind::Veth | InterfaceKind::Bridge => {
             watched.bridge().is_some_and(|bridge| known.network.bridge.as_ref() == Some(bridge))
         }

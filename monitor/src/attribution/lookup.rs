@@ -2,9 +2,7 @@
 
 use super::networks::{in_subnet, is_gateway, is_to_many};
 use super::{Attribution, Known, KnownNetwork, Watched};
-use crate::model::{
-    ContainerId, FlowKey, InterfaceKind, InterfaceNumber, KernelTime, Mac, Protocol, SafeText,
-};
+use crate::model::{ContainerId, FlowKey, InterfaceNumber, KernelTime, Mac, Protocol, SafeText};
 use std::net::IpAddr;
 
 impl Attribution {
@@ -58,11 +56,11 @@ impl Attribution {
             .map(|(known, (_, _, inner, _))| (known, *inner))
     }
 
-    /// The veths of a container, also those that went lately.
+    /// The devices of a container alone, also those that went lately.
     pub fn veths_of<'a>(&'a self, container: &'a ContainerId) -> impl Iterator<Item = &'a Watched> {
         let numbers = self.by_owner.get(container).into_iter().flatten();
         numbers.filter_map(|number| self.interfaces.get(number)).filter(move |watched| {
-            watched.interface.kind == InterfaceKind::Veth
+            watched.interface.kind.is_of_container()
                 && watched.owner.as_ref().is_some_and(|owner| owner.container == *container)
         })
     }

@@ -9,6 +9,7 @@ mod containers;
 mod ends;
 mod facts;
 mod groups;
+mod inside;
 mod interfaces;
 mod learn;
 mod lookup;
@@ -27,8 +28,8 @@ pub use remote::Packets;
 pub use translations::Translated;
 
 use crate::model::{
-    ContainerId, DockerState, HostAddresses, Interface, InterfaceKind, InterfaceNumber, KernelTime, Losses,
-    NetworkId, SafeText,
+    ContainerId, DockerState, HostAddresses, Interface, InterfaceNumber, KernelTime, Losses, NetworkId,
+    SafeText,
 };
 use facts::Facts;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -264,7 +265,7 @@ impl Attribution {
     /// Whether an interface may still be announced: it is young and has no owner.
     #[must_use]
     pub fn may_be_announced(&self, watched: &Watched, now: KernelTime) -> bool {
-        watched.interface.kind == InterfaceKind::Veth
+        watched.interface.kind.is_of_container()
             && watched.owner.is_none()
             && now.since(watched.life.from) < self.settings.announcement
     }

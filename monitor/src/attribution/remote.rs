@@ -137,6 +137,11 @@ impl Attribution {
         }
         if in_any_subnet(&self.networks, address, packets.first) {
             let up = matches!(self.docker, DockerState::Up { .. });
+            let known = self.network_of_address(address, packets.first);
+            // Such a network has others than containers of this host: a LAN's machines, other nodes' containers.
+            if up && known.is_some_and(|known| !known.network.driver.has_host_end()) {
+                return End::plain(EndKind::External, address);
+            }
             return End::unknown(if up { reason::NO_CONTAINER_HAS_IT } else { reason::DOCKER_DOWN }, address);
         }
         match address {
@@ -212,7 +217,7 @@ impl Attribution {
             Device::Host => end.kind = OriginKind::Host,
             Device::Watched(watched) => {
                 end.kind = match watched.interface.kind {
-                    InterfaceKind::Veth => OriginKind::Veth,
+                    InterfaceKind::Veth | InterfaceKind::Inside => OriginKind::Veth,
                     InterfaceKind::Bridge => OriginKind::Bridge,
                     InterfaceKind::Cgroup => OriginKind::Host,
                 };

@@ -2,7 +2,7 @@
 
 use super::interfaces::Clues;
 use super::{Attribution, containers, interfaces};
-use crate::model::{InterfaceKind, KernelTime};
+use crate::model::KernelTime;
 use std::sync::Arc;
 
 impl Attribution {
@@ -16,7 +16,7 @@ impl Attribution {
         let Self { interfaces, containers, facts, by_namespace, networks, .. } = self;
         let mut recognised = Vec::new();
         for (number, watched) in interfaces.iter_mut() {
-            let open_question = watched.interface.kind == InterfaceKind::Veth
+            let open_question = watched.interface.kind.is_of_container()
                 && watched.owner.is_none()
                 && watched.life.until.is_none();
             if !changed && !open_question {
@@ -29,6 +29,9 @@ impl Attribution {
             }
             is_news |= owner.is_some();
             watched.owner = owner;
+            if let Some(network) = interfaces::network_inside(watched, containers, facts, networks) {
+                watched.network = Some(network);
+            }
         }
         for (fact, number, from) in recognised {
             if self.facts.get(fact).is_some_and(|fact| fact.interface != Some(number)) {
@@ -38,7 +41,7 @@ impl Attribution {
         self.last_unowned = self
             .interfaces
             .values()
-            .filter(|watched| watched.owner.is_none() && watched.interface.kind == InterfaceKind::Veth)
+            .filter(|watched| watched.owner.is_none() && watched.interface.kind.is_of_container())
             .map(|watched| watched.life.from)
             .max();
         if is_news {

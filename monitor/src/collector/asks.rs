@@ -3,21 +3,24 @@
 
 use super::attacher::namespace::Found;
 use super::attacher::{self, Answer, Attacher};
+use super::clock;
 use super::groups::Groups;
+use super::inside::Insides;
 use super::outbox::Waiting;
 use super::pins::book::Book;
 use super::wake::Bell;
 use crate::model::{Container, ContainerId, InterfaceNumber, Observation};
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
 /// Questions that can wait.
 const LONGEST_QUEUE: usize = 1_024;
-/// How long a stop waits for a question that hangs: this many times, this long each.
+/// How long a stop waits for a question that hangs: this many times, this long each. Taking programs off is none.
 const LOOKS_AT_STOP: u32 = 100;
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
@@ -39,6 +42,14 @@ pub enum Command {
     LeaveGroup {
         /// Which container.
         container: ContainerId,
+    },
+    /// Watch devices in a container's network namespace that have no end on the host, as long as it is there; answered by
+    /// [`Observation::Attached`] or [`Observation::InsideNotWatched`] for each, unless it is done already.
+    WatchInside {
+        /// Which container.
+        container: ContainerId,
+        /// The path of its namespace, as Docker tells it.
+        sandbox: String,
     },
     /// Capture at an interface, or do so no more; not answered. All containers' interfaces are captured until they are
     /// told otherwise.
@@ -81,6 +92,8 @@ impl Asker {
 pub(super) struct Asks {
     asker: Asker,
     stop: Bell,
+    /// Counted up while programs are taken off, which takes its time.
+    progress: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -91,17 +104,20 @@ impl Asks {
     /// When no thread or descriptor can be had.
     pub(super) fn start(
         attacher: Arc<Attacher>,
-        groups: Groups,
+        (groups, insides): (Groups, Insides),
         book: Option<Arc<Book>>,
+        tick: Duration,
         out: Sender<Observation>,
     ) -> io::Result<Self> {
         let (questions, asked) = sync_channel(LONGEST_QUEUE);
         let stop = Bell::new()?;
         let out = Waiting::new(out, stop.clone());
-        let thread = Builder::new()
-            .name("vw-asks".into())
-            .spawn(move || answer(&asked, &attacher, groups, book.as_deref(), &out))?;
-        Ok(Self { asker: Asker(questions), stop, thread: Some(thread) })
+        let progress = Arc::new(AtomicU64::new(0));
+        let goes_on = Arc::clone(&progress);
+        let thread = Builder::new().name("vw-asks".into()).spawn(move || {
+            answer(&asked, &attacher, (groups, insides), book.as_deref(), tick, &out, &goes_on);
+        })?;
+        Ok(Self { asker: Asker(questions), stop, progress, thread: Some(thread) })
     }
 
     /// Where to ask.
@@ -113,7 +129,11 @@ impl Asks {
     pub(super) fn stop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
         self.stop.ring();
-        for _ in 0..LOOKS_AT_STOP {
+        let (mut looks, mut seen) = (0, 0);
+        while looks < LOOKS_AT_STOP {
+            let now = self.progress.load(Ordering::Relaxed);
+            looks = if now == seen { looks + 1 } else { 0 };
+            seen = now;
             // It may not fit at once; a thread that has ended takes nothing any more.
             let _ = self.asker.0.try_send(Item::Stop);
             if thread.is_finished() {
@@ -131,34 +151,69 @@ impl Asks {
 fn answer(
     asked: &Receiver<Item>,
     attacher: &Attacher,
-    mut groups: Groups,
+    (mut groups, mut insides): (Groups, Insides),
     book: Option<&Book>,
+    tick: Duration,
     out: &Waiting,
+    progress: &AtomicU64,
 ) {
-    while let Ok(Item::Ask(command)) = asked.recv() {
-        let seen = match command {
-            Command::Namespace { sandbox } => namespace(attacher, sandbox),
-            Command::WatchGroup { container } => groups.watch(container),
-            Command::LeaveGroup { container } => groups.leave(&container),
-            Command::Capture { ifindex, on } => {
-                attacher.handle(attacher::Command::Capture { ifindex, on });
-                None
-            }
-            Command::Keep { ifindex, number, owner } => {
-                let changed =
-                    book.map(|book| book.change((ifindex, number), |kept| kept.owner = Some(owner)));
-                if let Some(Err(error)) = changed {
-                    log::warn!("a container could not be noted for the next agent: {error}");
-                }
-                None
-            }
+    let mut due = clock::kernel_now();
+    loop {
+        let patience = due.since(clock::kernel_now());
+        let asked = if insides.is_empty() {
+            asked.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            asked.recv_timeout(patience)
         };
-        if seen.is_some_and(|seen| !out.send(seen)) {
+        let command = match asked {
+            Ok(Item::Ask(command)) => Some(command),
+            Ok(Item::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => None,
+        };
+        let mut seen = match command {
+            None => Vec::new(),
+            Some(Command::WatchInside { container, sandbox }) => insides.watch(container, sandbox),
+            Some(command) => do_one(command, attacher, &mut groups, book).into_iter().collect(),
+        };
+        if due <= clock::kernel_now() {
+            seen.extend(insides.look());
+            due = clock::kernel_now().plus(tick);
+        }
+        if seen.into_iter().any(|seen| !out.send(seen)) {
             break;
         }
     }
-    if let Some(last) = groups.leave_all() {
+    let goes_on = || {
+        progress.fetch_add(1, Ordering::Relaxed);
+    };
+    for last in [groups.leave_all(), insides.leave_all(goes_on)].into_iter().flatten() {
         out.send(last);
+    }
+}
+
+/// Does what is asked for; what is seen by that.
+fn do_one(
+    command: Command,
+    attacher: &Attacher,
+    groups: &mut Groups,
+    book: Option<&Book>,
+) -> Option<Observation> {
+    match command {
+        Command::Namespace { sandbox } => namespace(attacher, sandbox),
+        Command::WatchGroup { container } => groups.watch(container),
+        Command::LeaveGroup { container } => groups.leave(&container),
+        Command::Capture { ifindex, on } => {
+            attacher.handle(attacher::Command::Capture { ifindex, on });
+            None
+        }
+        Command::Keep { ifindex, number, owner } => {
+            let changed = book.map(|book| book.change((ifindex, number), |kept| kept.owner = Some(owner)));
+            if let Some(Err(error)) = changed {
+                log::warn!("a container could not be noted for the next agent: {error}");
+            }
+            None
+        }
+        Command::WatchInside { .. } => None,
     }
 }
 

@@ -23,6 +23,11 @@ const IFLA_TARGET_NETNSID: u16 = 46;
 /// `IFF_UP` and `IFF_LOWER_UP`: it is up and has a carrier, so that packets may be sent on it.
 const IN_USE: u32 = 1 | 1 << 16;
 
+/// `ARPHRD_ETHER`.
+const ETHERNET: u16 = 1;
+/// `IFF_LOOPBACK`.
+const LOOPBACK: u32 = 1 << 3;
+
 /// Length of `struct if_stats_msg`.
 const STATS_HEADER: usize = 12;
 const IFLA_STATS_LINK_64: u16 = 1;
@@ -43,14 +48,18 @@ pub(super) enum DeviceKind {
     Veth,
     /// A bridge.
     Bridge,
+    /// None in particular: hardware, or the loopback device.
+    Plain,
     /// Anything else.
     Other,
 }
 
-/// A device of the host's namespace.
+/// A device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Link {
     pub(super) ifindex: u32,
+    /// `ARPHRD_*`: what its headers are.
+    pub(super) hardware: u16,
     /// `IFF_*`.
     pub(super) flags: u32,
     pub(super) kind: DeviceKind,
@@ -73,8 +82,9 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
     }
     let mut link = Link {
         ifindex: u32_at(body, 4)?,
+        hardware: u16::from_ne_bytes(*body.get(2..)?.first_chunk()?),
         flags: u32_at(body, 8)?,
-        kind: DeviceKind::Other,
+        kind: DeviceKind::Plain,
         name: SafeText::new(""),
         mac: None,
         master: None,
@@ -116,6 +126,7 @@ fn counters(stats: &[u8]) -> Option<DeviceCounters> {
         sent_dropped: word(6)?,
         received_dropped: word(7)?,
         qdisc_dropped: None,
+        received_to_many: word(8)?,
     })
 }
 
@@ -170,6 +181,26 @@ impl Netlink {
         self.dump(&request, |message| (message.kind == kind::NEW_LINK).then(|| link(message.body)).flatten())
     }
 
+    /// A device of the host's namespace; `None` when there is none.
+    pub(super) fn link(&mut self, ifindex: u32) -> Option<Link> {
+        let mut found = None;
+        self.ask(Request::new(kind::GET_LINK, 0, &link_header(ifindex)), |message| {
+            found = link(message.body);
+        })
+        .ok()?;
+        found
+    }
+
+    /// All devices of another namespace, which the host's knows by a number.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn links_in(&mut self, namespace: i32) -> io::Result<Vec<Link>> {
+        let request = Request::new(kind::GET_LINK, 0, &link_header(0))
+            .attribute(IFLA_TARGET_NETNSID, &namespace.to_ne_bytes());
+        self.dump(&request, |message| (message.kind == kind::NEW_LINK).then(|| link(message.body)).flatten())
+    }
+
     /// A device of another namespace, as [`ask_peer`] asks for it; `ask` gets the request's number.
     ///
     /// # Errors
@@ -187,7 +218,7 @@ impl Netlink {
         let asked = self.ask(Request::new(kind::GET_LINK, 0, &link_header(ifindex)), |message| {
             found = link(message.body);
         });
-        asked.is_err() || found.is_none_or(|link| link.flags & IN_USE == IN_USE)
+        asked.is_err() || found.is_none_or(|link: Link| link.is_in_use())
     }
 
     /// What one device counts; `None` when it is gone.
@@ -221,6 +252,26 @@ impl Netlink {
     pub(super) fn addresses(&mut self) -> io::Result<Vec<(u32, IpAddr)>> {
         let request = Request::new(kind::GET_ADDRESS, 0, &[0; ADDRESS_HEADER]);
         self.dump(&request, |message| address(&message))
+    }
+}
+
+impl Link {
+    /// Whether packets may be on their way through it.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.flags & IN_USE == IN_USE
+    }
+
+    /// Whether it is a device of a container that came to its namespace from elsewhere, or whose other end is elsewhere, and
+    /// whose frames are Ethernet's: not loopback, tunnels that are everywhere, or what a container makes inside.
+    pub(super) fn is_from_elsewhere(&self) -> bool {
+        self.hardware == ETHERNET
+            && self.flags & LOOPBACK == 0
+            && self.master.is_none()
+            && match self.kind {
+                DeviceKind::Bridge => false,
+                DeviceKind::Plain => true,
+                DeviceKind::Veth | DeviceKind::Other => self.peer_namespace.is_some(),
+            }
     }
 }
 
@@ -277,6 +328,33 @@ mod tests {
         assert_eq!((link.name.as_str(), link.mac), ("veth\\u{1b}1", Some(Mac([1, 2, 3, 4, 5, 6]))));
     }
 
+    /// Whether a device of this kind (none if empty), with some attribute, is a container's own that came from elsewhere.
+    fn check_elsewhere(kind: &str, attribute: Option<(u16, i32)>, hardware: u8, flags: u8, expected: bool) {
+        let length = u8::try_from(kind.len() + 5).unwrap();
+        let info = [&[length, 0, 1, 0], kind.as_bytes(), &[0]].concat();
+        let value = attribute.map(|(attribute, value)| (attribute, value.to_ne_bytes()));
+        let mut attributes: Vec<(u16, &[u8])> = Vec::new();
+        attributes.extend(value.as_ref().map(|(attribute, value)| (*attribute, &value[..])));
+        attributes.extend((!kind.is_empty()).then_some((IFLA_LINKINFO, &info[..])));
+        let mut body = message(&attributes);
+        (body[2], body[8]) = (hardware, flags);
+        assert_eq!(link(&body).unwrap().is_from_elsewhere(), expected, "{kind} {attribute:?}");
+    }
+
+    #[test]
+    fn a_device_from_elsewhere_is_told_from_what_a_container_makes() {
+        let elsewhere = Some((IFLA_LINK_NETNSID, 0));
+        for kind in ["macvlan", "ipvlan", "veth", "vlan", "a-plugins"] {
+            check_elsewhere(kind, elsewhere, 1, 0, true);
+            check_elsewhere(kind, None, 1, 0, false);
+            check_elsewhere(kind, Some((IFLA_MASTER, 3)), 1, 0, false);
+        }
+        check_elsewhere("", None, 1, 0, true);
+        check_elsewhere("", None, 1, 8, false);
+        check_elsewhere("bridge", elsewhere, 1, 0, false);
+        check_elsewhere("sit", elsewhere, 0, 0, false);
+    }
+
     #[test]
     fn messages_about_ports_and_cut_off_ones_are_no_links() {
         let mut port = message(&[]);
@@ -288,11 +366,12 @@ mod tests {
 
     #[test]
     fn counters_are_turned_round() {
-        let stats: Vec<u8> = (1..=8_u64).flat_map(u64::to_ne_bytes).collect();
+        let stats: Vec<u8> = (1..=9_u64).flat_map(u64::to_ne_bytes).collect();
         let read = counters(&stats).unwrap();
         assert_eq!((read.sent_skbs, read.received_skbs), (1, 2));
         assert_eq!((read.sent_bytes, read.received_bytes), (3, 4));
         assert_eq!((read.sent_dropped, read.received_dropped), (7, 8));
+        assert_eq!(read.received_to_many, 9);
         assert_eq!(counters(&stats[..60]), None);
     }
 

@@ -77,7 +77,7 @@ pub(super) fn flags(kind: InterfaceKind, capture: Option<u32>) -> u32 {
         InterfaceKind::Veth => {
             interface_flag::CLAIMS | interface_flag::DNS | capture.map_or(0, |_| interface_flag::CAPTURE)
         }
-        InterfaceKind::Bridge | InterfaceKind::Cgroup => 0,
+        InterfaceKind::Bridge | InterfaceKind::Cgroup | InterfaceKind::Inside => 0,
     }
 }
 
@@ -326,7 +326,7 @@ impl Links {
                 };
                 self.parts.watch_bridges && (is_docker_bridge(link.name.as_str()) || has_port())
             }
-            DeviceKind::Other => false,
+            DeviceKind::Plain | DeviceKind::Other => false,
         }
     }
 

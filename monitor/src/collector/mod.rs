@@ -11,7 +11,8 @@
 //! names      DNS messages, matched with each other; drops and counts what the engine has no room for
 //! ```
 //!
-//! and another that answers the engine's questions about paths, which may hang, and watches control groups for it. Where packets
+//! and another that answers the engine's questions about paths, which may hang, and watches control groups and devices in
+//! containers' namespaces for it. Where packets
 //! are captured, one more hands
 //! them to whoever takes them, past the engine.
 //! What they see goes to the engine as [`Observation`]s. Their order is that of each thread, not of all: a flow
@@ -37,6 +38,7 @@ mod device;
 mod drops;
 mod grace;
 mod groups;
+mod inside;
 mod links;
 mod losses;
 mod names;

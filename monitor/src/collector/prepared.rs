@@ -7,6 +7,7 @@ use super::attacher::rights::{Call, Request, Rights};
 use super::attacher::{Attacher, Pinning};
 use super::capture::Capture;
 use super::groups::Groups;
+use super::inside::Insides;
 use super::links::{Before, Ears, Links, Modes, Parts, flags};
 use super::losses::OwnLosses;
 use super::names::Names;
@@ -148,6 +149,9 @@ impl Prepared {
         let (table_too, losses_too) = (Arc::clone(&table), Arc::clone(&losses));
         let groups =
             Groups::new(Arc::clone(&attacher), Arc::clone(&maps), table_too, losses_too, book.clone());
+        let (table_too, losses_too) = (Arc::clone(&table), Arc::clone(&losses));
+        let insides =
+            Insides::new(Arc::clone(&attacher), Arc::clone(&maps), table_too, losses_too, book.clone())?;
         let [stop_links, stop_drain, stop_ring] = [Bell::new()?, Bell::new()?, Bell::new()?];
         let hold_drain = Bell::new()?;
         let hold = hold_drain.clone();
@@ -172,6 +176,7 @@ impl Prepared {
         let unsettled = Unsettled::new(Arc::clone(&settled));
         let told = Told { losses: Arc::clone(&losses), fill: Arc::clone(&fill), unsettled, pins };
         let journal = book.as_ref().zip(journal).map(|(book, journal)| (Arc::clone(book), journal));
+        let hands = (hands, Arc::clone(&attacher));
         let ticker =
             Ticker::new(maps, arenas, troubles, table, told, waiting, capacity, hands).resume(journal);
         let names =
@@ -181,7 +186,7 @@ impl Prepared {
         let tick = settings.tick;
         Ok(Collector {
             modes,
-            asks: Asks::start(Arc::clone(&attacher), groups, book, out)?,
+            asks: Asks::start(Arc::clone(&attacher), (groups, insides), book, tick, out)?,
             attacher,
             links: Worker::start("vw-links", |stop| links.run(stop), stop_links)?,
             drain: Worker::start("vw-drain", move |stop| ticker.run(tick, &hold, stop), stop_drain)?,

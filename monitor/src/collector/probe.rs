@@ -37,6 +37,21 @@ pub struct Kernel {
     pub version: Option<(u32, u32)>,
 }
 
+impl Report {
+    /// Whether devices in containers' namespaces can be watched; else what is missing.
+    ///
+    /// # Errors
+    /// What is missing, for a person.
+    pub fn can_watch_inside(&self) -> Result<(), &'static str> {
+        match self {
+            Self { may_enter: false, .. } => Err("the right to enter them, CAP_SYS_ADMIN, is missing"),
+            Self { tcx: false, .. } => Err("this kernel has no TCX, which Linux 6.6 has"),
+            Self { btf: false, .. } => Err("this kernel does not describe its types"),
+            Self { .. } => Ok(()),
+        }
+    }
+}
+
 impl Kernel {
     /// Whether it is new enough: 5.15.
     #[must_use]
@@ -97,6 +112,8 @@ pub struct Report {
     pub bpf_fs: bool,
     /// The limit of locked memory in bytes; absent: none. It does not bind on supported kernels.
     pub memlock: Option<u64>,
+    /// Whether it may enter the network namespaces of containers.
+    pub may_enter: bool,
     /// What cannot be seen from here.
     pub elsewhere: Vec<Elsewhere>,
     /// Named namespaces that could not be looked into: there may be more in them.
@@ -116,6 +133,7 @@ pub fn report() -> Report {
         cgroups: cgroups(),
         bpf_fs: folder::is_bpf(Path::new(folder::USUAL)),
         memlock: getrlimit(Resource::Memlock).current,
+        may_enter: held_capabilities(None).is_ok_and(|it| it.effective.contains(CapabilitySet::SYS_ADMIN)),
         elsewhere,
         unreadable,
     }

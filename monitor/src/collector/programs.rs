@@ -37,6 +37,11 @@ const GROUP_SENT: &str = "vethwatch_c_out";
 /// The program for what they receive.
 const GROUP_RECEIVED: &str = "vethwatch_c_in";
 
+/// The program for TC egress of a device in a container's namespace: what it sends.
+const INSIDE_SENT: &str = "vethwatch_i_out";
+/// The program for its TC ingress: what it receives.
+const INSIDE_RECEIVED: &str = "vethwatch_i_in";
+
 /// The program for what sockets of Docker's engine are asked.
 const ASKED: &str = "vethwatch_ask";
 /// The program for what they answer.
@@ -54,6 +59,8 @@ pub(super) struct Maps {
     pub(super) overflow: Map<u32, InterfaceEntry>,
     /// Id of a control group to the container in it.
     pub(super) groups: Map<u64, InterfaceEntry>,
+    /// [`inside_key`](monitor_common::interface::inside_key) to a device in a container's namespace.
+    pub(super) inside: Map<u64, InterfaceEntry>,
     /// Totals by slot.
     pub(super) totals: PerCpu<InterfaceTotals>,
     /// Losses by kind.
@@ -72,14 +79,16 @@ pub(super) struct Programs {
     /// [`RECEIVED`].
     pub(super) received: OwnedFd,
     /// For the sockets of Docker's engine; or why not.
-    pub(super) resolver: Result<GroupPrograms, String>,
+    pub(super) resolver: Result<ProgramPair, String>,
     /// Those of control groups, or why there are none.
-    pub(super) groups: Result<GroupPrograms, String>,
+    pub(super) groups: Result<ProgramPair, String>,
+    /// Those of devices in namespaces of containers, or why there are none.
+    pub(super) inside: Result<ProgramPair, String>,
 }
 
-/// The programs of control groups.
+/// One program for each direction.
 #[derive(Debug)]
-pub(super) struct GroupPrograms {
+pub(super) struct ProgramPair {
     /// What is sent.
     pub(super) sent: OwnedFd,
     /// What is received.
@@ -228,6 +237,10 @@ pub(super) fn load(
         groups: load_group_programs(&mut ebpf, [GROUP_SENT, GROUP_RECEIVED])
             .map_err(|error| format!("{error:#}")),
         // A namespace is found where the drop watcher finds it.
+        inside: match &reasons {
+            Ok(_) => load_inside_programs(&mut ebpf).map_err(|error| format!("{error:#}")),
+            Err(error) => Err(format!("{error:#}")),
+        },
         resolver: match &reasons {
             Ok(_) if has_names => {
                 load_group_programs(&mut ebpf, [ANSWERED, ASKED]).map_err(|error| format!("{error:#}"))
@@ -304,14 +317,18 @@ fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<OwnedFd> {
     Ok(program.fd()?.as_fd().try_clone_to_owned()?)
 }
 
+fn load_inside_programs(ebpf: &mut Ebpf) -> Result<ProgramPair> {
+    Ok(ProgramPair { sent: load_program(ebpf, INSIDE_SENT)?, received: load_program(ebpf, INSIDE_RECEIVED)? })
+}
+
 /// Kernels without `CONFIG_CGROUP_BPF` refuse these.
-fn load_group_programs(ebpf: &mut Ebpf, [sent, received]: [&str; 2]) -> Result<GroupPrograms> {
+fn load_group_programs(ebpf: &mut Ebpf, [sent, received]: [&str; 2]) -> Result<ProgramPair> {
     let mut load = |name| {
         let program: &mut CgroupSkb = ebpf.program_mut(name).ok_or_else(|| missing(name))?.try_into()?;
         program.load().with_context(|| format!("load the kernel program {name}"))?;
         anyhow::Ok(program.fd()?.as_fd().try_clone_to_owned()?)
     };
-    Ok(GroupPrograms { sent: load(sent)?, received: load(received)? })
+    Ok(ProgramPair { sent: load(sent)?, received: load(received)? })
 }
 
 /// How many CPUs there may be.
@@ -325,6 +342,7 @@ fn maps(ebpf: &Ebpf, cpus: usize) -> Result<Maps> {
         interfaces: map(ebpf, "INTERFACES")?,
         overflow: map(ebpf, "INTERFACES_OVERFLOW")?,
         groups: map(ebpf, "CGROUPS")?,
+        inside: map(ebpf, "INSIDE")?,
         totals: PerCpu::new(descriptor(ebpf, "TOTALS")?, cpus).context("open the map TOTALS")?,
         losses: PerCpu::new(descriptor(ebpf, "LOSSES")?, cpus).context("open the map LOSSES")?,
         active: map(ebpf, "ACTIVE")?,

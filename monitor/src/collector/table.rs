@@ -14,7 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(super) struct Watched {
     /// Its number.
     pub(super) number: InterfaceNumber,
-    /// Its ifindex.
+    /// The namespace it is in, as the host's numbers it; `None` in the host's own.
+    pub(super) namespace: Option<i32>,
+    /// Its ifindex there.
     pub(super) ifindex: u32,
     /// Index of its totals.
     pub(super) slot: u32,
@@ -62,6 +64,7 @@ impl Table {
             let base = kept.base_totals().map(Arc::new);
             let watched = Watched {
                 number: interface.number,
+                namespace: None,
                 ifindex: interface.ifindex,
                 slot: *slot,
                 device: None,
@@ -78,11 +81,17 @@ impl Table {
 
     /// Gives an interface a number and a slot; `None` when all slots, or all numbers, are given out.
     pub(super) fn watch(&self, ifindex: u32) -> Option<Watched> {
+        self.watch_in(None, ifindex)
+    }
+
+    /// The same of one in a namespace.
+    pub(super) fn watch_in(&self, namespace: Option<i32>, ifindex: u32) -> Option<Watched> {
         let mut table = self.lock();
         let number = table.last_number.checked_add(1)?;
         let slot = table.free.pop()?;
         table.last_number = number;
-        let watched = Watched { number: InterfaceNumber(number), ifindex, slot, device: None, base: None };
+        let number = InterfaceNumber(number);
+        let watched = Watched { number, namespace, ifindex, slot, device: None, base: None };
         table.watched.insert(watched.number, watched.clone());
         Some(watched)
     }

@@ -3,6 +3,8 @@
 mod journal;
 
 use super::arena::Handed;
+use super::attacher::Attacher;
+use super::attacher::inside::Device;
 use super::device::can_follow;
 use super::drops::Drops;
 use super::grace::Grace;
@@ -32,7 +34,7 @@ use monitor_common::loss::Loss;
 use monitor_common::pending::Pending;
 use rustix::fd::AsFd as _;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +47,8 @@ pub(super) struct Ticker {
     fill: Arc<Fill>,
     out: Waiting,
     netlink: Netlink,
+    /// By whom devices of other namespaces are read.
+    attacher: Arc<Attacher>,
     grace: Grace,
     arenas: Arenas,
     drops: Result<Drops, SafeText>,
@@ -76,6 +80,9 @@ pub(super) struct Capacity {
     /// Bytes of events.
     pub(super) ring: u32,
 }
+
+/// A namespace, or the host's own, and an ifindex there.
+type DeviceAt = (Option<i32>, u32);
 
 /// What was drained of a generation.
 #[derive(Clone, Copy, Default)]
@@ -147,7 +154,7 @@ impl Ticker {
         told: Told,
         out: Waiting,
         capacity: Capacity,
-        hands: Hands,
+        (hands, attacher): (Hands, Arc<Attacher>),
     ) -> Self {
         let Hands { netlink, grace, own } = hands;
         let Troubles { drops, retransmits } = troubles;
@@ -160,6 +167,7 @@ impl Ticker {
             fill: told.fill,
             out,
             netlink,
+            attacher,
             grace,
             arenas,
             drops: drops.map_err(|error| SafeText::new(&format!("{error:#}"))),
@@ -242,17 +250,19 @@ impl Ticker {
         if watched.is_empty() {
             return Vec::new();
         }
-        let before = self.device_counters();
-        let mut readings: Vec<(u32, Reading)> =
-            watched.iter().filter_map(|watched| Some((watched.ifindex, self.reading(watched)?))).collect();
-        let after = self.device_counters();
+        let namespaces: BTreeSet<i32> = watched.iter().filter_map(|watched| watched.namespace).collect();
+        let before = self.device_counters(&namespaces);
+        let place = |watched: &Watched| (watched.namespace, watched.ifindex);
+        let mut readings: Vec<(DeviceAt, Reading)> =
+            watched.iter().filter_map(|watched| Some((place(watched), self.reading(watched)?))).collect();
+        let after = self.device_counters(&namespaces);
         let drops = self.netlink.all_qdisc_drops();
         let drops = drops.unwrap_or_else(|_| self.unread(Lost::DeviceCounters));
-        for (ifindex, reading) in &mut readings {
-            reading.device_before = before.get(ifindex).copied();
-            reading.device_after = after.get(ifindex).copied();
-            if let Some(after) = &mut reading.device_after {
-                after.qdisc_dropped = drops.get(ifindex).copied();
+        for (at, reading) in &mut readings {
+            reading.device_before = before.get(at).copied();
+            reading.device_after = after.get(at).copied();
+            if let (Some(after), (None, ifindex)) = (&mut reading.device_after, *at) {
+                after.qdisc_dropped = drops.get(&ifindex).copied();
             }
             // A device that is being taken down no longer knows all it counted.
             if let (Some(before), Some(after)) = (&reading.device_before, &reading.device_after)
@@ -267,9 +277,19 @@ impl Ticker {
         readings.into_iter().map(|(_, reading)| reading).collect()
     }
 
-    fn device_counters(&mut self) -> HashMap<u32, DeviceCounters> {
+    /// What all devices of the host count, and those of containers in these namespaces.
+    fn device_counters(&mut self, namespaces: &BTreeSet<i32>) -> HashMap<DeviceAt, DeviceCounters> {
         let counters = self.netlink.all_counters();
-        counters.unwrap_or_else(|_| self.unread(Lost::DeviceCounters))
+        let own = counters.unwrap_or_else(|_| self.unread(Lost::DeviceCounters)).into_iter();
+        let mut counters: HashMap<DeviceAt, DeviceCounters> =
+            own.map(|(ifindex, counters)| ((None, ifindex), counters)).collect();
+        for namespace in namespaces {
+            // One that has gone is told to be by who watches there.
+            let (devices, _) = self.attacher.devices(*namespace).unwrap_or_default();
+            let of_it = |device: Device| Some(((Some(*namespace), device.ifindex), device.counters?));
+            counters.extend(devices.into_iter().filter_map(of_it));
+        }
+        counters
     }
 
     /// Nothing could be read.

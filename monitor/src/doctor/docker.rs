@@ -2,13 +2,17 @@
 
 use super::Finding;
 use crate::attribution::{Attribution, Known, KnownNetwork};
-use crate::collector::probe::Cgroups;
+use crate::collector::probe::{Cgroups, Report};
 use crate::model::{
     Change, Container, ContainerState, DockerState, KernelTime, Network, NetworkDriver, NetworkMode, WallTime,
 };
 use crate::policy::file::Policy;
 use crate::policy::posture::{Look, PostureRule, look};
+use std::ffi::OsStr;
+use std::path::Path;
 
+/// The least of a network's id that a namespace is called by.
+const SHORTEST_ID: usize = 8;
 /// The most names that one line lists.
 const MOST_NAMES: usize = 5;
 
@@ -73,13 +77,22 @@ impl Docker {
         look(&self.facts, policy, now, wall)
     }
 
-    pub(super) fn judge(&mut self, policy: &Policy, wall: WallTime, cgroups: Cgroups) -> Vec<Finding> {
+    /// Whether the path of a namespace is that of an overlay network's own.
+    pub(super) fn is_of_overlay(&self, path: &Path) -> bool {
+        // Docker calls it by how often it was made, and the network's id.
+        let name = path.file_name().and_then(OsStr::to_str);
+        let Some((_, id)) = name.and_then(|name| name.split_once('-')) else { return false };
+        let mut overlays = self.networks().filter(|network| network.driver == NetworkDriver::Overlay);
+        id.len() >= SHORTEST_ID && overlays.any(|network| network.id.as_str().starts_with(id))
+    }
+
+    pub(super) fn judge(&mut self, policy: &Policy, wall: WallTime, report: &Report) -> Vec<Finding> {
         let posture = self.posture(policy, wall);
         let mut findings = vec![self.engine()];
         findings.extend(self.rootless());
-        findings.extend(self.host_mode(cgroups));
+        findings.extend(self.host_mode(report.cgroups));
         findings.extend(self.shared());
-        findings.extend(self.without_host_end());
+        findings.extend(self.without_host_end(report));
         findings.extend(told(&posture, &findings));
         findings
     }
@@ -136,12 +149,9 @@ impl Docker {
     }
 
     /// Endpoints of other drivers than `bridge`, which have no veth in this namespace.
-    fn without_host_end(&self) -> Vec<Finding> {
-        let is_watched = |driver: &NetworkDriver| {
-            matches!(driver, NetworkDriver::Bridge | NetworkDriver::Host | NetworkDriver::Null)
-        };
+    fn without_host_end(&self, report: &Report) -> Vec<Finding> {
         let mut drivers: Vec<NetworkDriver> = self.networks().map(|network| network.driver.clone()).collect();
-        drivers.retain(|driver| !is_watched(driver));
+        drivers.retain(|driver| !driver.has_host_end());
         drivers.sort_by(|a, b| a.name().cmp(b.name()));
         drivers.dedup();
         let one = |driver: NetworkDriver| {
@@ -150,8 +160,15 @@ impl Docker {
                 networks.into_iter().any(|known| known.network.driver == driver)
             };
             let names = self.names(on_it)?;
-            let found = format!("{names}: on {} networks, which have no host end here", driver.name());
-            Some(Finding::limited("drivers", found, "use bridge networks for what is to be watched"))
+            let on = format!("{names}: on {} networks, which have no end on the host", driver.name());
+            Some(match report.can_watch_inside() {
+                Ok(()) => Finding::ok("drivers", format!("{on}; watched in their own namespaces")),
+                Err(missing) => Finding::limited(
+                    "drivers",
+                    format!("{on}; not watched in their own namespaces: {missing}"),
+                    "use bridge networks for what is to be watched",
+                ),
+            })
         };
         drivers.into_iter().filter_map(one).collect()
     }

@@ -3,6 +3,7 @@
 use super::Finding;
 use crate::collector::probe::{Cgroups, Elsewhere, Report};
 use crate::model::{AttachMode, SafeText};
+use std::path::Path;
 
 pub(super) fn judge(report: &Report, attach: Option<AttachMode>) -> Vec<Finding> {
     vec![
@@ -103,9 +104,10 @@ fn pins(report: &Report) -> Finding {
     Finding::limited("pins", found, "mount -t bpf bpf /sys/fs/bpf")
 }
 
-/// Bridges in other namespaces.
-pub(super) fn elsewhere(report: &Report) -> Vec<Finding> {
-    report.elsewhere.iter().map(one_elsewhere).chain(unreadable(report)).collect()
+/// Bridges in other namespaces, but where what crosses them is seen in the namespaces of the containers behind them.
+pub(super) fn elsewhere(report: &Report, has_ends_inside: impl Fn(&Path) -> bool) -> Vec<Finding> {
+    let unseen = report.elsewhere.iter().filter(|elsewhere| !has_ends_inside(&elsewhere.path));
+    unseen.map(one_elsewhere).chain(unreadable(report)).collect()
 }
 
 fn unreadable(report: &Report) -> Option<Finding> {

@@ -10,6 +10,7 @@ pub use privileges::{Privileges, privileges};
 use crate::collector::probe::Report;
 use crate::model::{AttachMode, SafeText, WallTime};
 use crate::policy::file::Policy;
+use std::path::Path;
 
 /// How good a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,8 +81,9 @@ pub fn judge(
     wall: WallTime,
 ) -> Vec<Finding> {
     let mut findings = kernel::judge(report, attach);
-    findings.extend(docker.judge(policy, wall, report.cgroups));
-    findings.extend(kernel::elsewhere(report));
+    findings.extend(docker.judge(policy, wall, report));
+    let has_ends_inside = |path: &Path| report.can_watch_inside().is_ok() && docker.is_of_overlay(path);
+    findings.extend(kernel::elsewhere(report, has_ends_inside));
     findings
 }
 

@@ -18,6 +18,7 @@ fn report() -> Report {
         cgroups: Cgroups::V2,
         bpf_fs: true,
         memlock: None,
+        may_enter: true,
         elsewhere: Vec::new(),
         unreadable: Vec::new(),
     }
@@ -151,7 +152,37 @@ fn what_docker_lacks_is_told_with_what_to_do() {
     check(vec![up(false), shared], "shared-namespace", Verdict::Limited, "sidecar");
     let endpoint = Endpoint { network: NetworkId::new("m").unwrap(), mac: None, addresses: Vec::new() };
     let on_lan = container("camera", NetworkMode::Networks, vec![endpoint]);
-    check(vec![up(false), macvlan(), on_lan], "drivers", Verdict::Limited, "camera");
+    check(vec![up(false), macvlan(), on_lan.clone()], "drivers", Verdict::Ok, "camera");
+    for (report, says) in [
+        (Report { may_enter: false, ..report() }, "CAP_SYS_ADMIN"),
+        (Report { tcx: false, ..report() }, "TCX"),
+        (Report { btf: false, ..report() }, "types"),
+    ] {
+        let docker = docker([up(false), macvlan(), on_lan.clone()]);
+        self::check(&report, docker, None, "drivers", Verdict::Limited, says);
+    }
+}
+
+#[test]
+fn an_overlay_networks_own_namespace_is_told_where_its_containers_are_not_watched() {
+    let network = |id: &str, driver| {
+        let Change::Network { network, at } = macvlan() else { panic!() };
+        Change::Network { network: Network { id: NetworkId::new(id).unwrap(), driver, ..network }, at }
+    };
+    let id = "oa1b2c3d4e5f6g7h8";
+    let changes =
+        || [up(false), network(id, NetworkDriver::Overlay), network("obridgebridge", NetworkDriver::Bridge)];
+    let told = |name: &str, may_enter| {
+        let path = format!("/run/docker/netns/{name}").into();
+        let elsewhere = vec![Elsewhere { path, bridges: Vec::new(), ports: Vec::new() }];
+        let report = Report { may_enter, elsewhere, ..report() };
+        let findings = judge(&report, &mut docker(changes()), &Policy::default(), None, WallTime(0));
+        findings.iter().any(|finding| finding.subject == "namespaces")
+    };
+    assert!(!told("1-oa1b2c3d4e", true));
+    assert!(told("1-oa1b2c3d4e", false));
+    assert!(told("1-obridgebri", true));
+    assert!(told("1-o", true) && told("other", true));
 }
 
 #[test]

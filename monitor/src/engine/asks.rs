@@ -24,6 +24,13 @@ pub enum Ask {
         /// Which container.
         container: ContainerId,
     },
+    /// That devices in a container's namespace are watched, as long as that is there.
+    WatchInside {
+        /// Which container.
+        container: ContainerId,
+        /// The path of the namespace, as Docker gave it.
+        sandbox: String,
+    },
     /// The number of a container's network namespace.
     Namespace {
         /// The path of the namespace, as Docker gave it.

@@ -51,7 +51,7 @@ impl State {
     fn note(&mut self, delta: &FlowDelta, now: KernelTime) {
         let watched = self.attribution.interface(delta.key.interface);
         match watched.map(|watched| watched.interface.kind) {
-            Some(InterfaceKind::Veth) => {
+            Some(InterfaceKind::Veth | InterfaceKind::Inside) => {
                 let wall = self.wall(now);
                 let Self { judge, attribution, flows, .. } = self;
                 judge.note(&Around { attribution, flows, now, wall }, delta.flow_id);

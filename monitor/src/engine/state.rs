@@ -151,7 +151,7 @@ impl State {
         match observation {
             Observation::Attached { interface, at, mode, before, after } => {
                 self.attribution.attached(&interface, at);
-                self.books.attached(interface.number, at, before, after);
+                self.books.attached((interface.number, interface.kind), at, before, after);
                 self.modes.insert(interface.number, mode);
                 self.not_watched.remove(&interface.ifindex);
                 if let (InterfaceKind::Veth, Some((_, bridge))) = (interface.kind, interface.master) {
@@ -169,12 +169,16 @@ impl State {
             }
             Observation::GroupAttached { number, container, at } => {
                 self.attribution.group_attached(number, &container, at);
-                self.books.attached(number, at, None, None);
+                self.books.attached((number, InterfaceKind::Cgroup), at, None, None);
                 self.books.group_refused(container, None);
                 return Publish::Soon;
             }
             Observation::GroupNotWatched { container, reason } => {
                 self.books.group_refused(container, Some(reason));
+                return Publish::Soon;
+            }
+            Observation::InsideNotWatched { container, reason } => {
+                self.books.inside_refused(container, reason);
                 return Publish::Soon;
             }
             Observation::NotWatched(device) => {
@@ -344,7 +348,11 @@ impl State {
         let watch = watch.map(|container| Ask::WatchGroup { container });
         let leave = self.attribution.groups_to_leave().cloned();
         let leave = leave.map(|container| Ask::LeaveGroup { container });
-        let wanted: Vec<Ask> = leave.chain(watch).chain(bridges).chain(namespaces).collect();
+        let inside = self.attribution.to_look_into().map(|(container, sandbox)| Ask::WatchInside {
+            container: container.clone(),
+            sandbox: sandbox.to_owned(),
+        });
+        let wanted: Vec<Ask> = leave.chain(watch).chain(inside).chain(bridges).chain(namespaces).collect();
         let mut asks = self.asks.due(wanted, now);
         if self.pins {
             asks.extend(self.owners.due(&self.attribution));

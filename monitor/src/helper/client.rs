@@ -144,6 +144,7 @@ impl Helper {
                 collector::Request::Namespace { .. }
                 | collector::Request::Group { .. }
                 | collector::Request::AttachGroup { .. }
+                | collector::Request::AttachInside { .. }
                 | collector::Request::Resolver { .. } => Lane::Paths,
                 _ => Lane::Kernel,
             };

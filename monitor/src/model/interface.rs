@@ -13,6 +13,19 @@ pub enum InterfaceKind {
     Bridge,
     /// The control group of a container that has no interface of its own: its sockets. Packets have no Ethernet header there.
     Cgroup,
+    /// A device in a container's own network namespace, where the host has no end of it.
+    Inside,
+}
+
+impl InterfaceKind {
+    /// Whether it is a device of one container, whose every packet crosses it.
+    #[must_use]
+    pub fn is_of_container(self) -> bool {
+        match self {
+            Self::Veth | Self::Inside => true,
+            Self::Bridge | Self::Cgroup => false,
+        }
+    }
 }
 
 /// How the programs are attached.
@@ -65,9 +78,9 @@ pub struct PeerDevice {
 pub struct Interface {
     /// The agent's number of it.
     pub number: InterfaceNumber,
-    /// Its ifindex in the host's namespace.
+    /// Its ifindex in the host's namespace; 0 of what has none there.
     pub ifindex: u32,
-    /// Its name.
+    /// Its name; of a device in a container's namespace also whose that is.
     pub name: SafeText,
     /// What it is.
     pub kind: InterfaceKind,
@@ -75,11 +88,12 @@ pub struct Interface {
     pub mac: Option<Mac>,
     /// ifindex and name of the bridge it is a port of.
     pub master: Option<(u32, SafeText)>,
-    /// The container's end, for a veth.
+    /// The container's end, for a veth; a device in a container's namespace is that itself.
     pub peer: Option<PeerDevice>,
 }
 
-/// What the device itself counts (`IFLA_STATS64`), turned round: `sent` is the host end's rx.
+/// What the device itself counts (`IFLA_STATS64`), turned round: `sent` is the host end's rx. Of a device in a container's
+/// namespace it is that device's tx.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceCounters {
     /// skbs the container sent: `rx_packets` of the host end.
@@ -96,6 +110,26 @@ pub struct DeviceCounters {
     pub received_dropped: u64,
     /// Drops of the queueing discipline on the host end, after our egress hook; absent where it has none.
     pub qdisc_dropped: Option<u64>,
+    /// skbs to many that a device in a container's namespace received; 0 of a host's end.
+    #[serde(default)]
+    pub received_to_many: u64,
+}
+
+impl DeviceCounters {
+    /// The same as the other end would count it.
+    #[must_use]
+    pub fn turned_round(self) -> Self {
+        Self {
+            sent_skbs: self.received_skbs,
+            sent_bytes: self.received_bytes,
+            sent_dropped: self.received_dropped,
+            received_skbs: self.sent_skbs,
+            received_bytes: self.sent_bytes,
+            received_dropped: self.sent_dropped,
+            qdisc_dropped: self.qdisc_dropped,
+            received_to_many: self.received_to_many,
+        }
+    }
 }
 
 /// One reading of an interface's totals, between two readings of the device's own counters.

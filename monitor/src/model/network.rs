@@ -26,6 +26,13 @@ pub enum NetworkDriver {
 }
 
 impl NetworkDriver {
+    /// Whether a container on such a network is seen from the host: at the host's end of a veth, or at its sockets; or there is
+    /// nothing to be seen. Else its device is in its own namespace alone.
+    #[must_use]
+    pub fn has_host_end(&self) -> bool {
+        matches!(self, Self::Bridge | Self::Host | Self::Null)
+    }
+
     /// The name Docker uses.
     #[must_use]
     pub fn name(&self) -> &str {

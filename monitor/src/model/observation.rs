@@ -171,6 +171,13 @@ pub enum Observation {
         /// Why not, for a person.
         reason: SafeText,
     },
+    /// Why a device in a container's namespace is not watched; or that there is no such device any more.
+    InsideNotWatched {
+        /// Which container.
+        container: ContainerId,
+        /// Why not, for a person.
+        reason: Option<SafeText>,
+    },
     /// A device should be watched and is not.
     NotWatched(NotWatched),
     /// A namespace's number was asked for and found.

@@ -168,6 +168,8 @@ fn from_container(facts: &Attribution, question: &Question<'_>) -> Option<Judgem
     match facts.network_of_address(to.address, at) {
         Some(other) if other.network.id == own.network.id => Some(within(facts, question, own)),
         Some(other) if is_local(other) => Some(across(facts, question, other)),
+        // Docker keeps nobody from one whose device is not behind a bridge of this host.
+        Some(_) if to.kind == EndKind::Container => Some(Judgement::crossing(Rule::CrossNetwork)),
         // A container's address that no network holds, such as one it gave itself.
         _ if to.kind == EndKind::Container => Some(across(facts, question, own)),
         _ if to.kind == EndKind::Unknown => None,
@@ -250,6 +252,14 @@ fn from_outside(facts: &Attribution, question: &Question<'_>) -> Option<Judgemen
         return None;
     }
     let network = facts.network_of_address(question.to.address, question.at)?;
+    if !network.network.driver.has_host_end() {
+        let is_neighbour = network.holds(question.from.address);
+        return Some(if is_neighbour {
+            Judgement::allow(Rule::SameNetwork)
+        } else {
+            Judgement::crossing(Rule::ExposedPort)
+        });
+    }
     let mode = match question.to.address {
         IpAddr::V4(_) => network.network.gateway_mode_ipv4,
         IpAddr::V6(_) => network.network.gateway_mode_ipv6,

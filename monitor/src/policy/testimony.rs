@@ -6,7 +6,7 @@ use super::outcome::{Evidence, Found, Notes, Outcome, why};
 use super::pairs::{Pairs, Sender};
 use crate::attribution::{Attribution, EndKind};
 use crate::flows::{Flow, TcpState};
-use crate::model::{Counts, Direction, FlowKey, FlowPorts, InterfaceKind, KernelTime, Losses, Tuple};
+use crate::model::{Counts, Direction, FlowKey, FlowPorts, KernelTime, Losses, Tuple};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -330,8 +330,8 @@ fn was_reset(flow: &Flow) -> bool {
 /// Whether the container behind a flow's interface holds the address its packets were sent to; one that only forwards
 /// them does not.
 fn is_holder(facts: &Attribution, flow: &Flow) -> bool {
-    let veth = facts.interface(flow.key.interface).is_some_and(|it| it.interface.kind == InterfaceKind::Veth);
-    veth && facts.owner(flow.key.interface).is_none_or(|owner| facts.is_given(owner, flow.key.local))
+    let its_own = facts.interface(flow.key.interface).is_some_and(|it| it.interface.kind.is_of_container());
+    its_own && facts.owner(flow.key.interface).is_none_or(|owner| facts.is_given(owner, flow.key.local))
 }
 
 /// The name of the device where a flow was seen.

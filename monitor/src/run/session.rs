@@ -304,6 +304,9 @@ async fn answer(mut asks: mpsc::Receiver<Ask>, hint: Hint, asker: Asker) {
             Ask::LeaveGroup { container } => {
                 asker.ask(collector::Command::LeaveGroup { container });
             }
+            Ask::WatchInside { container, sandbox } => {
+                asker.ask(collector::Command::WatchInside { container, sandbox });
+            }
             Ask::Namespace { sandbox } => {
                 asker.ask(collector::Command::Namespace { sandbox });
             }

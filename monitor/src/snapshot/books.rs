@@ -13,8 +13,8 @@ use super::{End, Service};
 use crate::attribution::{Attribution, Known};
 use crate::flows::{Latency, Steps};
 use crate::model::{
-    ContainerId, DeviceCounters, DropBatch, Initiator, InterfaceNumber, KernelTime, Losses, Protocol,
-    Reading, SafeText, Traffic,
+    ContainerId, DeviceCounters, DropBatch, Initiator, InterfaceKind, InterfaceNumber, KernelTime, Losses,
+    Protocol, Reading, SafeText, Traffic,
 };
 use crate::policy::SilentReplica;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -60,6 +60,8 @@ pub struct Books {
     pub(super) dropped: HashMap<ContainerId, u64>,
     /// Why containers on the host's network are not watched.
     pub(super) groups_refused: HashMap<ContainerId, SafeText>,
+    /// Why devices in containers' namespaces are not watched.
+    pub(super) inside_refused: HashMap<ContainerId, SafeText>,
     /// Packets that were dropped, by the kernel's reason.
     drops: BTreeMap<SafeText, u64>,
     losses: Losses,
@@ -86,6 +88,7 @@ impl Books {
             connections: HashMap::new(),
             dropped: HashMap::new(),
             groups_refused: HashMap::new(),
+            inside_refused: HashMap::new(),
             drops: BTreeMap::new(),
             losses: Losses::default(),
         }
@@ -94,13 +97,13 @@ impl Books {
     /// An interface is watched from `at` on; with the device's counters just before and just after.
     pub fn attached(
         &mut self,
-        number: InterfaceNumber,
+        (number, kind): (InterfaceNumber, InterfaceKind),
         at: KernelTime,
         before: Option<DeviceCounters>,
         after: Option<DeviceCounters>,
     ) {
         self.marks.start(at);
-        self.accounts.insert(number, Account::new(before, after));
+        self.accounts.insert(number, Account::new(kind, before, after));
     }
 
     /// A container on the host's network is not watched, and why; or it is.
@@ -108,6 +111,14 @@ impl Books {
         match why {
             Some(why) => drop(self.groups_refused.insert(container, why)),
             None => drop(self.groups_refused.remove(&container)),
+        }
+    }
+
+    /// A device in a container's namespace is not watched, and why; or there is none such any more.
+    pub fn inside_refused(&mut self, container: ContainerId, why: Option<SafeText>) {
+        match why {
+            Some(why) => drop(self.inside_refused.insert(container, why)),
+            None => drop(self.inside_refused.remove(&container)),
         }
     }
 
@@ -257,7 +268,9 @@ impl Books {
         self.steps.retain(|id, _| known(id));
         self.connections.retain(|id, _| known(id));
         self.dropped.retain(|id, _| known(id));
-        self.groups_refused.retain(|id, _| attribution.container(id).is_some_and(Known::is_running));
+        let runs = |id: &ContainerId| attribution.container(id).is_some_and(Known::is_running);
+        self.groups_refused.retain(|id, _| runs(id));
+        self.inside_refused.retain(|id, _| runs(id));
         self.networks.keep(|id| attribution.network(id).is_some());
         self.pairs.keep(known);
         let services: HashSet<Service> = attribution.containers().map(Service::of_known).collect();

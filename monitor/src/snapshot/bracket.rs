@@ -10,9 +10,10 @@
 //! - segmentation behind our egress hook: the device then counts more skbs than we do, and for each of them one
 //!   more header; at most as many as the wire counts say;
 //! - a VLAN tag inside a frame, which the kernel takes out before our ingress hook: at most 4 bytes for each skb that
-//!   had one.
+//!   had one;
+//! - what a sibling of a macvlan device sends to many: the device counts its Ethernet header twice.
 
-use crate::model::{Counts, DeviceCounters, DirectionCounts, Reading};
+use crate::model::{ClassCounts, Counts, DeviceCounters, DirectionCounts, Reading};
 use std::ops::{Add, AddAssign};
 
 /// Bytes of the shortest frame, and of the longest skb.
@@ -97,19 +98,46 @@ pub fn difference(
     attached: Option<(DeviceCounters, DeviceCounters)>,
     reading: &Reading,
 ) -> Option<Difference> {
-    let (before, after) = attached?;
+    let (start, end) = around(attached?, reading)?;
+    let ClassCounts { sent, received } = &reading.totals;
+    Some(into_ingress(&start, &end, sent, 0) + out_of_egress(&start, &end, received.all()))
+}
+
+/// The device's counters around the attachment, and around a reading.
+fn around((before, after): (DeviceCounters, DeviceCounters), reading: &Reading) -> Option<(Around, Around)> {
     let start = Around { before, after };
     // A device that is gone said farewell with its last counters; they are exact.
     let after = reading.device_after.or(reading.device_before)?;
-    let end = Around { before: reading.device_before.unwrap_or(after), after };
-    Some(sent(&start, &end, &reading.totals.sent) + received(&start, &end, reading.totals.received.all()))
+    Some((start, Around { before: reading.device_before.unwrap_or(after), after }))
 }
 
-fn sent(start: &Around, end: &Around, totals: &DirectionCounts) -> Difference {
+/// The same of a device in a container's namespace: what is sent leaves by its egress hook there, and what is received comes
+/// in by the other.
+pub(super) fn difference_inside(
+    attached: Option<(DeviceCounters, DeviceCounters)>,
+    reading: &Reading,
+) -> Option<Difference> {
+    let attached = attached.map(|(before, after)| (before.turned_round(), after.turned_round()))?;
+    // By the hooks, as at the host's end.
+    let ClassCounts { sent: received, received: sent } = reading.totals;
+    let turned = Reading {
+        device_before: reading.device_before.map(DeviceCounters::turned_round),
+        device_after: reading.device_after.map(DeviceCounters::turned_round),
+        ..*reading
+    };
+    let (start, end) = around(attached, &turned)?;
+    let to_many = |device: &DeviceCounters| device.received_to_many;
+    let twice = end.range(to_many).high.saturating_sub(start.range(to_many).low);
+    let headers = twice.saturating_mul(FRAME_BYTES.0);
+    Some(into_ingress(&start, &end, &sent, headers) + out_of_egress(&start, &end, received.all()))
+}
+
+/// What came in by the ingress hook: sent, at the host's end of a veth. The device may have counted `more` bytes.
+fn into_ingress(start: &Around, end: &Around, totals: &DirectionCounts, more: u64) -> Difference {
     let ours = totals.all();
     let tags = totals.tagged_skbs.saturating_mul(TAG_BYTES);
     let skbs = start.range(|device| device.sent_skbs).plus(ours.skbs, ours.skbs);
-    let most = ours.skb_bytes.saturating_add(tags);
+    let most = ours.skb_bytes.saturating_add(tags).saturating_add(more);
     let bytes = start.range(|device| device.sent_bytes).plus(ours.skb_bytes, most);
     Difference {
         skbs: skbs.distance(end.range(|device| device.sent_skbs)),
@@ -117,7 +145,8 @@ fn sent(start: &Around, end: &Around, totals: &DirectionCounts) -> Difference {
     }
 }
 
-fn received(start: &Around, end: &Around, ours: Counts) -> Difference {
+/// What went out by the egress hook.
+fn out_of_egress(start: &Around, end: &Around, ours: Counts) -> Difference {
     let dropped = dropped_since(start, end);
     let device = end.range(|device| device.received_skbs).plus(dropped.low, dropped.high);
     let device_bytes = end
@@ -150,7 +179,7 @@ fn dropped_since(start: &Around, end: &Around) -> Range {
 
 #[cfg(test)]
 mod tests {
-    use super::{Difference, difference};
+    use super::{Difference, difference, difference_inside};
     use crate::model::{
         ClassCounts, Counts, DeviceCounters, DirectionCounts, InterfaceNumber, KernelTime, Reading,
     };
@@ -198,6 +227,7 @@ mod tests {
         sent_dropped: 0,
         received_dropped: 0,
         qdisc_dropped: None,
+        received_to_many: 0,
     };
 
     #[test]
@@ -286,6 +316,26 @@ mod tests {
             tagged.device_after = Some(device((3, device_bytes), (0, 0)));
             check([ZERO, ZERO], &tagged, 0, expected);
         }
+    }
+
+    #[test]
+    fn inside_a_namespace_drops_and_segments_are_behind_what_is_sent() {
+        // One skb of 3 segments with 66-byte headers was sent, and one more dropped behind the hook.
+        let ours = Counts { packets: 4, bytes: 3_132 + 132 + 100, skbs: 2, skb_bytes: 3_232 };
+        let mut now = device((3, 3_132 + 132), (1, 70));
+        now.sent_dropped = 1;
+        let reading = reading(ours, counts(1, 70), Some(now), Some(now));
+        let zero = Some((ZERO, ZERO));
+        assert_eq!(difference_inside(zero, &reading), Some(Difference::default()));
+        assert_ne!(difference(zero, &reading), Some(Difference::default()));
+        // Of one of two that were sent to many, the device counted the header twice.
+        let many = |bytes, received_to_many| {
+            let now = DeviceCounters { received_to_many, ..device((0, 0), (2, bytes)) };
+            difference_inside(zero, &self::reading(counts(0, 0), counts(2, 84), Some(now), Some(now)))
+        };
+        assert_eq!(many(98, 2), Some(Difference::default()));
+        assert_eq!(many(98, 0), Some(Difference { skbs: 0, bytes: 14 }));
+        assert_eq!(many(113, 2), Some(Difference { skbs: 0, bytes: 1 }));
     }
 
     #[test]

@@ -112,7 +112,10 @@ impl Books {
     fn why_unwatched(&self, attribution: &Attribution, known: &Known) -> String {
         match self.groups_refused.get(&known.container.id) {
             Some(reason) => format!("host mode, and its control group cannot be watched: {reason}"),
-            None => why_unwatched(attribution, known),
+            None => match self.inside_refused.get(&known.container.id) {
+                Some(reason) => format!("its device is in its own network namespace: {reason}"),
+                None => why_unwatched(attribution, known),
+            },
         }
     }
 }
@@ -194,14 +197,16 @@ fn why_unwatched(attribution: &Attribution, known: &Known) -> String {
         NetworkMode::Networks => {
             let drivers = container.endpoints.iter().filter_map(|endpoint| {
                 let driver = &attribution.network(&endpoint.network)?.network.driver;
-                (driver.name() != "bridge").then(|| driver.name())
+                (!driver.has_host_end()).then(|| driver.name())
             });
             let drivers: Vec<&str> = drivers.collect();
             if drivers.is_empty() {
                 "no interface of it is watched".into()
             } else {
                 let drivers = drivers.join(" and ");
-                format!("a {drivers} network has no interface on the host to watch; a bridge network has one")
+                format!(
+                    "a {drivers} network has no end on the host, and no device was found in its namespace yet"
+                )
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Running containers whose traffic cannot be seen, all of it or that of some network.
 
 use super::{Books, ContainerRow};
-use crate::model::{ContainerState, NetworkDriver, SafeText};
+use crate::model::{ContainerState, SafeText};
 
 /// What they are called in what is missing.
 pub const GAPS: &str = "containers";
@@ -33,11 +33,8 @@ impl Books {
         if self.groups_refused.contains_key(&row.container.id) {
             return Some("host mode".to_owned());
         }
-        let of_others = row.memberships.iter().filter(|at| {
-            let driver = &at.network.driver;
-            let is_seen = matches!(driver, NetworkDriver::Bridge | NetworkDriver::Host | NetworkDriver::Null);
-            at.interface.is_none() && !is_seen
-        });
+        let of_others =
+            row.memberships.iter().filter(|at| at.interface.is_none() && !at.network.driver.has_host_end());
         let mut drivers: Vec<&str> = of_others.map(|at| at.network.driver.name()).collect();
         drivers.sort_unstable();
         drivers.dedup();

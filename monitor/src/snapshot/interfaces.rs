@@ -1,8 +1,8 @@
 //! What was counted at each interface.
 
-use super::bracket::{Difference, difference};
+use super::bracket::{Difference, difference, difference_inside};
 use super::window::{AtMarks, Base};
-use crate::model::{Counts, DeviceCounters, KernelTime, Reading, Traffic};
+use crate::model::{Counts, DeviceCounters, InterfaceKind, KernelTime, Reading, Traffic};
 use std::ops::AddAssign;
 
 /// Sums over interfaces.
@@ -32,6 +32,8 @@ impl AddAssign for Sums {
 /// One interface's figures.
 #[derive(Debug, Default)]
 pub(super) struct Account {
+    /// Whether it is a device in a container's namespace.
+    is_inside: bool,
     attached: Option<(DeviceCounters, DeviceCounters)>,
     latest: Option<Reading>,
     /// What the latest reading and the one before it both show.
@@ -42,9 +44,18 @@ pub(super) struct Account {
 }
 
 impl Account {
-    pub(super) fn new(before: Option<DeviceCounters>, after: Option<DeviceCounters>) -> Self {
+    pub(super) fn new(
+        kind: InterfaceKind,
+        before: Option<DeviceCounters>,
+        after: Option<DeviceCounters>,
+    ) -> Self {
         let attached = before.map(|before| (before, after.unwrap_or(before)));
-        Self { attached, ..Self::default() }
+        Self { is_inside: kind == InterfaceKind::Inside, attached, ..Self::default() }
+    }
+
+    fn difference(&self, reading: &Reading) -> Option<Difference> {
+        let difference = if self.is_inside { difference_inside } else { difference };
+        difference(self.attached, reading)
     }
 
     /// Takes in a reading, marked if it is one of those that are kept.
@@ -52,9 +63,9 @@ impl Account {
         if let Some(mark) = mark {
             self.at_marks.push(mark, reading.totals.traffic(), oldest);
         }
-        let earlier = self.latest.as_ref().and_then(|latest| difference(self.attached, latest));
-        self.difference = difference(self.attached, &reading)
-            .map(|now| earlier.map_or(now, |earlier| now.shared_with(earlier)));
+        let earlier = self.latest.as_ref().and_then(|latest| self.difference(latest));
+        self.difference =
+            self.difference(&reading).map(|now| earlier.map_or(now, |earlier| now.shared_with(earlier)));
         self.latest = Some(reading);
     }
 

@@ -3,7 +3,7 @@
 use super::recent::Recent;
 use super::{ContainerRef, End, EndKind, Finding, Kind, NetworkRow, Reach};
 use crate::attribution::{Attribution, KnownNetwork};
-use crate::model::{InterfaceKind, KernelTime, NetworkDriver, NetworkId, NetworkMode};
+use crate::model::{KernelTime, NetworkDriver, NetworkId, NetworkMode};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,7 +97,7 @@ fn members(attribution: &Attribution) -> HashMap<&NetworkId, Vec<Arc<ContainerRe
 fn watched(attribution: &Attribution) -> HashMap<&NetworkId, usize> {
     let mut watched: HashMap<&NetworkId, usize> = HashMap::new();
     for interface in attribution.interfaces() {
-        let is_live = interface.life.until.is_none() && interface.interface.kind == InterfaceKind::Veth;
+        let is_live = interface.life.until.is_none() && interface.interface.kind.is_of_container();
         if let Some(network) = interface.network.as_ref().filter(|_| is_live) {
             *watched.entry(&network.id).or_default() += 1;
         }

@@ -2,7 +2,8 @@
 
 use super::{ContainerRef, End, EndKind, NetworkRef, ObservedAt, Percentiles, Steps, Verdict};
 use crate::model::{
-    ContainerState, Counts, Details, KernelTime, Mac, Protocol, SafeText, Traffic, WallTime, Word, word,
+    ContainerState, Counts, Details, KernelTime, Mac, NetworkDriver, Protocol, SafeText, Traffic, WallTime,
+    Word, word,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -18,7 +19,8 @@ pub struct Membership {
     pub addresses: Vec<IpAddr>,
     /// Its Ethernet address there.
     pub mac: Option<Mac>,
-    /// Host end: name and ifindex; absent while it is not watched. A control group has the ifindex 0.
+    /// Host end: name and ifindex; absent while it is not watched. What has no end on the host (a
+    /// control group, a device in a namespace) has the ifindex 0.
     pub interface: Option<(SafeText, u32)>,
 }
 
@@ -79,7 +81,8 @@ impl ContainerRow {
     /// Whether it is watched at its control group, where nobody knows what passed before, and frames have no header.
     #[must_use]
     pub fn is_at_group(&self) -> bool {
-        self.memberships.iter().any(|at| matches!(at.interface, Some((_, 0))))
+        let on_host = |at: &Membership| at.network.driver == NetworkDriver::Host;
+        self.memberships.iter().any(|at| on_host(at) && at.interface.is_some())
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::bench::Bench;
 use crate::started;
 use crate::support::Listener;
-use monitor::model::{Change, Container, Rights};
+use monitor::model::{Container, Rights};
 
 /// Numbers of the capabilities in the kernel.
 const NET_ADMIN: u32 = 12;

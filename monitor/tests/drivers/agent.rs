@@ -10,6 +10,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running agent.
 pub(crate) struct Agent {
+    program: Vethwatch,
     running: Running,
     socket: PathBuf,
 }
@@ -17,18 +18,23 @@ pub(crate) struct Agent {
 impl Agent {
     /// Starts one, and waits until it answers.
     pub(crate) fn start(name: &str) -> Result<Self> {
+        Self::start_by(vethwatch(), name)
+    }
+
+    /// The same of a program that is told where it runs.
+    pub(crate) fn start_by(program: Vethwatch, name: &str) -> Result<Self> {
         let socket = PathBuf::from(format!("/run/vw-{name}-{}.sock", std::process::id()));
         let at = socket.to_string_lossy();
         let words = ["agent", "--metrics-listen", "off", "--tick", "200ms", "--socket", &at];
-        let running = vethwatch().start(&words)?;
-        let agent = Self { running, socket };
+        let running = program.start(&words)?;
+        let agent = Self { program, running, socket };
         wait_for("the agent to answer", PATIENCE, || Ok(agent.ask("containers").ok()))?;
         Ok(agent)
     }
 
     /// The lines of one of its tables.
     pub(crate) fn ask(&self, table: &str) -> Result<Vec<Value>> {
-        vethwatch().json(&[table, "--json", "--socket", &self.socket.to_string_lossy()])
+        self.program.json(&[table, "--json", "--socket", &self.socket.to_string_lossy()])
     }
 
     /// The only pair of these two containers.

@@ -8,3 +8,6 @@ mod bridge;
 mod compose;
 mod elsewhere;
 mod host_mode;
+mod inside;
+mod overlay;
+mod plugin;

@@ -7,9 +7,10 @@ use lab::wait_for;
 const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
 const NONE: &str = "0000000000000000";
 
-/// Bits of capabilities: of CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, NET_BIND_SERVICE, NET_ADMIN, SYS_PTRACE, and of
-/// PERFMON and BPF.
-const OF_HELPER: u64 = 1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 10 | 1 << 12 | 1 << 19 | 1 << 38 | 1 << 39;
+/// Bits of capabilities: of CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, NET_BIND_SERVICE, NET_ADMIN, SYS_PTRACE, SYS_ADMIN,
+/// and of PERFMON and BPF.
+const OF_HELPER: u64 =
+    1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 10 | 1 << 12 | 1 << 19 | 1 << 21 | 1 << 38 | 1 << 39;
 
 #[test]
 fn no_thread_of_main_holds_anything_and_the_others_hold_what_they_need() -> Result<()> {

@@ -5,6 +5,7 @@
 mod absence;
 mod bounds;
 mod host_network;
+mod inside;
 mod life;
 mod naming;
 mod pairs;

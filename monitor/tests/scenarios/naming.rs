@@ -224,7 +224,7 @@ fn host_mode_and_macvlan_say_why_they_are_not_watched() {
     let missing = world.snapshot().missing["containers"].to_string();
     assert_eq!(missing, "1 container is not watched, or not on all networks: lan (macvlan)");
     world.flows(vec![flow(1, "172.18.0.2:4000", "10.5.0.2:80"), flow(1, "172.18.0.2:4000", "10.5.0.1:80")]);
-    let expected = ["web:4000 -> lan:80", "web:4000 -> unknown(no_container_has_it):80"];
+    let expected = ["web:4000 -> lan:80", "web:4000 -> external:80"];
     assert_eq!(world.names(), expected, "the gateway of a macvlan network is not this host");
 }
 

@@ -3,6 +3,7 @@
 
 mod clsact;
 mod group;
+pub(super) mod inside;
 mod instance;
 pub mod leftovers;
 pub(super) mod namespace;

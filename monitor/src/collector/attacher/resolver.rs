@@ -4,7 +4,7 @@
 
 use super::group::{self, DEEPEST, MOST_GROUPS};
 use crate::collector::bpf::{self, GroupHook};
-use crate::collector::programs::GroupPrograms;
+use crate::collector::programs::ProgramPair;
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{Mode, OFlags, fstat, open};
 use rustix::net::sockopt::socket_peercred;
@@ -32,7 +32,7 @@ enum Whose {
 /// # Errors
 /// When there is no such group, or the kernel refuses.
 pub(super) fn attach(
-    programs: &GroupPrograms,
+    programs: &ProgramPair,
     socket: Option<&Path>,
     known: &[u64],
 ) -> io::Result<(u64, Vec<OwnedFd>)> {
@@ -66,7 +66,7 @@ fn open_group(path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// What the engine receives its containers have sent.
-fn put(programs: &GroupPrograms, group: &OwnedFd, whose: Whose) -> io::Result<[OwnedFd; 2]> {
+fn put(programs: &ProgramPair, group: &OwnedFd, whose: Whose) -> io::Result<[OwnedFd; 2]> {
     let (asked, answered) = match whose {
         Whose::Engine => (GroupHook::Received, GroupHook::Sent),
         Whose::Containers => (GroupHook::Sent, GroupHook::Received),

@@ -8,7 +8,7 @@ use super::clsact::{self, Filter, Hook};
 use super::group;
 use super::instance::{Instance, WhenInUse};
 use super::leftovers::{self, Emptied};
-use super::{namespace, resolver};
+use super::{inside, namespace, resolver};
 use crate::collector::bpf::{self, GroupHook, TcxHook};
 use crate::collector::links::Modes;
 use crate::collector::netlink::Netlink;
@@ -73,6 +73,20 @@ pub enum Request {
         /// The group that was found; it may be another one by now.
         group: u64,
     },
+    /// List the devices in another namespace that came there from elsewhere.
+    Devices {
+        /// The number that the host's namespace knows it by.
+        namespace: i32,
+    },
+    /// Put both programs on a device in another namespace: two links are given back, which hold them there.
+    AttachInside {
+        /// Absolute path of the namespace's file. It is Docker's word, so it may be anything.
+        sandbox: String,
+        /// The namespace that was found; it may be another one by now.
+        inode: u32,
+        /// Which device there.
+        ifindex: u32,
+    },
     /// Ask for a list of translations; the kernel answers at the conntrack thread's socket.
     Translations {
         /// Which of the lists that there are.
@@ -98,6 +112,8 @@ pub enum Answer {
     Namespace(namespace::Found),
     /// A control group's id: the container's that was looked for, or that of Docker's engine.
     Group(u64),
+    /// Devices of a namespace.
+    Devices(Vec<inside::Device>),
 }
 
 impl Answer {
@@ -119,7 +135,7 @@ impl Answer {
         match self {
             Self::Refused { code: Some(code), .. } => Err(io::Error::from_raw_os_error(code)),
             Self::Refused { code: None, reason } => Err(io::Error::other(reason)),
-            Self::Done | Self::Namespace(_) | Self::Group(_) => Ok(()),
+            Self::Done | Self::Namespace(_) | Self::Group(_) | Self::Devices(_) => Ok(()),
         }
     }
 }
@@ -247,6 +263,16 @@ impl Rights {
                 Ok(links) => return (Answer::Done, links),
                 Err(error) => Answer::refused(&error),
             },
+            Request::Devices { namespace } => match inside::devices(&mut self.lock().netlink, namespace) {
+                Ok(devices) => Answer::Devices(devices),
+                Err(error) => Answer::refused(&error),
+            },
+            Request::AttachInside { sandbox, inode, ifindex } => {
+                match inside::attach(&self.programs.inside, &sandbox, inode, ifindex) {
+                    Ok(links) => return (Answer::Done, links),
+                    Err(error) => Answer::refused(&error),
+                }
+            }
             Request::Translations { list, sequence } => Answer::of(match &self.translations {
                 Some(socket) => conntrack::ask_list(socket, list, sequence),
                 None => Err(io::ErrorKind::Unsupported.into()),

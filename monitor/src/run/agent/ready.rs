@@ -50,11 +50,10 @@ pub(in crate::run) fn ready(loaded: &Loaded, sources: &Sources) -> Result<Ready,
 /// name, whoever has them.
 fn kept_by_helper() -> CapabilitySet {
     let held = confine::held().unwrap_or(CapabilitySet::empty());
-    let of_bpf = CapabilitySet::BPF | CapabilitySet::PERFMON;
-    // Only where an engine does not know these two: it is far more.
-    let instead = if held.contains(of_bpf) { CapabilitySet::empty() } else { CapabilitySet::SYS_ADMIN };
-    let wanted = of_bpf
-        | instead
+    // SYS_ADMIN for namespaces of containers, and in place of the first two where an engine does not know them.
+    let wanted = CapabilitySet::BPF
+        | CapabilitySet::PERFMON
+        | CapabilitySet::SYS_ADMIN
         | CapabilitySet::NET_ADMIN
         | CapabilitySet::NET_BIND_SERVICE
         | CapabilitySet::SYS_PTRACE
