@@ -5,6 +5,7 @@
 
 use crate::model::{Direction, FlowDelta, Initiator, KernelTime, TcpFlags, TcpObserved};
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// State of a TCP connection, as far as its flags tell.
@@ -75,11 +76,23 @@ pub(super) struct Connection {
     initiator: Option<Direction>,
     /// Whether the latest tick told who opened it.
     opened: bool,
-    syn_at: Option<KernelTime>,
-    syn_ack_at: Option<KernelTime>,
-    sent_data_at: Option<KernelTime>,
-    received_data_at: Option<KernelTime>,
+    syn_at: Option<Moment>,
+    syn_ack_at: Option<Moment>,
+    sent_data_at: Option<Moment>,
+    received_data_at: Option<Moment>,
     first_byte_told: bool,
+}
+
+/// A kernel time other than 0, at which nothing was sent: with many connections its size counts.
+type Moment = NonZeroU64;
+
+fn moment(at: Option<KernelTime>) -> Option<Moment> {
+    NonZeroU64::new(at?.0)
+}
+
+/// The time between two moments in this order.
+fn between(from: Moment, to: Moment) -> Option<Duration> {
+    to.get().checked_sub(from.get()).map(Duration::from_nanos)
 }
 
 impl Connection {
@@ -95,10 +108,10 @@ impl Connection {
         }
         self.sent = TcpFlags(self.sent.0 | seen.sent_flags.0);
         self.received = TcpFlags(self.received.0 | seen.received_flags.0);
-        self.syn_at = self.syn_at.or(seen.syn_at);
-        self.syn_ack_at = self.syn_ack_at.or(seen.syn_ack_at);
-        self.sent_data_at = self.sent_data_at.or(seen.sent_data_at);
-        self.received_data_at = self.received_data_at.or(seen.received_data_at);
+        self.syn_at = self.syn_at.or(moment(seen.syn_at));
+        self.syn_ack_at = self.syn_ack_at.or(moment(seen.syn_ack_at));
+        self.sent_data_at = self.sent_data_at.or(moment(seen.sent_data_at));
+        self.received_data_at = self.received_data_at.or(moment(seen.received_data_at));
         let was_open = self.initiator.is_some();
         if !was_open {
             self.initiator = opener(delta, seen, before);
@@ -171,16 +184,14 @@ impl Connection {
             Direction::Received => (self.received_data_at?, self.sent_data_at?),
         };
         let was_told = std::mem::replace(&mut self.first_byte_told, true);
-        (!was_told && answered >= asked).then(|| answered.since(asked))
+        between(asked, answered).filter(|_| !was_told)
     }
 
     fn handshake(&mut self) -> Option<Duration> {
         let (syn, answer) = (self.syn_at?, self.syn_ack_at?);
-        if self.handshake_told || answer < syn {
-            return None;
-        }
+        let took = between(syn, answer).filter(|_| !self.handshake_told)?;
         self.handshake_told = true;
-        Some(answer.since(syn))
+        Some(took)
     }
 }
 
