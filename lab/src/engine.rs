@@ -1,6 +1,7 @@
 //! A Docker engine of a test's own, with settings of its own, in a network namespace of its own: its networks, its
 //! firewall rules and its containers are none of the host's.
 
+use crate::groups::of_engine;
 use crate::{Packages, command, remove_groups, wait_for};
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsString;
@@ -108,7 +109,7 @@ impl Engine {
     /// The control group of its containers.
     #[must_use]
     pub fn group(&self) -> String {
-        format!("/{}", self.namespace)
+        of_engine(&self.namespace)
     }
 
     /// The number of its process.
@@ -137,7 +138,7 @@ fn launch(namespace: &str, folder: &Path, programs: &Programs) -> Result<Child> 
             let at = |name: &str| folder.join(name).to_string_lossy().into_owned();
             daemon.arg(dockerd).env("PATH", path).args(["--config-file", &at("daemon.json")]);
             daemon.args(["--data-root", &at("data"), "--exec-root", &at("exec"), "--pidfile", &at("pid")]);
-            daemon.args(["--cgroup-parent", &format!("/{namespace}")]);
+            daemon.args(["--cgroup-parent", &of_engine(namespace)]);
             daemon.args(["--host", &format!("unix://{}", at("docker.sock"))]);
         }
         Programs::Podman(packages) => {

@@ -14,18 +14,38 @@ pub const OWN_HOST: &str = "vw-host-";
 /// How long processes that were killed may take to leave theirs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Removes the control groups whose name starts so, and those below them, once no process is in them.
+/// Removes the control groups of this name, and those below them, once no process is in them.
 ///
 /// # Errors
 /// Processes are in them for a minute more, or the kernel refuses.
 pub fn remove_groups(name: &str) -> Result<()> {
-    let path = format!("*/{name}*");
+    let (itself, below) = (format!("*/{name}"), format!("*/{name}/*"));
     wait_for("control groups to be empty", PATIENCE, || {
         let mut find = Command::new("find");
-        find.args(["/sys/fs/cgroup", "-depth", "-type", "d", "-path", &path, "-delete"]);
+        find.args([
+            "/sys/fs/cgroup",
+            "-depth",
+            "-type",
+            "d",
+            "(",
+            "-path",
+            &itself,
+            "-o",
+            "-path",
+            &below,
+            ")",
+        ]);
+        find.arg("-delete");
         Ok(command::text(&mut find, PATIENCE).ok())
     })
     .map(drop)
+}
+
+/// The control group of an engine of a test's own: on a host of the tests' own it is below that one's, which all its containers can
+/// be told by.
+pub(crate) fn of_engine(name: &str) -> String {
+    let above = std::env::var("VW_OWN_HOST").unwrap_or_default();
+    format!("{above}/{name}")
 }
 
 /// Whether a process, by its folder below `/proc`, is of a host of the tests' own.

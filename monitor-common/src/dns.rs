@@ -23,9 +23,21 @@ pub const MOST_BYTES: u32 = 8_192;
 /// How long the span is in which messages of one place are limited: 2 to this power, in nanoseconds (134 ms).
 pub const SPAN: u32 = 27;
 
-/// Messages of one place and direction that are taken in such a span. One place alone does not fill the ring in it, so that
-/// others have room.
+/// What the messages of one place and direction that are taken in such a span may cost together: room of 256 bytes each, so a
+/// quarter of the ring. One place alone does not fill the ring in it, so that others have room.
 pub const MOST_IN_SPAN: u64 = 1_024;
+
+/// What a message costs with a room of each size, its header and the ring's own included.
+pub const COSTS: [u64; 3] = [1, 5, 33];
+
+const _: () = {
+    let mut at = 0;
+    while at < ROOMS.len() {
+        let taken = ROOMS[at] as u64 + size_of::<DnsHeader>() as u64 + 8;
+        assert!(taken <= COSTS[at] * 256 && MOST_IN_SPAN * 256 * 4 <= RING as u64);
+        at += 1;
+    }
+};
 
 /// Bytes of messages that may wait to be read.
 pub const RING: u32 = 1 << 20;

@@ -8,7 +8,7 @@ use crate::{
 use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_ktime_get_ns};
 use monitor_common::{
     counters::Direction,
-    dns::{DnsHeader, MOST_BYTES, MOST_IN_SPAN, ROOMS, SPAN},
+    dns::{COSTS, DnsHeader, MOST_BYTES, MOST_IN_SPAN, ROOMS, SPAN},
     loss::Loss,
 };
 
@@ -19,7 +19,14 @@ pub fn message(skb: *mut __sk_buff, place: u32, place_kind: u8, direction: Direc
     let (length, time) = unsafe { ((*skb).len, bpf_ktime_get_ns()) };
     let captured = length.min(MOST_BYTES);
     let direction = direction as u8;
-    if is_too_fast(u64::from(place) << 16 | u64::from(place_kind) << 8 | u64::from(direction), time) {
+    let cost = if captured <= ROOMS[0] {
+        COSTS[0]
+    } else if captured <= ROOMS[1] {
+        COSTS[1]
+    } else {
+        COSTS[2]
+    };
+    if is_too_fast(u64::from(place) << 16 | u64::from(place_kind) << 8 | u64::from(direction), time, cost) {
         return lose_anywhere(Loss::DnsRateCapped);
     }
     let header = DnsHeader { time, cgroup, place, captured, place_kind, direction, padding: [0; 6] };
@@ -35,22 +42,22 @@ pub fn message(skb: *mut __sk_buff, place: u32, place_kind: u8, direction: Direc
     }
 }
 
-/// Whether there were as many messages at a place as are taken. Where two CPUs count at once, one may be counted for two.
+/// Whether a place's messages took as much as they may. Where two CPUs count at once, one may be counted for two.
 #[inline(always)]
-fn is_too_fast(place: u64, time: u64) -> bool {
+fn is_too_fast(place: u64, time: u64, cost: u64) -> bool {
     let span = (time >> SPAN) << 16;
     let Some(rate) = NAME_RATES.get_ptr_mut(&place) else {
         // Where there is no room even so, nothing is held back.
-        let _ = NAME_RATES.insert(&place, &(span | 1), 0);
+        let _ = NAME_RATES.insert(&place, &(span | cost), 0);
         return false;
     };
     // SAFETY: a map lookup gave a valid value; an aligned word is read and written whole.
     let before = unsafe { rate.read_volatile() };
     let taken = if before & !0xffff == span { before & 0xffff } else { 0 };
-    if taken >= MOST_IN_SPAN {
+    if taken + cost > MOST_IN_SPAN {
         return true;
     }
     // SAFETY: as above.
-    unsafe { rate.write_volatile(span | (taken + 1)) };
+    unsafe { rate.write_volatile(span | (taken + cost)) };
     false
 }

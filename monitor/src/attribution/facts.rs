@@ -216,6 +216,13 @@ impl Facts {
         ids.filter_map(|id| self.facts.get(id)).any(|fact| fact.container == *container)
     }
 
+    /// Whether a container had an address at a time before `at`, as far as facts are kept.
+    pub(super) fn held_since(&self, address: IpAddr, container: &ContainerId, at: KernelTime) -> bool {
+        let ids = self.by_address.get(&address).into_iter().flatten();
+        let mut facts = ids.filter_map(|id| self.facts.get(id));
+        facts.any(|fact| fact.container == *container && fact.span.from <= at)
+    }
+
     /// Who held `address` at `when`, in one network or in any.
     pub(super) fn holder(
         &self,

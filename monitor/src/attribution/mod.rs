@@ -31,7 +31,7 @@ use crate::model::{
     ContainerId, DockerState, HostAddresses, Interface, InterfaceNumber, KernelTime, Losses, NetworkId,
     SafeText,
 };
-use facts::Facts;
+use facts::{Facts, Holder};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -111,9 +111,12 @@ impl Attribution {
 
     /// A device is watched from `at` on.
     pub fn attached(&mut self, interface: &Interface, at: KernelTime) {
-        let numbers = self.by_ifindex.entry(interface.ifindex).or_default();
-        if !numbers.contains(&interface.number) {
-            numbers.push(interface.number);
+        // One in a container's own namespace has none here: its number there may be another device's.
+        if interface.ifindex != 0 {
+            let numbers = self.by_ifindex.entry(interface.ifindex).or_default();
+            if !numbers.contains(&interface.number) {
+                numbers.push(interface.number);
+            }
         }
         self.interfaces.insert(interface.number, Watched::new(interface.clone(), at));
         self.changed = true;
@@ -256,10 +259,35 @@ impl Attribution {
         self.containers.get(&self.interfaces.get(&number)?.owner.as_ref()?.container)
     }
 
-    /// The container whose network namespace the whole system knows by this number (`ns.inum`).
+    /// The running container whose network namespace the whole system knows by this number (`ns.inum`). Numbers are given
+    /// again once their namespace is gone.
     #[must_use]
     pub fn in_namespace(&self, inode: u32) -> Option<&Known> {
-        self.containers.get(self.by_inode.get(&inode)?)
+        self.containers.get(self.by_inode.get(&inode)?).filter(|known| known.is_running())
+    }
+
+    /// Whether a container had an address at that time, as far as was told.
+    #[must_use]
+    pub fn had_address(&self, known: &Known, at: KernelTime) -> bool {
+        let facts = known.current.iter().filter_map(|fact| self.facts.get(*fact));
+        facts.map(|fact| fact.span.from).any(|from| from <= at)
+    }
+
+    /// Whether an address is the host's, or another container's.
+    #[must_use]
+    pub fn is_anothers(&self, known: &Known, address: IpAddr, at: KernelTime) -> bool {
+        let of_another = match self.facts.holder(address, None, at) {
+            Holder::Nobody => false,
+            Holder::One(fact) => fact.container != known.container.id,
+            Holder::Several => true,
+        };
+        of_another || self.is_of_host(address, at)
+    }
+
+    /// Whether a container had this address from before that time on.
+    #[must_use]
+    pub fn held_since(&self, address: IpAddr, container: &ContainerId, at: KernelTime) -> bool {
+        self.facts.held_since(address, container, at)
     }
 
     /// Whether an interface may still be announced: it is young and has no owner.

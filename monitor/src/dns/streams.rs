@@ -47,7 +47,7 @@ impl Streams {
     pub(super) fn take_in(&mut self, heard: &Heard<'_>, segment: Segment, lost: &mut Lost) -> Vec<Vec<u8>> {
         let key = (heard.place, heard.container, heard.other, heard.direction == Direction::Sent);
         if segment.syn {
-            if self.has_room(&key) {
+            if self.make_room(&key, lost) {
                 let next = segment.sequence.wrapping_add(1);
                 self.0.insert(key, Stream { next, waiting: Vec::new(), is_lost: false, last: heard.at });
             } else {
@@ -73,9 +73,20 @@ impl Streams {
         stream.whole()
     }
 
-    fn has_room(&self, key: &Key) -> bool {
-        let of_place = self.0.keys().filter(|other| other.0 == key.0).count();
-        self.0.contains_key(key) || (self.0.len() < MOST && of_place < MOST_OF_PLACE)
+    /// Whether there is room, if need be that of the place's stream that rested longest: as a rule it has ended. What lay in it
+    /// half is lost.
+    fn make_room(&mut self, key: &Key, lost: &mut Lost) -> bool {
+        if self.0.contains_key(key) {
+            return true;
+        }
+        let of_place = || self.0.iter().filter(|(other, _)| other.0 == key.0);
+        if of_place().count() < MOST_OF_PLACE {
+            return self.0.len() < MOST;
+        }
+        let oldest = of_place().min_by_key(|(_, stream)| stream.last).map(|(oldest, _)| *oldest);
+        let removed = oldest.and_then(|oldest| self.0.remove(&oldest));
+        lost.streams += u64::from(removed.is_some_and(|stream| !stream.waiting.is_empty()));
+        true
     }
 
     /// Forgets those that rest.

@@ -36,14 +36,22 @@ pub(super) struct Names {
 /// The addresses that one container was answered, each with the name that it asked for last.
 #[derive(Debug, Default)]
 struct Addresses {
-    names: HashMap<IpAddr, SafeText>,
+    names: HashMap<IpAddr, Asked>,
     /// In the order in which they came.
     order: VecDeque<IpAddr>,
 }
 
+/// A name that was asked for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) name: SafeText,
+    /// When it was answered.
+    pub(super) at: KernelTime,
+}
+
 impl Names {
     /// The name that a container asked for last of those that an address was an answer to.
-    pub(super) fn of(&self, container: &ContainerId, address: IpAddr) -> Option<&SafeText> {
+    pub(super) fn of(&self, container: &ContainerId, address: IpAddr) -> Option<&Asked> {
         self.by_container.get(container)?.names.get(&address)
     }
 
@@ -57,8 +65,9 @@ impl Names {
                 Some(addresses) => addresses,
                 None => self.by_container.entry(container.clone()).or_default(),
             };
-            if let Some(name) = addresses.names.get_mut(address) {
-                name.clone_from(&told.name);
+            let asked = Asked { name: told.name.clone(), at: answer.at };
+            if let Some(known) = addresses.names.get_mut(address) {
+                *known = asked;
                 continue;
             }
             if addresses.order.len() >= MOST_OF_CONTAINER
@@ -72,7 +81,7 @@ impl Names {
                 self.forgotten += 1;
                 continue;
             }
-            addresses.names.insert(*address, told.name.clone());
+            addresses.names.insert(*address, asked);
             addresses.order.push_back(*address);
             self.kept += 1;
         }
@@ -81,7 +90,7 @@ impl Names {
     /// Forgets what containers knew that run no longer.
     pub(super) fn tidy(&mut self, attribution: &Attribution) {
         let is_running = |id: &ContainerId| attribution.container(id).is_some_and(Known::is_running);
-        self.lookups.tidy(is_running);
+        self.lookups.tidy(is_running, |id| attribution.container(id).is_some());
         self.by_container.retain(|id, addresses| {
             let stays = is_running(id);
             if !stays {
@@ -135,7 +144,11 @@ impl State {
     fn asker(&self, told: &DnsExchange) -> Option<&Known> {
         match told.place {
             DnsPlace::Interface(number) => self.attribution.owner(number),
-            DnsPlace::Namespace(inode) => self.attribution.in_namespace(inode),
+            // Who had the number before had no address then.
+            DnsPlace::Namespace(inode) => {
+                let known = self.attribution.in_namespace(inode)?;
+                self.attribution.had_address(known, told.asked_at).then_some(known)
+            }
         }
     }
 

@@ -202,12 +202,17 @@ impl State {
     }
 
     /// By which name the container's end may have come to the other end's address.
-    fn asked_name(&self, tick: &Tick) -> Option<SafeText> {
+    fn asked_name(&self, tick: &Tick, remote: &End) -> Option<SafeText> {
         if tick.update.initiator == Initiator::Remote {
             return None;
         }
         let owner = self.attribution.owner(tick.delta.key.interface)?;
-        self.names.of(&owner.container.id, tick.delta.key.remote).cloned()
+        let asked = self.names.of(&owner.container.id, tick.delta.key.remote)?;
+        // Of a container that got the address later, nobody asked for it by that name.
+        let is_it = remote.container.as_ref().is_none_or(|container| {
+            self.attribution.held_since(tick.delta.key.remote, &container.id, asked.at)
+        });
+        is_it.then(|| asked.name.clone())
     }
 
     fn record(
@@ -221,6 +226,7 @@ impl State {
         let key = &delta.key;
         let watched = self.attribution.interface(key.interface)?;
         let translated = self.attribution.translated(&tick.packets(), &remote, update.initiator);
+        let remote_name = self.asked_name(tick, &remote);
         Some(FlowRecord {
             flow_id: delta.flow_id,
             epoch: *epoch,
@@ -236,7 +242,7 @@ impl State {
             ports: key.ports,
             vlan: key.vlan,
             local: self.attribution.local_end(&tick.packets(), now).with_port(key.ports, true),
-            remote_name: self.asked_name(tick),
+            remote_name,
             remote,
             sent: delta.sent,
             received: delta.received,

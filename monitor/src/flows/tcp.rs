@@ -98,7 +98,13 @@ fn between(from: Moment, to: Moment) -> Option<Duration> {
 impl Connection {
     /// Takes in one tick.
     pub(super) fn observe(&mut self, delta: &FlowDelta, seen: &TcpObserved) -> Tcp {
-        let reopened = self.handshake_told || (self.has_flags() && self.state().is_over());
+        // A SYN that comes again before its answer was acknowledged is the same connection.
+        let opener_acknowledged = match self.initiator {
+            Some(Direction::Received) => self.received.has(TcpFlags::ACK),
+            _ => self.sent.has(TcpFlags::ACK),
+        };
+        let reopened =
+            self.has_flags() && (self.state().is_over() || (self.handshake_told && opener_acknowledged));
         let before = self.has_flags().then_some(self.initiator);
         let mut failed_before = self.has_failed();
         if seen.syn_at.is_some() && reopened {
@@ -110,8 +116,11 @@ impl Connection {
         self.received = TcpFlags(self.received.0 | seen.received_flags.0);
         self.syn_at = self.syn_at.or(moment(seen.syn_at));
         self.syn_ack_at = self.syn_ack_at.or(moment(seen.syn_ack_at));
-        self.sent_data_at = self.sent_data_at.or(moment(seen.sent_data_at));
-        self.received_data_at = self.received_data_at.or(moment(seen.received_data_at));
+        // Data from before the SYN is of the connection that had the ports before.
+        let syn_at = self.syn_at;
+        let data = |at| moment(at).filter(|at| syn_at.is_none_or(|syn| *at >= syn));
+        self.sent_data_at = self.sent_data_at.or(data(seen.sent_data_at));
+        self.received_data_at = self.received_data_at.or(data(seen.received_data_at));
         let was_open = self.initiator.is_some();
         if !was_open {
             self.initiator = opener(delta, seen, before);
@@ -149,7 +158,13 @@ impl Connection {
             return TcpState::Closed;
         }
         if any(TcpFlags::RST) {
-            let refused = any(TcpFlags::SYN) && !both(TcpFlags::SYN) && self.syn_ack_at.is_none();
+            let by_answerer = match self.initiator {
+                Some(Direction::Sent) => self.received.has(TcpFlags::RST),
+                Some(Direction::Received) => self.sent.has(TcpFlags::RST),
+                None => true,
+            };
+            let refused =
+                by_answerer && any(TcpFlags::SYN) && !both(TcpFlags::SYN) && self.syn_ack_at.is_none();
             return if refused { TcpState::Refused } else { TcpState::Reset };
         }
         if any(TcpFlags::FIN) {

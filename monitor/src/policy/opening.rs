@@ -150,7 +150,8 @@ impl Opening<'_> {
     fn is_spoofed(&self, flow: &Flow, local: &End) -> bool {
         let facts = self.around.attribution;
         // A socket of the host has whatever address of the host it wants.
-        if facts.interface(flow.key.interface).is_some_and(|it| it.interface.kind == InterfaceKind::Cgroup) {
+        let kind = facts.interface(flow.key.interface).map(|it| it.interface.kind);
+        if kind == Some(InterfaceKind::Cgroup) {
             return false;
         }
         let address = flow.key.local;
@@ -158,6 +159,10 @@ impl Opening<'_> {
         let known =
             local.container.as_ref().and_then(|container| self.around.attribution.container(&container.id));
         let Some(known) = known.filter(|known| !known.container.endpoints.is_empty()) else { return false };
+        // Beside a network that goes on outside there are addresses that Docker does not give: by DHCP, or for a group.
+        if kind == Some(InterfaceKind::Inside) && !facts.is_anothers(known, address, flow.last_seen) {
+            return false;
+        }
         flow.traffic.sent.skbs > 0
             && !harmless
             && !self.around.attribution.is_given(known, address)

@@ -168,6 +168,8 @@ fn from_container(facts: &Attribution, question: &Question<'_>) -> Option<Judgem
     match facts.network_of_address(to.address, at) {
         Some(other) if other.network.id == own.network.id => Some(within(facts, question, own)),
         Some(other) if is_local(other) => Some(across(facts, question, other)),
+        // What leaves an internal network is dropped, wherever it goes.
+        Some(_) if own.network.internal && is_local(own) => Some(Judgement::deny(Rule::InternalEgress)),
         // Docker keeps nobody from one whose device is not behind a bridge of this host.
         Some(_) if to.kind == EndKind::Container => Some(Judgement::crossing(Rule::CrossNetwork)),
         // A container's address that no network holds, such as one it gave itself.

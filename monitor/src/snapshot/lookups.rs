@@ -170,7 +170,9 @@ impl Lookups {
                 asker.sums.steps.record(took);
             }
         }
-        let key = (told.name.clone(), told.record_type.clone(), told.forwarded);
+        // DNS takes upper and lower case for the same, and some clients mix them on purpose.
+        let name = SafeText::new(&told.name.as_str().to_ascii_lowercase());
+        let key = (name, told.record_type.clone(), told.forwarded);
         if let Some(kept) = asker.names.get_mut(&key) {
             kept.again = true;
             kept.row.container = Arc::clone(container);
@@ -201,15 +203,19 @@ impl Lookups {
         most.map(|(id, _)| id.clone())
     }
 
-    /// Forgets containers that are not to be kept.
-    pub fn tidy(&mut self, keep: impl Fn(&ContainerId) -> bool) {
+    /// Forgets the names of containers that do not run, and the sums of those that are not known: whoever runs again goes on
+    /// from its sums.
+    pub fn tidy(&mut self, runs: impl Fn(&ContainerId) -> bool, is_known: impl Fn(&ContainerId) -> bool) {
         let Self { askers, kept, changed, .. } = self;
         askers.retain(|id, asker| {
-            let stays = keep(id);
-            if !stays {
+            if !runs(id) && !asker.names.is_empty() {
                 *kept -= asker.names.len();
+                asker.names.clear();
+                asker.order.clear();
                 *changed = true;
             }
+            let stays = is_known(id);
+            *changed |= !stays;
             stays
         });
     }
@@ -346,7 +352,7 @@ mod tests {
         let mut lookups = Lookups::default();
         let none = DnsExchange { answer: None, ..told("web") };
         let forwarded = DnsExchange { forwarded: true, ..told("web") };
-        [&told("web"), &told("web"), &none, &forwarded].into_iter().for_each(|it| ask(&mut lookups, 1, it));
+        [&told("web"), &told("wEb"), &none, &forwarded].into_iter().for_each(|it| ask(&mut lookups, 1, it));
         let rows = rows(&mut lookups);
         assert_eq!(rows.names.len(), 2);
         let of = |outcome| rows.names[0].outcomes.of(outcome);
@@ -383,7 +389,10 @@ mod tests {
         assert_eq!((rows.names.len(), lookups.len()), (MOST, MOST));
         let has_one = |number| rows.names.iter().any(|row| row.container.id == container(number).id);
         assert!((0..20).all(has_one));
-        lookups.tidy(|_| false);
+        lookups.tidy(|_| false, |_| true);
         assert!(lookups.is_empty());
+        assert_eq!(self::rows(&mut lookups).containers.len(), 20, "their sums stay");
+        lookups.tidy(|_| false, |_| false);
+        assert!(self::rows(&mut lookups).containers.is_empty());
     }
 }

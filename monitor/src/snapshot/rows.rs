@@ -182,13 +182,20 @@ pub struct PairRow {
 }
 
 impl PairRow {
-    /// Segments that the client's and the server's end sent again. Absent for an end whose sockets are not on this host.
+    /// Segments that the client's and the server's end sent again. Absent for an end whose sockets are not on this host, and for
+    /// one in the host's namespace that does not speak to a container elsewhere.
     #[must_use]
     pub fn sent_again(&self) -> [Option<u64>; 2] {
         let Retransmits { by_client, by_server } = self.retransmits;
-        [(&self.client, by_client), (&self.server, by_server)].map(|(end, segments)| {
-            let is_here = matches!(end.kind, EndKind::Container | EndKind::Host);
-            (is_here && self.protocol == Protocol::TCP).then_some(segments)
+        let has_own_namespace = |end: &End| {
+            let container = end.container.as_ref().filter(|_| end.kind == EndKind::Container);
+            container.is_some_and(|it| it.networks.iter().all(|on| on.driver != NetworkDriver::Host))
+        };
+        let ends = [(&self.client, &self.server, by_client), (&self.server, &self.client, by_server)];
+        ends.map(|(end, other, segments)| {
+            let is_local = matches!(end.kind, EndKind::Container | EndKind::Host);
+            let is_seen = has_own_namespace(end) || (is_local && has_own_namespace(other));
+            (is_seen && self.protocol == Protocol::TCP).then_some(segments)
         })
     }
 }

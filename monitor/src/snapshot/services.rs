@@ -114,7 +114,7 @@ pub fn services(pairs: &[PairRow], before: &[PairRow], containers: &[ContainerRo
 type Asked = (ReplicaRow, BTreeSet<SafeText>);
 
 pub(super) type Identity<'a> =
-    (Result<&'a str, std::net::IpAddr>, Result<&'a str, std::net::IpAddr>, Option<u16>);
+    (Result<&'a str, std::net::IpAddr>, Result<&'a str, std::net::IpAddr>, Protocol, Option<u16>);
 
 /// What makes a row the same as an earlier one.
 pub(super) fn identity(row: &PairRow) -> Identity<'_> {
@@ -122,7 +122,7 @@ pub(super) fn identity(row: &PairRow) -> Identity<'_> {
         Some(container) => Ok(container.id.as_str()),
         None => Err(end.address),
     });
-    (client, server, row.server.port)
+    (client, server, row.protocol, row.server.port)
 }
 
 /// What came on top; all of it where the row was forgotten meanwhile and began anew, nothing where there is nothing.

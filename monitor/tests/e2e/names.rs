@@ -238,8 +238,9 @@ fn into_group(engine: &Engine, of_its_own: bool) -> Result<()> {
     let mount = mounts.into_iter().find(|mount| mount.join("cgroup.procs").exists());
     let mut group = mount.context("control groups of version 2")?.to_owned();
     if of_its_own {
-        group.push(format!("{}-daemon", engine.namespace));
-        fs::create_dir(&group)?;
+        group.push(engine.group().trim_start_matches('/'));
+        group.push("daemon");
+        fs::create_dir_all(&group)?;
     }
     fs::write(group.join("cgroup.procs"), engine.pid().to_string())?;
     Ok(())

@@ -46,7 +46,7 @@ docker load --quiet --input "$images"
 
 # There is no way to a registry from here.
 status=0
-TMPDIR="$folder/tmp" CARGO_NET_OFFLINE=true "$@" || status=$?
+VW_OWN_HOST="/$cgroup" TMPDIR="$folder/tmp" CARGO_NET_OFFLINE=true "$@" || status=$?
 kill $!
 wait
 exit "$status"

@@ -99,6 +99,8 @@ pub(super) fn attach(
 #[derive(Debug)]
 pub(in crate::collector) struct Held {
     key: u64,
+    /// Our number of it.
+    number: u32,
     links: Vec<OwnedFd>,
 }
 
@@ -143,7 +145,7 @@ impl Attacher {
         self.maps.inside.update(&key, &InterfaceEntry { ifindex, number: number.0, slot, flags: 0 })?;
         let request = Request::AttachInside { sandbox: sandbox.to_owned(), inode, ifindex };
         let (answer, links) = (self.call)(request);
-        let held = Held { key, links };
+        let held = Held { key, number: number.0, links };
         match answer.done() {
             Ok(()) => Ok(held),
             Err(error) => {
@@ -155,9 +157,15 @@ impl Attacher {
 
     /// Takes both programs off.
     pub(in crate::collector) fn detach_inside(&self, held: Held) {
-        let Held { key, links } = held;
+        let Held { key, number, links } = held;
         drop(links);
-        if let Err(error) = self.maps.inside.delete(&key) {
+        // Another device may have the numbers of one that is gone.
+        let removed = match self.maps.inside.lookup(&key) {
+            Ok(Some(entry)) if entry.number == number => self.maps.inside.delete(&key),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
             log::warn!("the entry of a device in a container's namespace could not be removed: {error}");
         }
     }

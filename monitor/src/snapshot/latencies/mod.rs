@@ -168,7 +168,10 @@ impl Latencies {
     pub fn record(&mut self, seen: &Handshake<'_>) {
         let Handshake { client, server, half } = *seen;
         let between = seen.ends().and_then(|ends| self.halves.meet(ends, half));
-        let Some(account) = self.account([client, server], half.at) else { return };
+        let Some(account) = self.account([client, server], half.at) else {
+            self.not_kept += 1;
+            return;
+        };
         let end = if half.at_client { &mut account.at_client } else { &mut account.at_server };
         end.record(half.took);
         if let Some(took) = between {
@@ -176,7 +179,7 @@ impl Latencies {
         }
     }
 
-    /// Adds the time to the first byte of an answer.
+    /// Adds the time to the first byte of an answer; that of a connection whose handshake found no room is counted with it.
     pub fn record_first_byte(&mut self, seen: &FirstByte<'_>) {
         if let Some(account) = self.account([seen.client, seen.server], seen.at) {
             account.first_byte.record(seen.took);
@@ -188,7 +191,6 @@ impl Latencies {
         let key =
             Key { client: Service::of_client(client), server: Service::of_server(server), port: server.port };
         if !self.accounts.contains_key(&key) && !self.has_room(at) {
-            self.not_kept += 1;
             return None;
         }
         let account = self.accounts.entry(key).or_default();
