@@ -15,6 +15,8 @@ pub(super) struct Account {
 #[derive(Debug, Default)]
 struct Waiting {
     records: u64,
+    /// How often some of them were settled.
+    settled: u64,
     is_closed: bool,
 }
 
@@ -34,9 +36,15 @@ impl Account {
         let mut waiting = self.lock();
         if !waiting.is_closed {
             waiting.records = waiting.records.saturating_sub(count(records));
+            waiting.settled += 1;
             self.lost.fetch_add(lost, Ordering::Relaxed);
         }
         !waiting.is_closed
+    }
+
+    /// How often some were settled so far: while this grows, whoever writes them goes on.
+    pub(super) fn settled(&self) -> u64 {
+        self.lock().settled
     }
 
     /// All that still wait are lost.

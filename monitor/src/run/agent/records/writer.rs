@@ -16,8 +16,9 @@ use tokio::task::JoinHandle;
 const BATCH: usize = 512;
 /// Bytes of lines that are written without waiting for more.
 const LARGE: usize = 256 << 10;
-/// How long the last lines may take to be written.
+/// How long the next of the last lines may take to be written, and how often that is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
+const MOST_WAITS: usize = 5;
 
 /// Records that are being written.
 #[derive(Debug)]
@@ -53,15 +54,25 @@ impl Writing {
         }
     }
 
-    /// Takes no more, and waits until everything is written, but not long. What is not is lost; of what the thread has in
-    /// hand then, some may be written all the same.
+    /// Takes no more, and waits until everything is written, but not long, unless it goes on. What is not is lost; of what the
+    /// thread has in hand then, some may be written all the same.
     pub(super) async fn end(self) {
-        let Self { taker, writer, account, stop, give_up } = self;
+        let Self { taker, mut writer, account, stop, give_up } = self;
         drop(stop);
-        match tokio::time::timeout(PATIENCE, writer).await {
-            Ok(Ok(())) => return,
-            Ok(Err(panicked)) => log::error!("records were not written to the end: {panicked}"),
-            Err(_) => log::warn!("whatever takes the records hangs"),
+        for wait in 1..=MOST_WAITS {
+            let settled = account.settled();
+            match tokio::time::timeout(PATIENCE, &mut writer).await {
+                Ok(Ok(())) => return,
+                Ok(Err(panicked)) => {
+                    log::error!("records were not written to the end: {panicked}");
+                    break;
+                }
+                Err(_) if account.settled() == settled || wait == MOST_WAITS => {
+                    log::warn!("whatever takes the records hangs");
+                    break;
+                }
+                Err(_) => {}
+            }
         }
         drop(give_up);
         if let Err(panicked) = taker.await {
