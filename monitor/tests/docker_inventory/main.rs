@@ -82,9 +82,7 @@ async fn a_container_is_followed_from_start_to_removal() {
     let id = bench.run("c", &[]);
     let runs = |id: &str| {
         let id = id.to_owned();
-        move |seen: &monitor::model::Container| {
-            seen.id.as_str() == id && seen.state == ContainerState::Running
-        }
+        move |seen: &Container| seen.id.as_str() == id && seen.state == ContainerState::Running
     };
     let first = listener.container("start", runs(&id)).await;
     assert_eq!(first.endpoints.len(), 1);
@@ -92,7 +90,7 @@ async fn a_container_is_followed_from_start_to_removal() {
     docker(&["pause", &id]);
     let state = |wanted| {
         let id = id.clone();
-        move |seen: &monitor::model::Container| seen.id.as_str() == id && seen.state == wanted
+        move |seen: &Container| seen.id.as_str() == id && seen.state == wanted
     };
     listener.container("pause", state(ContainerState::Paused)).await;
     docker(&["unpause", &id]);
@@ -212,7 +210,7 @@ async fn modes_without_a_network_of_their_own_are_told() {
     let second = bench.run("second", &["--network", &shares]);
     let third = bench.run("third", &["--network", "host"]);
     let mut mode = async |id: &str| {
-        let runs = |seen: &monitor::model::Container| seen.id.as_str() == id && seen.pid.is_some();
+        let runs = |seen: &Container| seen.id.as_str() == id && seen.pid.is_some();
         let container = listener.container("start", runs).await;
         assert_eq!(container.endpoints, []);
         container.network_mode
