@@ -84,8 +84,12 @@ fn wrk(lab: &Lab, network: &Network, debian: &str) -> Result<[Container; 2]> {
     Ok([nginx, on_little("wrk").run(&words)?])
 }
 
+/// Pauses all, or has them go on. What has little of a core may be too late for the kernel to stop it at once.
 fn pause(all: &[Container], word: &str) -> Result<()> {
-    all.iter().try_for_each(|container| lab::docker(&[word, &container.id]).map(drop))
+    all.iter().try_for_each(|container| {
+        let id = container.id.as_str();
+        wait_for(word, PATIENCE, || Ok(lab::docker(&[word, id]).ok())).map(drop)
+    })
 }
 
 fn kills(attach: &str, many: u64, chance: &mut Chance) -> Result<()> {
