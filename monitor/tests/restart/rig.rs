@@ -89,9 +89,11 @@ impl Agents {
         Ok(())
     }
 
-    /// Flows that were told and are kept, if none was twice.
+    /// Flows at devices that were told and are kept, if none was twice. What others beside do in host mode is at none.
     pub(crate) fn flows(&mut self) -> Result<Vec<&Value>> {
-        let is_flow = |line: &Value| line["type"] == "flow" && line["final"] != true;
+        let is_flow = |line: &Value| {
+            line["type"] == "flow" && line["final"] != true && line["observed_at"]["kind"] != "cgroup"
+        };
         self.told.retain(is_flow);
         for flow in &self.told {
             let number = |value: &Value| value.as_u64().with_context(|| format!("no number in {flow}"));
