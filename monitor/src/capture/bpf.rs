@@ -147,7 +147,7 @@ impl Program {
                 code::JUMP => {
                     let holds = match it.code & code::OPERATION {
                         0x00 => {
-                            at = at.checked_add(slot_of_jump(it.operand)?)?;
+                            at = at.checked_add(usize::try_from(it.operand).ok()?)?;
                             continue;
                         }
                         0x10 => accumulator == other,
@@ -165,10 +165,6 @@ impl Program {
             }
         }
     }
-}
-
-fn slot_of_jump(operand: u32) -> Option<usize> {
-    usize::try_from(operand).ok()
 }
 
 impl Instruction {
@@ -198,7 +194,7 @@ impl Instruction {
                     && (by_index || !(divides && self.operand == 0 || shifts && self.operand >= 32))
             }
             code::JUMP => match self.code {
-                0x05 => slot_of_jump(self.operand).is_some_and(far),
+                0x05 => usize::try_from(self.operand).is_ok_and(far),
                 0x15 | 0x1d | 0x25 | 0x2d | 0x35 | 0x3d | 0x45 | 0x4d => {
                     far(usize::from(self.on_true)) && far(usize::from(self.on_false))
                 }

@@ -366,6 +366,36 @@ mod tests {
     }
 
     #[test]
+    fn a_syn_that_comes_again_before_its_answer_arrived_is_the_same_connection() {
+        let ticks =
+            [("S", "SA", Some(1), Some(3)), ("S", "SA", Some(1_000), Some(1_002)), ("A", "A", None, None)];
+        check(&ticks, TcpState::Established, Initiator::Local, &[Some(2), None, None]);
+    }
+
+    #[test]
+    fn a_reset_of_the_opener_is_no_refusal() {
+        check(&[("SR", "A", Some(1), None)], TcpState::Reset, Initiator::Local, &[None]);
+    }
+
+    #[test]
+    fn data_from_before_the_syn_is_of_the_connection_before() {
+        let mut connection = Connection::default();
+        let both = flags("SAP");
+        let told = [(500, 1_500), (1_200, 1_600)].map(|(sent, received)| {
+            let seen = TcpObserved {
+                sent_flags: both,
+                received_flags: both,
+                syn_at: Some(KernelTime(1_000)),
+                sent_data_at: Some(KernelTime(sent)),
+                received_data_at: Some(KernelTime(received)),
+                ..TcpObserved::default()
+            };
+            connection.observe(&delta(Direction::Sent), &seen).first_byte
+        });
+        assert_eq!(told, [None, Some(Duration::from_nanos(300))]);
+    }
+
+    #[test]
     fn ports_used_again_once_the_connection_before_is_forgotten_are_opened_by_the_first_packet() {
         for (first_direction, expected) in
             [(Direction::Sent, Initiator::Local), (Direction::Received, Initiator::Remote)]

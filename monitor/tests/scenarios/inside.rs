@@ -99,6 +99,31 @@ fn a_container_on_a_bridge_crosses_into_a_network_that_docker_keeps_nobody_from(
 }
 
 #[test]
+fn from_an_internal_network_there_is_no_way_into_it() {
+    let mut world = lan(NetworkDriver::Macvlan);
+    let mut internal = bridge_network("a", &[("172.18.0.0", 16)], &["172.18.0.1"]);
+    internal.internal = true;
+    world.network(internal);
+    inside(&mut world, "one", 5, "192.0.2.5", mac("192.0.2.5"));
+    world.flows(vec![flow(1, "172.18.0.2:4000", "192.0.2.5:80")]);
+    assert_eq!(rules(&mut world), ["internal-egress"]);
+    let verdict = world.records()[0].verdict.clone().unwrap();
+    assert_eq!(verdict.expected, monitor::snapshot::Expected::Deny);
+}
+
+#[test]
+fn an_address_that_the_lan_gave_is_not_spoofed_and_a_neighbours_is() {
+    for (address, rule) in [("192.0.2.200", "same-network"), ("192.0.2.6", "spoofed-source")] {
+        let mut world = lan(NetworkDriver::Macvlan);
+        for (name, number, address) in [("one", 5, "192.0.2.5"), ("two", 6, "192.0.2.6")] {
+            inside(&mut world, name, number, address, mac(address));
+        }
+        world.flows(vec![flow(5, &format!("{address}:4000"), "192.0.2.77:80")]);
+        assert_eq!(rules(&mut world), [rule], "{address}");
+    }
+}
+
+#[test]
 fn an_ipvlan_device_is_known_by_its_namespace_since_all_have_the_parents_address() {
     for driver in [NetworkDriver::Ipvlan, NetworkDriver::Other(text("a-plugin"))] {
         let mut world = lan(driver);
