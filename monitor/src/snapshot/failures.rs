@@ -85,6 +85,7 @@ pub fn failures(pairs: &[PairRow], before: &[PairRow], sees_retransmits: bool) -
 #[cfg(test)]
 mod tests {
     use super::{FailureRow, failures};
+    use crate::model::Protocol;
     use crate::snapshot::{Answers, PairRow, Retransmits};
     use crate::wire::fixtures;
 
@@ -114,6 +115,15 @@ mod tests {
         assert_eq!((row.sent_again_by_client, row.sent_again_by_server), (Some(0), Some(7)));
         assert!(!row.is_not_served());
         assert!(failures(std::slice::from_ref(&one), std::slice::from_ref(&one), true).is_empty());
+    }
+
+    #[test]
+    fn what_was_before_is_that_of_the_same_protocol() {
+        let before = pair(10, answers([8, 2, 0, 0]), 0);
+        let datagrams = PairRow { protocol: Protocol::UDP, ..pair(3, answers([0, 0, 0, 0]), 0) };
+        let now = pair(12, answers([9, 3, 0, 0]), 0);
+        let [row] = &*failures(&[now], &[before, datagrams], true) else { panic!("one row") };
+        assert_eq!((row.connections, row.answers.refused), (2, 1));
     }
 
     #[test]

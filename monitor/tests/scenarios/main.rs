@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "these are all tests; a panic is how one fails")]
 
 mod absence;
+mod asked;
 mod bounds;
 mod host_network;
 mod inside;
