@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Options of `latency`.
 #[derive(Debug, Args)]
 pub struct Latency {
-    /// Of connections that are answered in so long from now, instead of all since the watch began.
+    /// Of connections that are answered in so long from now, or until Ctrl-C, instead of all since the watch began.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
     /// Only those with this service (or project/service), container without one, or address.
@@ -18,7 +18,7 @@ pub struct Latency {
 /// Options of `failures`.
 #[derive(Debug, Args)]
 pub struct Failures {
-    /// What fails in so long from now, instead of all since the watch began.
+    /// What fails in so long from now, or until Ctrl-C, instead of all since the watch began.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
     /// Only those with this service (or project/service), container without one, or address.

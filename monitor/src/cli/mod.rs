@@ -186,7 +186,7 @@ pub enum Theme {
 /// Options of `containers`.
 #[derive(Debug, Args)]
 pub struct Containers {
-    /// Watch for so long before printing.
+    /// Watch for so long, or until Ctrl-C, before printing.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
 }
@@ -194,7 +194,7 @@ pub struct Containers {
 /// Options of `networks`.
 #[derive(Debug, Args)]
 pub struct Networks {
-    /// Watch for so long before printing.
+    /// Watch for so long, or until Ctrl-C, before printing.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
 }
@@ -202,7 +202,7 @@ pub struct Networks {
 /// Options of `pairs`.
 #[derive(Debug, Args)]
 pub struct Pairs {
-    /// Watch for so long before printing.
+    /// Watch for so long, or until Ctrl-C, before printing.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
     /// Only those with the container with this name or id (or the beginning of its id).
@@ -224,7 +224,7 @@ pub struct Dns {
 /// Options of `services`.
 #[derive(Debug, Args)]
 pub struct Services {
-    /// What comes in so long from now, instead of all since the watch began.
+    /// What comes in so long from now, or until Ctrl-C, instead of all since the watch began.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
     /// Only this service (or project/service).

@@ -57,7 +57,8 @@ async fn of_that_time(watch: &mut Watch, time: Duration) -> Result<Result<Arc<Sn
     let (mut latencies, mut lost) = (Latencies::default(), 0);
     let ended = tokio::select! {
         () = tokio::time::sleep(time) => None,
-        () = watch.signals.next() => Some(Ended::Signal),
+        // It ends that time.
+        () = watch.signals.next() => None,
         () = watch.output.closed() => Some(Ended::Closed),
         () = count(&mut records, &mut latencies, &mut lost) => return Err(watch.session.ended()),
     };

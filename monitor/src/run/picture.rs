@@ -3,7 +3,8 @@
 use super::failure::Failure;
 use super::output::Closed;
 use super::watch::{Ended, Watch};
-use crate::model::{ContainerState, DockerState, NetworkDriver, Traffic};
+use crate::collector::clock;
+use crate::model::{ContainerState, DockerState, KernelTime, NetworkDriver, Traffic};
 use crate::snapshot::{ContainerRow, Snapshot, reason};
 use crate::view::{Frame, Line};
 use crate::wire::{Body, StatusBody};
@@ -21,7 +22,12 @@ const READING: Duration = Duration::from_millis(300);
 /// But it takes no longer than this in all.
 const LONGEST_ATTACHING: Duration = Duration::from_secs(10);
 
-/// Waits for a picture, after watching for a while if asked to; or for something that ends the command.
+/// After a moment, so many ticks have to end until all that was before it is counted: the first may have read its totals
+/// already.
+const TICKS_UNTIL_NOW: u32 = 2;
+
+/// Waits for a picture, after watching for a while if asked to; or for something that ends the command. A signal ends the
+/// while: the picture is of what was seen until then, and another signal ends the command.
 ///
 /// # Errors
 /// When the engine has ended by a fault.
@@ -32,11 +38,30 @@ pub(super) async fn take(
     if let Some(time) = watch_for {
         tokio::select! {
             () = tokio::time::sleep(time) => {}
-            () = watch.signals.next() => return Ok(Err(Ended::Signal)),
+            () = watch.signals.next() => return until(clock::kernel_now(), watch).await,
             () = watch.output.closed() => return Ok(Err(Ended::Closed)),
         }
     }
     wait(watch).await
+}
+
+/// Waits for the picture of all that was counted before `time`.
+async fn until(time: KernelTime, watch: &mut Watch) -> Result<Result<Arc<Snapshot>, Ended>, Failure> {
+    let (mut counted, mut ticks) = (time, 0);
+    loop {
+        let snapshot = watch.session.snapshot();
+        if snapshot.counted_at > counted {
+            (counted, ticks) = (snapshot.counted_at, ticks + 1);
+        }
+        if ticks == TICKS_UNTIL_NOW {
+            return Ok(Ok(snapshot));
+        }
+        tokio::select! {
+            changed = watch.session.changed() => changed?,
+            () = watch.signals.next() => return Ok(Err(Ended::Signal)),
+            () = watch.output.closed() => return Ok(Err(Ended::Closed)),
+        }
+    }
 }
 
 /// Prints a picture: as text that `draw` makes, or as records, the status last.

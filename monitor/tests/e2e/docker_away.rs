@@ -132,8 +132,11 @@ fn while_docker_is_away_traffic_is_counted_and_names_stay() -> Result<()> {
         Ok((stage.descriptors()? <= descriptors).then_some(()))
     })
     .with_context(|| format!("{descriptors} before"))?;
-    let watched = stage.page()?.value("vethwatch_containers", &[("watched", "true")]);
-    ensure!(watched == Some(2), "{watched:?} containers are watched");
+    // The container that was removed last is told gone by an event, which may still be under way.
+    wait_for("two containers to be watched", PATIENCE, || {
+        let watched = stage.page()?.value("vethwatch_containers", &[("watched", "true")]);
+        Ok((watched == Some(2)).then_some(()))
+    })?;
     stage.agent.signal(libc::SIGTERM)?;
     let (code, _) = stage.agent.end()?;
     ensure!(code == Some(0), "it ended with {code:?}");
