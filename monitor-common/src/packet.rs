@@ -11,6 +11,12 @@ pub trait ByteSource {
     /// The `N` bytes that begin `offset` bytes after the start of the Ethernet header; `None` if they are not
     /// all there.
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+
+    /// [`walk_extension_headers`] of this source; one that the verifier looks at does so in a function of its own.
+    #[inline(always)]
+    fn walk(&self, offset: usize, next: u8) -> Walked {
+        walk_extension_headers(self, offset, next)
+    }
 }
 
 impl ByteSource for [u8] {
@@ -313,23 +319,56 @@ fn ipv6<S: ByteSource + ?Sized>(source: &S, offset: usize) -> Option<Ip<16>> {
     let mut to = [0; 16];
     from.copy_from_slice(&addresses[..16]);
     to.copy_from_slice(&addresses[16..]);
-    let transport = behind_extension_headers(source, offset + 40, next);
+    let mut walked = Walked { offset: offset + 40, protocol: next, kind: key_kind::PORTS };
+    if is_extension_header(next) {
+        walked = source.walk(walked.offset, next);
+    }
+    let Walked { offset, protocol, kind } = walked;
+    let transport = if kind == key_kind::PORTS {
+        transport(source, offset, protocol, &Icmp { protocol: protocol::ICMPV6, request: 128, reply: 129 })
+    } else {
+        without_ports(offset, protocol, kind)
+    };
     Some(Ip { source: from, destination: to, transport })
+}
+
+/// Where a walk over IPv6 extension headers has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Walked {
+    /// Where what is behind them begins, or the header that could not be read.
+    pub offset: usize,
+    /// Its protocol number.
+    pub protocol: u8,
+    /// [`key_kind::PORTS`] where a transport header may be there; else why none is.
+    pub kind: u8,
+}
+
+impl Walked {
+    /// In one word.
+    #[inline(always)]
+    #[must_use]
+    pub const fn pack(self) -> u64 {
+        frame_length(self.offset) as u64 | (self.protocol as u64) << 16 | (self.kind as u64) << 24
+    }
+
+    /// Out of a word of [`Walked::pack`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn unpack(word: u64) -> Self {
+        let [low, high, protocol, kind, ..] = word.to_le_bytes();
+        Self { offset: u16::from_le_bytes([low, high]) as usize, protocol, kind }
+    }
 }
 
 /// Walks the extension headers from `offset`, where the header numbered `next` begins.
 #[inline(always)]
-fn behind_extension_headers<S: ByteSource + ?Sized>(
-    source: &S,
-    mut offset: usize,
-    mut next: u8,
-) -> Transport {
+pub fn walk_extension_headers<S: ByteSource + ?Sized>(source: &S, mut offset: usize, mut next: u8) -> Walked {
     for _ in 0..MAX_EXTENSION_HEADERS {
         if !is_extension_header(next) {
             break;
         }
         let Some([following, length, fragment_high, fragment_low]) = source.read(offset) else {
-            return without_ports(offset, next, key_kind::NO_HEADER);
+            return Walked { offset, protocol: next, kind: key_kind::NO_HEADER };
         };
         let header = next;
         next = following;
@@ -339,13 +378,11 @@ fn behind_extension_headers<S: ByteSource + ?Sized>(
             _ => (usize::from(length) + 1) * 8,
         };
         if header == protocol::FRAGMENT && u16::from_be_bytes([fragment_high, fragment_low]) >> 3 != 0 {
-            return without_ports(offset, next, key_kind::LATER_FRAGMENT);
+            return Walked { offset, protocol: next, kind: key_kind::LATER_FRAGMENT };
         }
     }
-    if is_extension_header(next) {
-        return without_ports(offset, next, key_kind::NO_HEADER);
-    }
-    transport(source, offset, next, &Icmp { protocol: protocol::ICMPV6, request: 128, reply: 129 })
+    let kind = if is_extension_header(next) { key_kind::NO_HEADER } else { key_kind::PORTS };
+    Walked { offset, protocol: next, kind }
 }
 
 #[inline(always)]

@@ -16,7 +16,7 @@ use aya_ebpf::{
     bindings::{__sk_buff, BPF_NOEXIST},
     helpers::bpf_get_smp_processor_id,
 };
-use core::ptr::NonNull;
+use core::{arch::asm, ptr::NonNull};
 use monitor_common::{
     counters::{Counters, Direction},
     flow::{FlowEntry, FlowKey4, FlowKey6, SeenFlow},
@@ -126,9 +126,10 @@ fn in_first_bucket<K: Key<N>, const N: usize>(
     generation: u32,
 ) -> Option<(u32, NonNull<FlowEntry>)> {
     let bucket = K::bucket(generation * buckets() + place.bucket(0, buckets()))?;
-    for at in 0..BUCKET {
+    let mut at = 0_u64;
+    loop {
         // SAFETY: a map lookup gives a valid value; `at` is within it.
-        match place.read(unsafe { word(bucket, at).read_volatile() }) {
+        match place.read(unsafe { word(bucket, at as usize).read_volatile() }) {
             Word::Slot(number) => {
                 if let Some(entry) = in_slot::<K, N>(words, generation, number) {
                     return Some((number, entry));
@@ -137,8 +138,13 @@ fn in_first_bucket<K: Key<N>, const N: usize>(
             Word::Other => {}
             Word::Free => return None,
         }
+        // SAFETY: adds one. LLVM likes to let the end of a loop run on into its beginning, and before Linux 6.4 the
+        // verifier takes a way back that is no jump for a loop without end. It cannot move this behind the comparison.
+        unsafe { asm!("{0} += 1", inout(reg) at, options(pure, nomem, nostack)) };
+        if at == BUCKET as u64 {
+            return None;
+        }
     }
-    None
 }
 
 /// A word of a bucket.

@@ -2,7 +2,10 @@
 
 use aya_ebpf::{bindings::__sk_buff, helpers::bpf_skb_load_bytes};
 use core::{arch::asm, mem::MaybeUninit, ptr};
-use monitor_common::{counters::Counters, packet::ByteSource};
+use monitor_common::{
+    counters::Counters,
+    packet::{ByteSource, Walked, walk_extension_headers},
+};
 
 /// The verifier wants to know that offsets stay far below 64 KiB; the parser's longest walk ends at 8,254.
 const MAX_OFFSET: usize = 0x3fff;
@@ -109,6 +112,19 @@ impl ByteSource for Packet {
             None => self.copied(offset),
         }
     }
+
+    #[inline(always)]
+    fn walk(&self, offset: usize, next: u8) -> Walked {
+        Walked::unpack(behind_extension_headers(self.skb, offset as u64, u64::from(next)))
+    }
+}
+
+/// [`walk_extension_headers`] of a packet, as [`Walked::pack`]. Global, so that the verifier goes through it once, and
+/// comes back with one state for all the ways there are.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn behind_extension_headers(skb: *mut __sk_buff, offset: u64, next: u64) -> u64 {
+    walk_extension_headers(&Packet::new(skb), offset as usize, next as u8).pack()
 }
 
 /// Aligned as the verifier wants the stack.
