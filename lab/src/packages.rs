@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// How long lists and packages may take to come.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// The package that leads to a release's newest kernel for virtual machines.
+const KERNEL: &str = "linux-image-cloud-amd64";
 /// Who signed the lists.
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -40,19 +42,48 @@ impl Packages {
         Self::fetch("bookworm", &[&programs[..], &libraries].concat())
     }
 
+    /// Gets the kernel of a release that is made for virtual machines.
+    ///
+    /// # Errors
+    /// This is no Debian, or its packages are out of reach.
+    pub(crate) fn kernel(suite: &str) -> Result<Self> {
+        let (packages, apt) = Self::of(suite)?;
+        let mut names = apt.needs(KERNEL)?;
+        names.retain(|name| name.starts_with("linux-image-"));
+        let image = names.first().with_context(|| format!("{suite} has no {KERNEL}"))?;
+        // Newer ones come in parts.
+        let mut parts = apt.needs(image)?;
+        parts.retain(|name| name.starts_with("linux-binary-") || name.starts_with("linux-modules-"));
+        names.extend(parts);
+        packages.unpack(&apt, &names)?;
+        Ok(packages)
+    }
+
     /// Gets packages of a release from where this machine gets its own.
     pub(crate) fn fetch(suite: &str, names: &[&str]) -> Result<Self> {
+        let (packages, apt) = Self::of(suite)?;
+        packages.unpack(&apt, names)?;
+        Ok(packages)
+    }
+
+    /// A folder without packages, and what gets them.
+    fn of(suite: &str) -> Result<(Self, Apt)> {
         let folder = std::env::temp_dir().join(format!("vw-packages-{suite}-{}", std::process::id()));
         let packages = Self { folder };
         let apt = Apt::of(suite, &packages.path("apt"))?;
-        apt.run(&["update"], &packages.folder)?;
-        apt.run(&[&["download"], names].concat(), &packages.folder)?;
+        apt.run("apt-get", &["update"], &packages.folder)?;
+        Ok((packages, apt))
+    }
+
+    fn unpack(&self, apt: &Apt, names: &[impl AsRef<str>]) -> Result<()> {
+        let names = names.iter().map(AsRef::as_ref);
+        apt.run("apt-get", &["download"].into_iter().chain(names).collect::<Vec<_>>(), &self.folder)?;
         let is_package = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
-        let files = fs::read_dir(&packages.folder)?.filter_map(|entry| Some(entry.ok()?.path()));
+        let files = fs::read_dir(&self.folder)?.filter_map(|entry| Some(entry.ok()?.path()));
         for file in files.filter(is_package) {
-            text(Command::new("dpkg-deb").arg("--extract").arg(file).arg(&packages.folder), PATIENCE)?;
+            text(Command::new("dpkg-deb").arg("--extract").arg(file).arg(&self.folder), PATIENCE)?;
         }
-        Ok(packages)
+        Ok(())
     }
 
     /// Where a file of theirs is, by its path without the first slash.
@@ -107,12 +138,18 @@ impl Apt {
         Ok(Self { options })
     }
 
-    fn run(&self, words: &[&str], folder: &Path) -> Result<()> {
-        let mut command = Command::new("apt-get");
+    fn run(&self, program: &str, words: &[&str], folder: &Path) -> Result<String> {
+        let mut command = Command::new(program);
         for option in &self.options {
             command.args(["-o", option]);
         }
-        text(command.args(words).current_dir(folder), PATIENCE).map(drop)
+        text(command.args(words).current_dir(folder), PATIENCE)
+    }
+
+    /// The packages that one depends on.
+    fn needs(&self, package: &str) -> Result<Vec<String>> {
+        let told = self.run("apt-cache", &["depends", package], Path::new("/"))?;
+        Ok(told.lines().filter_map(|line| Some(line.trim().strip_prefix("Depends: ")?.to_owned())).collect())
     }
 }
 

@@ -31,6 +31,7 @@ const FOR_TESTS: &str = "LABEL vethwatch.test=1";
 const PATIENCE: Duration = Duration::from_secs(600);
 
 pub use debian::make as make_debian;
+pub(crate) use program::libraries;
 pub use testbox::make as make_testbox;
 pub use vethwatch::make as make_vethwatch;
 

@@ -71,7 +71,7 @@ impl Image<'_> {
 }
 
 /// The shared libraries of a program, as `ldd` finds them; none for a static one.
-fn libraries(program: &Path) -> Result<BTreeSet<PathBuf>> {
+pub(crate) fn libraries(program: &Path) -> Result<BTreeSet<PathBuf>> {
     let ldd = command::finish(Command::new("ldd").arg(program), Duration::from_secs(30))?;
     let mut libraries = if ldd.status.success() { named_by_ldd(&ldd.stdout) } else { BTreeSet::new() };
     let c_library = libraries.iter().find(|path| path.ends_with("libc.so.6")).cloned();

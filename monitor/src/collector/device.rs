@@ -92,23 +92,37 @@ pub(super) fn link(body: &[u8]) -> Option<Link> {
         peer_namespace: None,
         counters: None,
     };
+    let mut counts_headers_twice = false;
     for (kind, value) in attributes_after(body, LINK_HEADER) {
         match kind {
             IFLA_ADDRESS => link.mac = value.try_into().ok().map(Mac),
             IFLA_IFNAME => link.name = SafeText::from_bytes(text(value)),
             IFLA_LINK => link.peer = u32_at(value, 0).filter(|peer| *peer != 0),
             IFLA_MASTER => link.master = u32_at(value, 0).filter(|master| *master != 0),
-            IFLA_LINKINFO => link.kind = device_kind(value),
+            IFLA_LINKINFO => (link.kind, counts_headers_twice) = (device_kind(value), is_ipvlan(value)),
             IFLA_STATS64 => link.counters = counters(value),
             IFLA_LINK_NETNSID => link.peer_namespace = i32_at(value, 0),
             _ => (),
         }
     }
+    if let Some(counters) = link.counters.as_mut().filter(|_| counts_headers_twice) {
+        // Its own end, so what it received is turned round.
+        counters.headers_twice = counters.sent_skbs;
+    }
     Some(link)
 }
 
+fn info_kind(info: &[u8]) -> Option<&[u8]> {
+    attributes(info).find(|(kind, _)| *kind == IFLA_INFO_KIND).map(|(_, value)| text(value))
+}
+
+/// By `ipvlan_count_rx` of the kernel, which is given the length with the header already.
+fn is_ipvlan(info: &[u8]) -> bool {
+    info_kind(info) == Some(b"ipvlan")
+}
+
 fn device_kind(info: &[u8]) -> DeviceKind {
-    match attributes(info).find(|(kind, _)| *kind == IFLA_INFO_KIND).map(|(_, value)| text(value)) {
+    match info_kind(info) {
         Some(b"veth") => DeviceKind::Veth,
         Some(b"bridge") => DeviceKind::Bridge,
         _ => DeviceKind::Other,
@@ -126,7 +140,7 @@ fn counters(stats: &[u8]) -> Option<DeviceCounters> {
         sent_dropped: word(6)?,
         received_dropped: word(7)?,
         qdisc_dropped: None,
-        received_to_many: word(8)?,
+        headers_twice: word(8)?,
     })
 }
 
@@ -328,6 +342,25 @@ mod tests {
         assert_eq!((link.name.as_str(), link.mac), ("veth\\u{1b}1", Some(Mac([1, 2, 3, 4, 5, 6]))));
     }
 
+    #[test]
+    fn an_ipvlan_device_may_count_the_header_of_all_it_receives_twice() {
+        let stats: Vec<u8> = (1..=9_u64).flat_map(u64::to_ne_bytes).collect();
+        for (name, twice) in [("ipvlan", 1), ("macvlan", 9), ("ipvlanx", 9)] {
+            let mut kind = Vec::from(u16::try_from(name.len() + 5).unwrap().to_ne_bytes());
+            kind.extend(IFLA_INFO_KIND.to_ne_bytes());
+            kind.extend(name.as_bytes());
+            kind.push(0);
+            // In either order.
+            for attributes in [
+                [(IFLA_LINKINFO, &*kind), (IFLA_STATS64, &stats)],
+                [(IFLA_STATS64, &stats), (IFLA_LINKINFO, &kind)],
+            ] {
+                let link = link(&message(&attributes)).unwrap();
+                assert_eq!(link.counters.unwrap().headers_twice, twice, "{name}");
+            }
+        }
+    }
+
     /// Whether a device of this kind (none if empty), with some attribute, is a container's own that came from elsewhere.
     fn check_elsewhere(kind: &str, attribute: Option<(u16, i32)>, hardware: u8, flags: u8, expected: bool) {
         let length = u8::try_from(kind.len() + 5).unwrap();
@@ -371,7 +404,7 @@ mod tests {
         assert_eq!((read.sent_skbs, read.received_skbs), (1, 2));
         assert_eq!((read.sent_bytes, read.received_bytes), (3, 4));
         assert_eq!((read.sent_dropped, read.received_dropped), (7, 8));
-        assert_eq!(read.received_to_many, 9);
+        assert_eq!(read.headers_twice, 9);
         assert_eq!(counters(&stats[..60]), None);
     }
 

@@ -219,7 +219,11 @@ fn group_id(name: &str) -> anyhow::Result<Option<u32>> {
 }
 
 fn known_group(name: &str) -> anyhow::Result<Option<u32>> {
-    let group = Group::from_name(name).with_context(|| format!("group {name}"))?;
+    // Where there is no list of groups, no group is in it.
+    let group = match Group::from_name(name) {
+        Err(nix::errno::Errno::ENOENT) => None,
+        found => found.with_context(|| format!("group {name}"))?,
+    };
     Ok(group.map(|group| group.gid.as_raw()).or_else(|| number(name)))
 }
 

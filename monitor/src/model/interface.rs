@@ -110,9 +110,10 @@ pub struct DeviceCounters {
     pub received_dropped: u64,
     /// Drops of the queueing discipline on the host end, after our egress hook; absent where it has none.
     pub qdisc_dropped: Option<u64>,
-    /// skbs to many that a device in a container's namespace received; 0 of a host's end.
-    #[serde(default)]
-    pub received_to_many: u64,
+    /// skbs received by a device in a container's namespace whose Ethernet header it may have counted twice: those to many,
+    /// of ipvlan all; 0 of a host's end.
+    #[serde(default, alias = "received_to_many")]
+    pub headers_twice: u64,
 }
 
 impl DeviceCounters {
@@ -127,7 +128,7 @@ impl DeviceCounters {
             received_bytes: self.sent_bytes,
             received_dropped: self.sent_dropped,
             qdisc_dropped: self.qdisc_dropped,
-            received_to_many: self.received_to_many,
+            headers_twice: self.headers_twice,
         }
     }
 }

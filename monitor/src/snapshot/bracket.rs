@@ -126,7 +126,7 @@ pub(super) fn difference_inside(
         ..*reading
     };
     let (start, end) = around(attached, &turned)?;
-    let to_many = |device: &DeviceCounters| device.received_to_many;
+    let to_many = |device: &DeviceCounters| device.headers_twice;
     let twice = end.range(to_many).high.saturating_sub(start.range(to_many).low);
     let headers = twice.saturating_mul(FRAME_BYTES.0);
     Some(into_ingress(&start, &end, &sent, headers) + out_of_egress(&start, &end, received.all()))
@@ -227,7 +227,7 @@ mod tests {
         sent_dropped: 0,
         received_dropped: 0,
         qdisc_dropped: None,
-        received_to_many: 0,
+        headers_twice: 0,
     };
 
     #[test]
@@ -329,8 +329,8 @@ mod tests {
         assert_eq!(difference_inside(zero, &reading), Some(Difference::default()));
         assert_ne!(difference(zero, &reading), Some(Difference::default()));
         // Of one of two that were sent to many, the device counted the header twice.
-        let many = |bytes, received_to_many| {
-            let now = DeviceCounters { received_to_many, ..device((0, 0), (2, bytes)) };
+        let many = |bytes, headers_twice| {
+            let now = DeviceCounters { headers_twice, ..device((0, 0), (2, bytes)) };
             difference_inside(zero, &self::reading(counts(0, 0), counts(2, 84), Some(now), Some(now)))
         };
         assert_eq!(many(98, 2), Some(Difference::default()));

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Programs and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 19] = [
+const PROGRAMS: [(&str, &str); 21] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("bpftool", "bpftool"),
     ("busybox", "busybox-static"),
+    ("cpio", "cpio"),
     ("curl", "curl"),
     ("docker-compose", "docker-compose"),
     ("dpkg-shlibdeps", "dpkg-dev"),
@@ -23,6 +24,7 @@ const PROGRAMS: [(&str, &str); 19] = [
     ("nft", "nftables"),
     ("nsenter", "util-linux"),
     ("ping", "iputils-ping"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
     ("strip", "binutils"),
     ("tcpdump", "tcpdump"),
     ("tmux", "tmux"),

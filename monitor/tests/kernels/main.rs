@@ -1,0 +1,154 @@
+//! Kernels of Debian's releases, in an emulator, with their own Docker: the programs load, and count to the byte there too.
+//!
+//! The machine's own kernel is the one that every other test runs on; it lacks ipvlan, VLANs and dummies.
+//!
+//! Needs Docker, the image of the testbox, QEMU, and Debian's packages within reach.
+
+use anyhow::{Context, Result, ensure};
+use lab::{Machine, docker, image};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// An emulated machine is slow, on one that is busy more so.
+const PATIENCE: Duration = Duration::from_secs(400);
+
+/// What happens there.
+const GUEST: &str = include_str!("guest.sh");
+
+/// Received bytes and packets, sent bytes and packets.
+type Counters = [u64; 4];
+
+/// The Ethernet header's length, which a macvlan device counts once more of a packet to many, and an ipvlan device of each that it
+/// receives.
+const HEADER: u64 = 14;
+
+/// More than either end receives there.
+const PACKETS: u64 = 1_000;
+
+/// What was said on the machine.
+struct Said(String);
+
+impl Said {
+    fn on(suite: &str, networks: &str) -> Result<Self> {
+        let machine = Machine::new(suite)?;
+        machine.program(Path::new(env!("CARGO_BIN_EXE_vethwatch")), "bin/vethwatch")?;
+        let archive = std::env::temp_dir().join(format!("vw-testbox-{suite}-{}.tar", std::process::id()));
+        docker(&["save", "--output", &archive.to_string_lossy(), &image::ready(image::TESTBOX)?])?;
+        let content = std::fs::read(&archive);
+        std::fs::remove_file(&archive)?;
+        machine.file("testbox.tar", 0o644, &content?)?;
+        machine.run(&format!("networks={networks:?}\n{GUEST}"), PATIENCE).map(Self)
+    }
+
+    fn lines<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.lines().filter_map(move |line| line.strip_prefix(kind)?.strip_prefix(' '))
+    }
+
+    fn told(&self, kind: &str) -> Result<Vec<Value>> {
+        let lines = self.lines("told").map(serde_json::from_str).collect::<Result<Vec<Value>, _>>();
+        let mut lines = lines.with_context(|| self.0.clone())?;
+        lines.retain(|line| line["type"] == kind);
+        Ok(lines)
+    }
+
+    fn container(&self, name: &str) -> Result<Value> {
+        let row = self.told("container")?.into_iter().find(|row| row["name"] == name);
+        row.with_context(|| format!("{name} is not told:\n{}", self.0))
+    }
+
+    /// What the containers' devices had counted then.
+    fn devices(&self, when: &str) -> Result<BTreeMap<&str, Counters>> {
+        let of_line = |line: &'_ str| -> Option<Counters> {
+            let (_, counters) = line.split_once("eth0:")?;
+            let numbers: Vec<u64> =
+                counters.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+            Some([*numbers.first()?, *numbers.get(1)?, *numbers.get(8)?, *numbers.get(9)?])
+        };
+        let lines = self.lines("device").filter_map(|line| line.strip_prefix(when)?.strip_prefix(' '));
+        lines
+            .map(|line| {
+                let name = line.split(' ').next().context("a name")?;
+                Ok((name, of_line(line).with_context(|| format!("no counters: {line}"))?))
+            })
+            .collect()
+    }
+
+    /// What was told of a container lies between what its device had counted before and after; that may have counted as many
+    /// headers twice.
+    fn is_exact(&self, name: &str, headers: u64) -> Result<()> {
+        let row = self.container(name)?;
+        ensure!(row["watched"] == true, "{name} is not watched: {row}");
+        let of = |direction: &str, counter: &str| {
+            let watched = row[direction][counter].as_u64()?;
+            Some(watched + row["before_watch"][direction][counter].as_u64()?)
+        };
+        let told = ["received", "sent"].map(|direction| {
+            let (bytes, packets) = (of(direction, "skb_bytes")?, of(direction, "skbs")?);
+            Some((bytes, packets))
+        });
+        let [Some(received), Some(sent)] = told else { anyhow::bail!("{name} has no counters: {row}") };
+        let told = [received.0, received.1, sent.0, sent.1];
+        let of_device = |when: &str| {
+            self.devices(when)?.get(name).copied().with_context(|| format!("no device of {name}"))
+        };
+        let (before, after) = (of_device("before")?, of_device("after")?);
+        for (at, told) in told.iter().enumerate() {
+            let allowed = if at == 0 { headers * HEADER } else { 0 };
+            ensure!(
+                before[at] - allowed <= *told && *told <= after[at],
+                "{name}: {told} is not between {before:?} and {after:?}: {row}"
+            );
+        }
+        ensure!(
+            row["sent"]["packets"].as_u64() > Some(20 * 4),
+            "{name} sent hardly anything in the watch: {row}"
+        );
+        ensure!(row["unaccounted_bytes"] == 0, "{name}: {row}");
+        Ok(())
+    }
+
+    /// What a network's client asked of its server is told, counted and judged; `headers` as for [`Said::is_exact`].
+    fn is_well(&self, network: &str, headers: u64) -> Result<()> {
+        ensure!(self.0.contains("\nagent ended with 0\n"), "{}", self.0);
+        ["server", "client"]
+            .iter()
+            .try_for_each(|end| self.is_exact(&format!("vw-{network}-{end}"), headers))?;
+        let name = |row: &Value, end: &str| row[end]["container"]["name"].as_str().map(str::to_owned);
+        let (client, server) = (format!("vw-{network}-client"), format!("vw-{network}-server"));
+        let pairs = self.told("pair")?;
+        let pair = pairs.iter().find(|row| name(row, "client").as_ref() == Some(&client));
+        let pair = pair.with_context(|| format!("{client} asked nobody: {pairs:?}"))?;
+        ensure!(name(pair, "server") == Some(server) && pair["server"]["port"] == 80, "{pair}");
+        ensure!(pair["conversations"] == 20 && pair["verdict"]["expected"] == "allow", "{pair}");
+        ensure!(pair["network"]["name"] == format!("vw-{network}"), "{pair}");
+        Ok(())
+    }
+}
+
+#[test]
+fn of_debian_12_counts_bridges_and_says_why_it_counts_no_more() -> Result<()> {
+    let said = Said::on("bookworm", "bridge macvlan")?;
+    said.is_well("bridge", 0)?;
+    let row = said.container("vw-macvlan-client")?;
+    let reason = row["not_watched_reason"].as_str().unwrap_or_default();
+    ensure!(row["watched"] == false && reason.contains("6.6"), "{row}");
+    Ok(())
+}
+
+#[test]
+fn of_debian_13_counts_devices_inside_namespaces_too() -> Result<()> {
+    let said = Said::on("trixie", "bridge macvlan tagged ipvlan")?;
+    said.is_well("bridge", 0)?;
+    // A question of ARP.
+    ["macvlan", "tagged"].iter().try_for_each(|network| said.is_well(network, 1))?;
+    said.is_well("ipvlan", PACKETS)
+}
+
+#[test]
+fn of_debian_sid_counts_devices_inside_namespaces_too() -> Result<()> {
+    let said = Said::on("sid", "bridge ipvlan")?;
+    said.is_well("bridge", 0)?;
+    said.is_well("ipvlan", PACKETS)
+}
