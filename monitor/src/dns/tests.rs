@@ -207,6 +207,40 @@ fn a_stream_with_a_gap_is_given_up_once() {
     assert_eq!((told.len(), listener.lost().streams), (0, 1));
 }
 
+/// A SYN of a connection of its own, and a segment behind it, at this second.
+fn stream(port: u16, second: u64, bytes: &[u8]) -> [Heard<'_>; 2] {
+    let container = SocketAddr::new(end("172.17.0.2:0").ip(), port);
+    let packet = Heard { container, ..packet(Direction::Sent, second * 1_000, &[]) };
+    let segment = |sequence, syn| Some(Segment { sequence, syn });
+    [
+        Heard { segment: segment(0, true), ..packet },
+        Heard { segment: segment(1, false), payload: bytes, ..packet },
+    ]
+}
+
+#[test]
+fn the_stream_that_rested_longest_makes_room_for_a_new_one_of_its_place() {
+    let (mut listener, mut told) = (Listener::default(), Vec::new());
+    let whole = framed(&[message(1, ASK, "whole", &[])]);
+    let half = &whole[..whole.len() / 2];
+    // As many as there is room for, the first one half way through its message.
+    for number in 0..64 {
+        let bytes = if number == 0 { half } else { &[] };
+        stream(1_000 + number, u64::from(number) / 16, bytes)
+            .iter()
+            .for_each(|heard| listener.hear(heard, &mut told));
+    }
+    assert_eq!(listener.lost(), Lost::default());
+    // The next takes the first one's room: what lay in that is lost, and all of the new one is read.
+    stream(2_000, 5, &whole).iter().for_each(|heard| listener.hear(heard, &mut told));
+    assert_eq!(listener.lost().streams, 1);
+    // The one after that takes the second's, in which nothing lay.
+    stream(2_001, 5, &whole).iter().for_each(|heard| listener.hear(heard, &mut told));
+    assert_eq!(listener.lost().streams, 1);
+    listener.finish(&mut told);
+    assert_eq!(told.iter().filter(|told| told.name.as_str() == "whole").count(), 2);
+}
+
 #[test]
 fn one_that_asks_for_more_names_than_there_is_room_for_takes_no_room_from_others() {
     let (mut listener, mut told) = (Listener::default(), Vec::new());
