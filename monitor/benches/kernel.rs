@@ -10,19 +10,25 @@
 //! *one hot flow* is one flow among the live ones, *all in turn* touches every live flow, one after another, and
 //! *miss* gives every packet a flow that has no entry, in an arena that is emptied between rounds: *new flow* never
 //! seen before, so that it is noted as seen and reported (up to the rate cap), *new tick* known from an earlier
-//! round. The sample of one round is short there, since the arena must not fill up.
+//! round. The sample of one round is short there, since the arena must not fill up. So is that of questions for names that
+//! are handed over: there are few in a span of time.
 
 #[path = "../tests/kernel/rig.rs"]
 mod rig;
 
 use anyhow::{Context, Result, ensure};
+use aya::maps::RingBuf;
 use monitor_common::counters::Direction;
+use monitor_common::dns::{MOST_IN_SPAN, RING, SPAN};
+use monitor_common::interface::{InterfaceEntry, interface_flag};
 use monitor_common::settings::{Settings, feature};
-use rig::{Rig, Skb, test_run};
+use rig::{LOOPBACK, NUMBER, Rig, SLOT, Skb, test_run};
 use std::env;
 use std::io;
+use std::iter;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// Rounds; each gives one difference for each cell.
 const ROUNDS: usize = 15;
@@ -30,6 +36,9 @@ const ROUNDS: usize = 15;
 const HITS: u32 = 500_000;
 /// Runs of a miss in one round: below the size of the arena.
 const MISSES: u32 = 32_768;
+/// Questions for names that a place may hand over in a span of time, if they are short.
+const QUESTIONS: u32 = 1_024;
+const _: () = assert!(QUESTIONS as u64 == MOST_IN_SPAN);
 
 fn main() -> Result<()> {
     pin()?;
@@ -88,12 +97,14 @@ enum Traffic {
     InTurn(Changer),
     /// Ones that have no entry; `true` if they never had one.
     Miss(Changer, bool),
+    /// One flow of so many questions for names.
+    Names(u32),
 }
 
 impl Cell {
     /// A cell of one hot flow among `live` ones.
     fn new(name: &str, settings: &Settings, direction: Direction, packet: &[u8], live: u32) -> Result<Self> {
-        let rig = Rig::load(&settings.with_max_flows((2 * live).max(1024)), &[])?;
+        let rig = Rig::load(&settings.with_max_flows((2 * live).max(1024)), &[("NAMES", RING)])?;
         let (name, packet) = (name.into(), packet.to_vec());
         Ok(Self { name, rig, direction, packet, traffic: Traffic::Hot, live, differences: Vec::new() })
     }
@@ -109,19 +120,40 @@ impl Cell {
         if let Traffic::Miss(..) = self.traffic {
             self.rig.flip()?;
         }
+        if let Traffic::Names(QUESTIONS) = self.traffic {
+            // What was handed over in the last round counts until its span of time is over.
+            sleep(Duration::from_nanos(1 << SPAN));
+            self.take_names()?;
+        }
         let empty = empty()?;
         let skb = Skb::ordinary();
         let (before, measured, repeat) = match &self.traffic {
             Traffic::Hot => (empty.as_fd(), self.rig.program(self.direction)?, HITS),
             Traffic::InTurn(changer) => (changer.empty.as_fd(), changer.measured.as_fd(), HITS),
             Traffic::Miss(changer, _) => (changer.empty.as_fd(), changer.measured.as_fd(), MISSES),
+            Traffic::Names(runs) => (empty.as_fd(), self.rig.program(self.direction)?, *runs),
         };
         let base = time(before, &self.packet, &skb, repeat)?;
         self.differences.push(time(measured, &self.packet, &skb, repeat)? - base);
-        if let Traffic::Miss(_, true) = self.traffic {
-            self.never_seen();
+        match self.traffic {
+            Traffic::Miss(_, true) => self.never_seen(),
+            Traffic::Names(runs) => {
+                let handed_over = self.take_names()?;
+                ensure!(
+                    handed_over == runs || runs > QUESTIONS,
+                    "{handed_over} of {runs} questions were handed over"
+                );
+            }
+            Traffic::Hot | Traffic::InTurn(_) | Traffic::Miss(_, false) => {}
         }
         Ok(())
+    }
+
+    /// Takes all messages about names out of their ring; how many there were.
+    fn take_names(&mut self) -> Result<u32> {
+        let mut ring = RingBuf::try_from(self.rig.map_mut("NAMES")?)?;
+        let count = iter::from_fn(|| ring.next().map(drop)).count();
+        Ok(u32::try_from(count)?)
     }
 
     /// Changes the packet so that its flows were never seen: they get another source port.
@@ -171,7 +203,26 @@ fn cells() -> Result<Vec<Cell>> {
         }
     }
     cells.push(Cell::new("ARP sent", &default, Direction::Sent, &arp(), 1)?);
+    let extended = Cell::new(
+        "IPv6 TCP sent, behind an extension header",
+        &default,
+        Direction::Sent,
+        &tcp6_extended(),
+        1,
+    )?;
+    cells.push(extended);
+    cells.push(names("IPv4 UDP sent, a question for a name, handed over", QUESTIONS)?);
+    cells.push(names("IPv4 UDP sent, a question for a name, beyond what a place may hand over", HITS)?);
     Ok(cells)
+}
+
+/// A cell of questions for names, so many a round: the first [`QUESTIONS`] of a span of time are handed over, at a place of
+/// which that is wanted.
+fn names(name: &str, runs: u32) -> Result<Cell> {
+    let mut cell = Cell::new(name, &Settings::default(), Direction::Sent, &question(), 1)?;
+    let flags = interface_flag::CLAIMS | interface_flag::DNS;
+    cell.rig.watch(InterfaceEntry { ifindex: LOOPBACK, number: NUMBER, slot: SLOT, flags })?;
+    Ok(Cell { traffic: Traffic::Names(runs), ..cell })
 }
 
 /// A cell whose packets are of all its live flows, one after the other.
@@ -220,6 +271,23 @@ fn tcp6() -> Vec<u8> {
     let from = [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let to = [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3];
     [&MACS[..], &[0x86, 0xdd], &[0x60, 0, 0, 0, 0, 30, 6, 64], &from, &to, &TCP].concat()
+}
+
+/// [`tcp6`] behind eight bytes of hop-by-hop options.
+fn tcp6_extended() -> Vec<u8> {
+    let mut packet = tcp6();
+    [packet[19], packet[20]] = [38, 0];
+    packet.splice(54..54, [6, 0, 1, 4, 0, 0, 0, 0]);
+    packet
+}
+
+/// A question for `a.example`, to port 53.
+fn question() -> Vec<u8> {
+    let ip = [0x45, 0, 0, 55, 0, 0, 0x40, 0, 64, 17, 0, 0, 172, 18, 0, 2, 172, 18, 0, 3];
+    let udp = [0x9c, 0x40, 0, 53, 0, 35, 0, 0];
+    let head = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    let name = *b"\x01a\x07example\x00\x00\x01\x00\x01";
+    [&MACS[..], &[0x08, 0x00], &ip, &udp, &head, &name].concat()
 }
 
 fn is_ipv4(packet: &[u8]) -> bool {
