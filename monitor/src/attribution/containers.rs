@@ -178,7 +178,8 @@ pub(super) fn shared_aliases(containers: &HashMap<ContainerId, Known>) -> HashSe
         let [first, others @ ..] = holders.as_slice() else { return false };
         let is_the_service = first.service.as_ref() == Some(&alias.1);
         let of_first = of_service(first);
-        !others.is_empty() && !(is_the_service && others.iter().all(|it| of_service(it) == of_first))
+        let is_all_of_it = is_the_service && others.iter().all(|it| of_service(it) == of_first);
+        !(others.is_empty() || is_all_of_it)
     };
     holders.into_iter().filter(is_shared).map(|(alias, _)| alias.clone()).collect()
 }
