@@ -100,6 +100,7 @@ fn host() -> State {
             published: Vec::new(),
             labels: Vec::new(),
             links: Vec::new(),
+            aliases: Vec::new(),
             rights: None,
             details: None,
         };

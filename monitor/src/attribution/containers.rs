@@ -1,12 +1,12 @@
 //! The containers Docker told of.
 
 use super::facts::FactId;
-use super::{ContainerRef, NetworkRef};
+use super::{Alias, ContainerRef, NetworkRef};
 use crate::model::{
     Container, ContainerId, ContainerState, Endpoint, KernelTime, NetworkDriver, NetworkId, NetworkMode,
     SafeText, Span,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Namespace numbers of one container that are remembered; a restart gives a new one.
@@ -43,6 +43,7 @@ impl Known {
             service: None,
             networks: Vec::new(),
             shares_namespace_with: Vec::new(),
+            aliases: Vec::new(),
         });
         let container = Container {
             id,
@@ -60,6 +61,7 @@ impl Known {
             published: Vec::new(),
             labels: Vec::new(),
             links: Vec::new(),
+            aliases: Vec::new(),
             rights: None,
             details: None,
         };
@@ -163,11 +165,31 @@ pub(super) fn namespace_mates(
     mates
 }
 
+/// The names on networks that lead to several containers, other than that of a service to the containers of it.
+pub(super) fn shared_aliases(containers: &HashMap<ContainerId, Known>) -> HashSet<(NetworkId, SafeText)> {
+    let mut holders: HashMap<&(NetworkId, SafeText), Vec<&Container>> = HashMap::new();
+    for known in containers.values().filter(|known| known.gone.is_none()) {
+        for alias in &known.container.aliases {
+            holders.entry(alias).or_default().push(&known.container);
+        }
+    }
+    let of_service = |it: &Container| (it.project.clone(), it.service.clone());
+    let is_shared = |(alias, holders): &(&(NetworkId, SafeText), Vec<&Container>)| {
+        let [first, others @ ..] = holders.as_slice() else { return false };
+        let is_the_service = first.service.as_ref() == Some(&alias.1);
+        let of_first = of_service(first);
+        let is_all_of_it = is_the_service && others.iter().all(|it| of_service(it) == of_first);
+        !(others.is_empty() || is_all_of_it)
+    };
+    holders.into_iter().filter(is_shared).map(|(alias, _)| alias.clone()).collect()
+}
+
 /// What a record says of a container now.
 pub(super) fn reference(
     known: &Known,
     networks: &HashMap<NetworkId, super::networks::KnownNetwork>,
     shares_namespace_with: Vec<SafeText>,
+    shared: &HashSet<(NetworkId, SafeText)>,
 ) -> ContainerRef {
     let container = &known.container;
     let in_host_mode = container.network_mode == NetworkMode::Host;
@@ -183,6 +205,11 @@ pub(super) fn reference(
     on.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     // The host's network may list it as well.
     on.dedup_by(|a, b| a.id == b.id);
+    let aliases =
+        container.aliases.iter().filter(|alias| shared.contains(*alias)).filter_map(|(network, name)| {
+            Some(Alias { network: networks.get(network)?.reference.clone(), name: name.clone() })
+        });
+    let aliases = aliases.collect();
     ContainerRef {
         id: container.id.clone(),
         name: container.name.clone(),
@@ -191,5 +218,6 @@ pub(super) fn reference(
         service: container.service.clone(),
         networks: on,
         shares_namespace_with,
+        aliases,
     }
 }

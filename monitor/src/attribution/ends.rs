@@ -4,11 +4,12 @@ use crate::model::{
     ContainerId, FlowPorts, InterfaceKind, InterfaceNumber, NetworkDriver, NetworkId, SafeText, Word, word,
 };
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A Docker network, as far as an endpoint needs it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NetworkRef {
     /// Its id.
     pub id: NetworkId,
@@ -35,6 +36,35 @@ pub struct ContainerRef {
     pub networks: Vec<NetworkRef>,
     /// Names of the containers in the same network namespace.
     pub shares_namespace_with: Vec<SafeText>,
+    /// Names on networks that lead to other containers too.
+    pub aliases: Vec<Alias>,
+}
+
+/// A name that several containers have on a network (`--network-alias`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Alias {
+    /// The network.
+    pub network: NetworkRef,
+    /// The name, in small letters.
+    pub name: SafeText,
+}
+
+impl Alias {
+    /// Whether it is what was asked for: it alone, or with the network's name behind it, in whatever letters.
+    fn is_meant(&self, asked: &str) -> bool {
+        let (alias, network) = (self.name.as_str(), self.network.name.as_str());
+        let rest = asked.get(alias.len()..).filter(|_| asked[..alias.len()].eq_ignore_ascii_case(alias));
+        rest.is_some_and(|rest| {
+            let with_network = rest.strip_prefix('.');
+            rest.is_empty() || with_network.is_some_and(|rest| rest.eq_ignore_ascii_case(network))
+        })
+    }
+}
+
+impl fmt::Display for Alias {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{}.{}", self.name, self.network.name)
+    }
 }
 
 /// The shortest beginning of a container's id that is taken for one.
@@ -48,6 +78,17 @@ impl ContainerRef {
         let mut names = std::iter::once(&self.name).chain(&self.shares_namespace_with);
         let by_id = name.len() >= SHORTEST_ID && self.id.as_str().starts_with(name);
         by_id || names.any(|its| its.as_str() == name)
+    }
+
+    /// The name that it shares with others on a network, if that is what was asked for there.
+    #[must_use]
+    pub fn alias(&self, asked: &str, network: &NetworkId) -> Option<&Alias> {
+        self.aliases_on(network).find(|alias| alias.is_meant(asked))
+    }
+
+    /// The names that it shares with others on a network.
+    pub fn aliases_on(&self, network: &NetworkId) -> impl Iterator<Item = &Alias> {
+        self.aliases.iter().filter(move |alias| alias.network.id == *network)
     }
 }
 

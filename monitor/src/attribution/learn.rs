@@ -107,6 +107,7 @@ impl Attribution {
             known.container.rights = before.rights;
             known.container.details.clone_from(&before.details);
             known.container.links.clone_from(&before.links);
+            known.container.aliases.clone_from(&before.aliases);
         }
         if known.ended_after(at) {
             // Its name and labels are still news; whether it runs, and where, no longer is.

@@ -20,7 +20,7 @@ mod settle;
 mod translations;
 
 pub use containers::Known;
-pub use ends::{ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, reason};
+pub use ends::{Alias, ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, reason};
 pub use interfaces::{Evidence, Owner, Watched};
 pub use networks::KnownNetwork;
 pub(crate) use networks::in_subnet;

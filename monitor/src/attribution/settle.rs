@@ -66,10 +66,11 @@ impl Attribution {
     }
 
     fn refresh_references(&mut self) {
+        let shared = containers::shared_aliases(&self.containers);
         let mut mates = containers::namespace_mates(&self.containers);
         for (id, known) in &mut self.containers {
             let shares = mates.remove(id).unwrap_or_default();
-            let reference = containers::reference(known, &self.networks, shares);
+            let reference = containers::reference(known, &self.networks, shares, &shared);
             if *known.reference != reference {
                 known.reference = Arc::new(reference);
             }

@@ -74,11 +74,12 @@ pub enum Command {
     /// who sent segments again, as its kernel counts them. `not served`: connections were asked for, and none was answered. Where
     /// nothing failed there is no line: docs/health.md.
     Failures(Failures),
-    /// List how TCP connections are spread over the replicas of Compose services, and how they went.
+    /// List how TCP connections are spread over the replicas of services, and behind shared names, and how they went.
     ///
     /// NO ANSWER are those that were neither answered nor refused so far, RESET those that a reset of either end ended. A
     /// replica that runs and is not asked while others are gets none. One that answers nobody while others do is a
-    /// finding too, of the rule silent-replica: docs/health.md.
+    /// finding too, of the rule silent-replica. BY NAME are those whose client is known to have asked for a shared
+    /// name (--network-alias): docs/health.md.
     Services(Services),
     /// Print conversations as they go on, one line each tick, both ends named.
     ///
@@ -227,7 +228,7 @@ pub struct Services {
     /// What comes in so long from now, or until Ctrl-C, instead of all since the watch began.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
-    /// Only this service (or project/service).
+    /// Only this service (or project/service), or this shared name (or name.network).
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 }

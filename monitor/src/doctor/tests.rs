@@ -58,6 +58,7 @@ fn container(name: &str, network_mode: NetworkMode, endpoints: Vec<Endpoint>) ->
         published: Vec::new(),
         labels: Vec::new(),
         links: Vec::new(),
+        aliases: Vec::new(),
         rights: Some(Rights::default()),
         details: None,
     };

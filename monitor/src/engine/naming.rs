@@ -1,8 +1,9 @@
 //! From a counted tick of a flow to a named record.
 
 use super::held::Tick;
+use super::names::Names;
 use super::state::State;
-use crate::attribution::EndKind;
+use crate::attribution::{Attribution, EndKind};
 use crate::flows::{Flow, Update};
 use crate::model::{
     Counts, Direction, FlowBatch, FlowDelta, FlowKey, Initiator, InterfaceKind, KernelTime, SafeText, Sample,
@@ -180,7 +181,7 @@ impl State {
 
     /// `by_group`: the other end was seen at its control group, and what it sends is counted there.
     fn book(&mut self, tick: &Tick, local: &End, remote: &End, by_group: bool, verdict: Option<&Verdict>) {
-        let Self { attribution, books, .. } = self;
+        let Self { attribution, books, names, .. } = self;
         let Tick { delta, update, .. } = tick;
         let watched = attribution.interface(delta.key.interface);
         let network = watched.and_then(|watched| watched.network.as_ref());
@@ -197,6 +198,7 @@ impl State {
             tcp: update.tcp,
             sender_counts: by_group || attribution.is_counted_at_sender(&tick.packets(), remote),
             is_inside: network.is_some_and(|network| attribution.is_inside(&network.id, remote)),
+            asked: asked_for_shared(names, attribution, update.initiator, [local, remote]),
             verdict,
         });
     }
@@ -272,4 +274,21 @@ impl State {
         };
         self.subscribers.send(&Record::Sample(Arc::new(record)), kind, owner.as_deref());
     }
+}
+
+/// The name by which a client came to a container that shares names with others, as far as it is known.
+fn asked_for_shared<'a>(
+    names: &'a Names,
+    attribution: &Attribution,
+    initiator: Initiator,
+    [local, remote]: [&End; 2],
+) -> Option<&'a SafeText> {
+    let (client, server) = match initiator {
+        Initiator::Local => (local, remote),
+        Initiator::Remote => (remote, local),
+        Initiator::Unknown => return None,
+    };
+    let replica = server.container.as_ref().filter(|it| !it.aliases.is_empty())?;
+    let asked = names.of(&client.container.as_ref()?.id, server.address)?;
+    attribution.held_since(server.address, &replica.id, asked.at).then_some(&asked.name)
 }

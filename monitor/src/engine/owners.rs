@@ -42,5 +42,12 @@ impl Owners {
 
 /// What Docker does not tell the next agent again of a container that is gone by then.
 fn worth_noting(container: &Container) -> Container {
-    Container { labels: Vec::new(), links: Vec::new(), rights: None, details: None, ..container.clone() }
+    Container {
+        labels: Vec::new(),
+        links: Vec::new(),
+        aliases: Vec::new(),
+        rights: None,
+        details: None,
+        ..container.clone()
+    }
 }

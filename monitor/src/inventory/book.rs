@@ -255,6 +255,7 @@ mod tests {
             published: Vec::new(),
             labels: Vec::new(),
             links: Vec::new(),
+            aliases: Vec::new(),
             rights: None,
             details: None,
         }

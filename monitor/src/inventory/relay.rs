@@ -145,12 +145,15 @@ fn is_asked(path: &str) -> bool {
         }
         _ => path,
     };
-    let is_id = |id: &str| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_id = |id: &str, is_its: fn(u8) -> bool| (1..=64).contains(&id.len()) && id.bytes().all(is_its);
+    let is_container = |id: &str| is_id(id, |byte| byte.is_ascii_hexdigit());
+    // Those of a Swarm have other letters as well.
+    let is_network = |id: &str| is_id(id, |byte| byte.is_ascii_digit() || byte.is_ascii_lowercase());
     match path {
         "/_ping" | "/version" | "/info" | "/events" | "/containers/json" | "/networks" => true,
         _ => {
             let container = path.strip_prefix("/containers/").and_then(|rest| rest.strip_suffix("/json"));
-            container.or_else(|| path.strip_prefix("/networks/")).is_some_and(is_id)
+            container.is_some_and(is_container) || path.strip_prefix("/networks/").is_some_and(is_network)
         }
     }
 }
@@ -170,6 +173,7 @@ mod tests {
             "/v1.53/containers/json?all=true",
             "/networks",
             "/v1.41/networks/0123456789ab",
+            "/networks/yz0t1c7vtr5m9gkq2h3wxn8ub",
             "/v1.41/containers/0123456789abcdef/json",
         ] {
             check(asked, true);
@@ -187,6 +191,7 @@ mod tests {
             "/secrets",
             "/networks/..",
             "/networks/0123/json",
+            "/networks/Front",
             "http://docker/info",
             "/containers/name/json",
         ] {

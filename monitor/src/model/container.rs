@@ -76,9 +76,9 @@ pub struct Container {
     pub name: SafeText,
     /// Its image's name.
     pub image: Option<SafeText>,
-    /// Compose project (`com.docker.compose.project`).
+    /// Compose project (`com.docker.compose.project`), or else the stack of the Swarm service.
     pub project: Option<SafeText>,
-    /// Compose service (`com.docker.compose.service`).
+    /// Compose service (`com.docker.compose.service`), or else Swarm service (`com.docker.swarm.service.name`).
     pub service: Option<SafeText>,
     /// Its state.
     pub state: ContainerState,
@@ -98,6 +98,9 @@ pub struct Container {
     pub labels: Vec<(SafeText, SafeText)>,
     /// Containers it is linked to (`--link`), by name without the leading slash.
     pub links: Vec<SafeText>,
+    /// Names that it was given on networks (`--network-alias`), in small letters, without its own name and id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<(NetworkId, SafeText)>,
     /// What it is allowed that others are not; absent until it was inspected.
     pub rights: Option<Rights>,
     /// Published ports as (host address, host port, container port, protocol name).

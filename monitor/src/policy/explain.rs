@@ -175,7 +175,7 @@ pub(super) fn because(reason: &Reason<'_>, claim: Option<&'static str>) -> Strin
             "that port is published".to_owned()
         }
         Rule::ExposedPort => "that port is not published".to_owned(),
-        Rule::SilentReplica => "others of its service answer".to_owned(),
+        Rule::SilentReplica => "other replicas answer".to_owned(),
         Rule::Egress => "it may reach the outside".to_owned(),
         Rule::Policy => "the policy file decides".to_owned(),
     }

@@ -1,4 +1,4 @@
-//! A container of a service that answers nobody while the others of the service do.
+//! A container of a service, or behind a name, that answers nobody while the others do.
 
 use super::explain::About;
 use super::findings::{Finding, Findings, Kind, Sighting};
@@ -10,7 +10,7 @@ use crate::model::{Counts, KernelTime, Protocol};
 /// What was found of a replica in a span of time.
 #[derive(Clone, Debug)]
 pub struct SilentReplica {
-    /// The service that it is of.
+    /// The service that it is of, or the name that leads to it.
     pub service: String,
     /// One of those that asked it.
     pub source: End,
@@ -75,5 +75,5 @@ impl SilentReplica {
 pub(super) fn sentence(finding: &Finding) -> String {
     let replica = finding.destination.container.as_ref().map_or("", |container| container.name.as_str());
     let facts: Vec<String> = finding.evidence.iter().map(|it| format!("{}: {}", it.at, it.saw)).collect();
-    format!("{replica} answers nobody although others of its service do; {}.", facts.join("; "))
+    format!("{replica} answers nobody although other replicas do; {}.", facts.join("; "))
 }

@@ -41,6 +41,7 @@ fn container(id: &str, name: &str, mode: NetworkMode, on: &[(&str, &str)]) -> Ch
         pid: None,
         labels: Vec::new(),
         links: Vec::new(),
+        aliases: Vec::new(),
         rights: None,
         details: None,
         published: Vec::new(),

@@ -32,7 +32,7 @@ async fn show(watch: &mut Watch, watch_for: Option<Duration>, name: Option<&str>
     let mut rows = services(&snapshot.pairs, pairs, &snapshot.containers);
     rows.retain(|row| name.is_none_or(|name| row.service.is_called(name)));
     if let Some(name) = name.filter(|_| rows.is_empty()) {
-        logger::tell(&format!("no Compose service {name} was asked over TCP"));
+        logger::tell(&format!("no service or shared name {name} was asked over TCP"));
     }
     let clock = watch.clock();
     let bodies = rows.iter().map(|row| ServiceBody::new(row, since, &clock));

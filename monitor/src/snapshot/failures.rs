@@ -38,13 +38,50 @@ impl FailureRow {
         self.answers.answered == 0 && self.answers.refused + self.unanswered() > 0
     }
 
-    /// Connections that failed, and segments that were sent again.
-    fn failed(&self) -> (u64, u64) {
+    /// Connections that were refused, not answered, or reset.
+    #[must_use]
+    pub const fn failed(&self) -> u64 {
         let Answers { refused, reset, .. } = self.answers;
+        refused.saturating_add(reset).saturating_add(self.unanswered())
+    }
+
+    /// Whether nothing failed.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.rank() == (0, 0)
+    }
+
+    /// Connections that failed, and segments that were sent again.
+    fn rank(&self) -> (u64, u64) {
         let [client, server] =
             [self.sent_again_by_client, self.sent_again_by_server].map(Option::unwrap_or_default);
-        let segments = client.saturating_add(server);
-        (refused.saturating_add(reset).saturating_add(self.unanswered()), segments)
+        (self.failed(), client.saturating_add(server))
+    }
+
+    /// A pair's row, of which nothing is counted yet.
+    #[must_use]
+    pub fn of(pair: &PairRow) -> Self {
+        Self {
+            client: Service::of_client(&pair.client),
+            server: Service::of_server(&pair.server),
+            port: pair.server.port,
+            connections: 0,
+            answers: Answers::default(),
+            sent_again_by_client: None,
+            sent_again_by_server: None,
+        }
+    }
+
+    /// Adds a pair. `sees_retransmits`: whether what is sent again is seen here.
+    pub fn add(&mut self, pair: &PairRow, sees_retransmits: bool) {
+        self.connections += pair.conversations;
+        self.answers += pair.answers;
+        let ends = [&mut self.sent_again_by_client, &mut self.sent_again_by_server];
+        for (of, segments) in ends.into_iter().zip(pair.sent_again()) {
+            if let Some(segments) = segments.filter(|_| sees_retransmits) {
+                *of = Some(of.unwrap_or(0).saturating_add(segments));
+            }
+        }
     }
 }
 
@@ -56,29 +93,13 @@ pub fn failures(pairs: &[PairRow], before: &[PairRow], sees_retransmits: bool) -
     let mut sums: BTreeMap<(Service, Service, Option<u16>), FailureRow> = BTreeMap::new();
     for row in pairs.iter().filter(|row| row.protocol == Protocol::TCP) {
         let Some(more) = since(row, before.get(&identity(row)).copied()) else { continue };
-        let key = (Service::of_client(&row.client), Service::of_server(&row.server), row.server.port);
-        let (client, server, port) = key.clone();
-        let sum = sums.entry(key).or_insert(FailureRow {
-            client,
-            server,
-            port,
-            connections: 0,
-            answers: Answers::default(),
-            sent_again_by_client: None,
-            sent_again_by_server: None,
-        });
-        sum.connections += more.conversations;
-        sum.answers += more.answers;
-        let ends = [&mut sum.sent_again_by_client, &mut sum.sent_again_by_server];
-        for (of, segments) in ends.into_iter().zip(more.sent_again()) {
-            if let Some(segments) = segments.filter(|_| sees_retransmits) {
-                *of = Some(of.unwrap_or(0).saturating_add(segments));
-            }
-        }
+        let fresh = FailureRow::of(row);
+        let key = (fresh.client.clone(), fresh.server.clone(), fresh.port);
+        sums.entry(key).or_insert(fresh).add(&more, sees_retransmits);
     }
-    let mut rows: Vec<FailureRow> = sums.into_values().filter(|row| row.failed() != (0, 0)).collect();
+    let mut rows: Vec<FailureRow> = sums.into_values().filter(|row| !row.is_well()).collect();
     // Stable, so that the rest stays in the order of names.
-    rows.sort_by_key(|row| Reverse(row.failed()));
+    rows.sort_by_key(|row| Reverse(row.rank()));
     rows
 }
 

@@ -23,11 +23,12 @@ mod rows;
 mod service;
 mod services;
 mod shared;
+mod shares;
 mod talk;
 mod window;
 
 pub use crate::attribution::{
-    ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, Translated, reason,
+    Alias, ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, Translated, reason,
 };
 pub use crate::document::nearest;
 pub use crate::flows::{Percentiles, Steps, Tcp, TcpState};
@@ -53,6 +54,7 @@ pub use rows::{
 pub use service::Service;
 pub use services::{ReplicaRow, ServiceRow, services};
 pub use shared::Shared;
+pub use shares::{Part, Share};
 pub use talk::Talk;
 
 use crate::model::{

@@ -2,7 +2,9 @@
 
 use super::recent::Recent;
 use super::talk::Talk;
-use super::{Answers, End, EndKind, NetworkRef, PairRow, Retransmits, TcpState, Verdict};
+use super::{
+    Answers, End, EndKind, NetworkRef, PairRow, Part, Retransmits, Share, TcpState, Verdict, shares,
+};
 use crate::flows::Latency;
 use crate::model::{ContainerId, Initiator, KernelTime, Protocol, TcpFlags, Traffic};
 use std::cmp::Reverse;
@@ -58,6 +60,7 @@ struct Account {
     recent: Recent<Traffic>,
     conversations: u64,
     answers: Answers,
+    shares: Vec<Share>,
     retransmits: Retransmits,
     handshakes: Option<Box<Latency>>,
     verdict: Option<Verdict>,
@@ -111,8 +114,17 @@ impl Pairs {
         account.traffic += traffic;
         account.recent.add(talk.tick_end, self.window, traffic);
         account.last_seen = account.last_seen.max(talk.at);
+        let counts_connections = is_client || talk.counts_connections();
+        let (conversations, answers) =
+            if counts_connections { (u64::from(talk.opened), answers(talk)) } else { Default::default() };
+        account.conversations += conversations;
+        account.answers += answers;
+        if talk.asked.is_some() {
+            let part = Part { traffic, conversations, answers };
+            shares::add(&mut account.shares, talk.alias(ends[1]), part);
+        }
         // What both interfaces see alike is told at the client's, where that is watched.
-        if !is_client && !talk.counts_connections() {
+        if !counts_connections {
             return;
         }
         renew(&mut account.client, ends[0], None);
@@ -121,8 +133,6 @@ impl Pairs {
             account.network = talk.network.cloned();
         }
         account.verdict = talk.verdict.cloned().or(account.verdict.take());
-        account.conversations += u64::from(talk.opened);
-        account.answers += answers(talk);
         if let Some(took) = talk.handshake() {
             if account.handshakes.is_none() && self.histograms < HISTOGRAMS {
                 self.histograms += 1;
@@ -169,6 +179,7 @@ impl Pairs {
             recent: Recent::default(),
             conversations: 0,
             answers: Answers::default(),
+            shares: Vec::new(),
             retransmits: Retransmits::default(),
             handshakes: None,
             verdict: None,
@@ -276,6 +287,7 @@ impl Account {
             window,
             conversations: self.conversations,
             answers: self.answers,
+            shares: self.shares.clone(),
             retransmits: self.retransmits,
             handshake: self.handshakes.as_ref().and_then(|handshakes| handshakes.percentiles()),
             verdict: self.verdict.clone(),

@@ -1,9 +1,9 @@
-//! Which container of a service answers nobody while the others do.
+//! Which container of a service, or behind a name, answers nobody while the others do.
 
-use super::{End, Service, Talk, TcpState};
+use super::{End, Service, Talk, Tcp, TcpState};
 use crate::model::{ContainerId, Initiator, KernelTime};
 use crate::policy::{Outcome, SilentReplica};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// Replicas and ports that are compared at once.
@@ -51,16 +51,22 @@ impl Replicas {
             Initiator::Remote => (talk.remote, talk.local),
             Initiator::Unknown => return,
         };
-        let refused = tcp.failed && tcp.state == TcpState::Refused;
-        if !(talk.opened || tcp.handshake.is_some() || refused) {
+        if !(talk.opened || tcp.handshake.is_some() || is_refused(&tcp)) {
             return;
         }
-        let Some(container) = server.container.as_ref().filter(|it| it.service.is_some()) else { return };
-        let Some(port) = server.port else { return };
-        let key = Key { service: Service::of_container(container), port, replica: container.id.clone() };
+        let (Some(container), Some(port)) = (&server.container, server.port) else { return };
+        let mut all = true;
+        for service in groups(talk, server) {
+            let key = Key { service, port, replica: container.id.clone() };
+            all &= self.note(key, talk, [client, server], &tcp);
+        }
+        self.not_compared += u64::from(!all && talk.opened);
+    }
+
+    /// Notes what became of a connection to a replica. Whether there is room.
+    fn note(&mut self, key: Key, talk: &Talk<'_>, [client, server]: [&End; 2], tcp: &Tcp) -> bool {
         if !self.now.contains_key(&key) && self.now.len() >= MOST {
-            self.not_compared += u64::from(talk.opened);
-            return;
+            return false;
         }
         let asked = self.now.entry(key).or_insert_with(|| Asked {
             connections: 0,
@@ -77,10 +83,11 @@ impl Replicas {
         }
         asked.connections += u64::from(talk.opened);
         asked.answered += u64::from(tcp.handshake.is_some());
-        asked.refused += u64::from(refused);
+        asked.refused += u64::from(is_refused(tcp));
         asked.at = asked.at.max(talk.at);
         let outcome = talk.verdict.map(|verdict| verdict.outcome);
         asked.stopped |= matches!(outcome, Some(Outcome::Blocked | Outcome::Undelivered));
+        true
     }
 
     /// Those that answered nobody in the span before the one that ends now, in order; none while it goes on.
@@ -109,8 +116,25 @@ impl Replicas {
             })
             .collect();
         silent.sort_by_key(|(key, _)| *key);
+        // One that is behind several names is told once: of its service, if it has one.
+        let mut told = HashSet::new();
+        silent.retain(|(key, _)| told.insert((&key.replica, key.port)));
         silent.into_iter().map(|(_, silent)| silent).collect()
     }
+}
+
+/// What a connection says of a replica of: its service, and the name that its client came by, or each that it may have come by.
+fn groups(talk: &Talk<'_>, server: &End) -> Vec<Service> {
+    let Some(container) = &server.container else { return Vec::new() };
+    let service = container.service.is_some().then(|| Service::of_container(container));
+    let may_be = talk.network.filter(|_| talk.asked.is_none());
+    let may_be = may_be.into_iter().flat_map(|network| container.aliases_on(&network.id));
+    let aliases = talk.alias(server).into_iter().chain(may_be);
+    service.into_iter().chain(aliases.cloned().map(Service::Alias)).collect()
+}
+
+fn is_refused(tcp: &Tcp) -> bool {
+    tcp.failed && tcp.state == TcpState::Refused
 }
 
 impl Asked {

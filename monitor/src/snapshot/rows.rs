@@ -1,6 +1,6 @@
 //! The rows of a snapshot.
 
-use super::{ContainerRef, End, EndKind, NetworkRef, ObservedAt, Percentiles, Steps, Verdict};
+use super::{ContainerRef, End, EndKind, NetworkRef, ObservedAt, Percentiles, Share, Steps, Verdict};
 use crate::model::{
     ContainerState, Counts, Details, KernelTime, Mac, NetworkDriver, Protocol, SafeText, Traffic, WallTime,
     Word, word,
@@ -171,6 +171,8 @@ pub struct PairRow {
     pub conversations: u64,
     /// How its TCP connections went.
     pub answers: Answers,
+    /// Of all this, what the client came to by which name: empty unless the server shares names with others.
+    pub shares: Vec<Share>,
     /// What its TCP connections sent again.
     pub retransmits: Retransmits,
     /// How long its TCP connections took to be answered.

@@ -1,24 +1,26 @@
 //! Services: what several containers are together.
 
-use super::{ContainerRef, End, EndKind};
+use super::{Alias, ContainerRef, End, EndKind};
 use crate::attribution::Known;
 use crate::model::SafeText;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 
-/// A Compose service, or whoever is none.
+/// A service of Compose or Swarm, a name that several containers share, or whoever is none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Service {
-    /// A service of a Compose project, whichever of its containers.
+    /// A service of a Compose project or a Swarm, whichever of its containers.
     Compose {
-        /// The project.
+        /// The project, or the stack.
         project: Option<SafeText>,
         /// The service.
         service: SafeText,
     },
     /// A container without a service, by its name.
     Container(SafeText),
+    /// All containers that a name on a network leads to.
+    Alias(Alias),
     /// The host itself.
     Host,
     /// Whoever is outside of the host; of those who are asked each address is one.
@@ -44,7 +46,7 @@ impl Service {
     /// Whether it is made of containers.
     #[must_use]
     pub const fn is_of_containers(&self) -> bool {
-        matches!(self, Self::Compose { .. } | Self::Container(_))
+        matches!(self, Self::Compose { .. } | Self::Container(_) | Self::Alias(_))
     }
 
     /// Who asks: all that is outside is one.
@@ -68,11 +70,15 @@ impl Service {
         }
     }
 
-    /// Whether it is meant by a name: `service`, `project/service`, a container's name, or an address.
+    /// Whether it is meant by a name: `service`, `project/service`, `alias`, `alias.network`, a container's name, or an address.
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
-        let is_its_service = matches!(self, Self::Compose { service, .. } | Self::Container(service) if service.as_str() == name);
-        is_its_service || self.to_string() == name
+        let own = match self {
+            Self::Compose { service, .. } => Some(service),
+            Self::Container(own) | Self::Alias(Alias { name: own, .. }) => Some(own),
+            Self::Host | Self::Outside(_) | Self::Unknown => None,
+        };
+        own.is_some_and(|own| own.as_str() == name) || self.to_string() == name
     }
 }
 
@@ -82,6 +88,7 @@ impl fmt::Display for Service {
             Self::Compose { project: Some(project), service } => write!(to, "{project}/{service}"),
             Self::Compose { project: None, service } => service.fmt(to),
             Self::Container(name) => name.fmt(to),
+            Self::Alias(alias) => alias.fmt(to),
             Self::Host => to.write_str("host"),
             Self::Outside(Some(address)) => address.fmt(to),
             Self::Outside(None) => to.write_str("outside"),

@@ -1,6 +1,8 @@
-//! How connections are spread over the containers of a service.
+//! How connections are spread over the containers of a service, or behind a name.
 
-use super::{Answers, ContainerRef, ContainerRow, PairRow, Retransmits, Service};
+use super::{
+    Alias, Answers, ContainerRef, ContainerRow, NetworkRef, PairRow, Part, Retransmits, Service, shares,
+};
 use crate::model::{ContainerState, Counts, Protocol, SafeText, Traffic};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,6 +19,9 @@ pub struct ReplicaRow {
     pub connections: u64,
     /// How they went.
     pub answers: Answers,
+    /// Of the connections, those whose client is known to have asked for the name. Others have come by an address, or by a
+    /// name that nobody saw it ask for. Absent for services of Compose and Swarm: all are theirs, by whatever name.
+    pub by_name: Option<u64>,
     /// What it sent and received with them.
     pub traffic: Traffic,
     /// Services that asked it, by name; at most 16.
@@ -31,9 +36,20 @@ impl ReplicaRow {
             container: Arc::clone(container),
             connections: 0,
             answers: Answers::default(),
+            by_name: None,
             traffic: Traffic::default(),
             clients: Vec::new(),
             client_count: 0,
+        }
+    }
+
+    fn add(&mut self, part: Part, by_name: Option<u64>) {
+        self.connections += part.conversations;
+        self.answers += part.answers;
+        self.traffic.sent += part.traffic.received;
+        self.traffic.received += part.traffic.sent;
+        if let Some(by_name) = by_name {
+            *self.by_name.get_or_insert(0) += by_name;
         }
     }
 
@@ -69,45 +85,63 @@ impl ServiceRow {
     }
 }
 
-/// All Compose services that were asked over TCP, by name and port: what is in `pairs` and was not in `before`.
+/// What a container is a replica of: its service, and the names that it shares with others on a network, or on any.
+fn groups<'a>(container: &'a ContainerRef, network: Option<&'a NetworkRef>) -> impl Iterator<Item = Service> {
+    let service = container.service.is_some().then(|| Service::of_container(container));
+    let is_there = move |alias: &&Alias| network.is_none_or(|network| alias.network.id == network.id);
+    service.into_iter().chain(container.aliases.iter().filter(is_there).cloned().map(Service::Alias))
+}
+
+/// All services of Compose and Swarm, and names that several containers share, that were asked over TCP, by name and port: what
+/// is in `pairs` and was not in `before`.
 #[must_use]
 pub fn services(pairs: &[PairRow], before: &[PairRow], containers: &[ContainerRow]) -> Vec<ServiceRow> {
     let before: HashMap<_, &PairRow> = before.iter().map(|row| (identity(row), row)).collect();
     let mut asked: BTreeMap<(Service, u16), BTreeMap<SafeText, Asked>> = BTreeMap::new();
     for row in pairs.iter().filter(|row| row.protocol == Protocol::TCP) {
-        let Some(container) = row.server.container.as_ref().filter(|it| it.service.is_some()) else {
-            continue;
-        };
-        let Some(port) = row.server.port else { continue };
+        let (Some(container), Some(port)) = (&row.server.container, row.server.port) else { continue };
         let Some(more) = since(row, before.get(&identity(row)).copied()) else { continue };
-        let of_service = asked.entry((Service::of_container(container), port)).or_default();
-        let (replica, clients) = of_service
-            .entry(container.name.clone())
-            .or_insert_with(|| (ReplicaRow::new(container), BTreeSet::new()));
-        replica.connections += more.conversations;
-        replica.answers += more.answers;
-        replica.traffic.sent += more.traffic.received;
-        replica.traffic.received += more.traffic.sent;
-        clients.insert(SafeText::new(&Service::of_client(&row.client).to_string()));
+        for group in groups(container, row.network.as_ref()) {
+            let (part, by_name) = match &group {
+                Service::Alias(alias) => {
+                    let (part, by_name) = more.by_alias(alias);
+                    (part, Some(by_name))
+                }
+                _ => (Part::whole(&more), None),
+            };
+            if part != Part::default() {
+                let (replica, clients) = asked
+                    .entry((group, port))
+                    .or_default()
+                    .entry(container.name.clone())
+                    .or_insert_with(|| (ReplicaRow::new(container), BTreeSet::new()));
+                replica.add(part, by_name);
+                clients.insert(SafeText::new(&Service::of_client(&row.client).to_string()));
+            }
+        }
     }
-    let running: Vec<(Service, &Arc<ContainerRef>)> = containers
-        .iter()
-        .filter(|row| row.state == ContainerState::Running)
-        .map(|row| (Service::of_container(&row.container), &row.container))
-        .collect();
+    let mut running: HashMap<Service, Vec<&Arc<ContainerRef>>> = HashMap::new();
+    for row in containers.iter().filter(|row| row.state == ContainerState::Running) {
+        for group in groups(&row.container, None) {
+            running.entry(group).or_default().push(&row.container);
+        }
+    }
     let rows = asked.into_iter().map(|((service, port), mut replicas)| {
-        for (_, container) in running.iter().filter(|(of, _)| *of == service) {
+        for container in running.get(&service).into_iter().flatten() {
             let fresh = || (ReplicaRow::new(container), BTreeSet::new());
             replicas.entry(container.name.clone()).or_insert_with(fresh);
         }
+        let is_alias = matches!(service, Service::Alias(_));
         let named = |(replica, clients): Asked| ReplicaRow {
             client_count: clients.len(),
             clients: clients.into_iter().take(CLIENTS).collect(),
+            by_name: is_alias.then(|| replica.by_name.unwrap_or(0)),
             ..replica
         };
         ServiceRow { service, port, replicas: replicas.into_values().map(named).collect() }
     });
-    rows.collect()
+    // A name that led to several, of which one is left, is no name of several any more.
+    rows.filter(|row| row.replicas.len() > 1 || !matches!(row.service, Service::Alias(_))).collect()
 }
 
 /// A replica, and all who asked it.
@@ -138,7 +172,8 @@ pub(super) fn since(row: &PairRow, before: Option<&PairRow>) -> Option<PairRow> 
     let conversations = row.conversations - before.conversations;
     let answers = row.answers.since(before.answers);
     let retransmits = row.retransmits.since(before.retransmits);
+    let shares = shares::since(&row.shares, &before.shares);
     let is_nothing =
         traffic == Traffic::default() && conversations == 0 && retransmits == Retransmits::default();
-    (!is_nothing).then(|| PairRow { traffic, conversations, answers, retransmits, ..row.clone() })
+    (!is_nothing).then(|| PairRow { traffic, conversations, answers, shares, retransmits, ..row.clone() })
 }

@@ -1,7 +1,7 @@
 //! One tick of one flow at a container's interface, as the books take it.
 
-use super::{End, EndKind, NetworkRef, Reach, Tcp, Verdict};
-use crate::model::{Counts, Initiator, KernelTime, Protocol, Traffic};
+use super::{Alias, End, EndKind, NetworkRef, Reach, Tcp, Verdict};
+use crate::model::{Counts, Initiator, KernelTime, Protocol, SafeText, Traffic};
 use std::time::Duration;
 
 /// What a container and a peer exchanged in one tick of one flow.
@@ -31,6 +31,8 @@ pub struct Talk<'a> {
     pub sender_counts: bool,
     /// Whether the peer is a container on the same network, by the address that was used.
     pub is_inside: bool,
+    /// The name by which the client came, where it is known and the server shares names with others.
+    pub asked: Option<&'a SafeText>,
     /// What is expected of it, and what became of it.
     pub verdict: Option<&'a Verdict>,
 }
@@ -50,6 +52,12 @@ impl Talk<'_> {
     /// From the first data of who opened it to the first of the other end, if that came in this tick.
     pub(super) fn first_byte(&self) -> Option<Duration> {
         self.tcp.and_then(|tcp| tcp.first_byte)
+    }
+
+    /// The name that the server shares with others, if the client came by that.
+    pub(super) fn alias<'end>(&self, server: &'end End) -> Option<&'end Alias> {
+        let (container, network) = (server.container.as_ref()?, self.network?);
+        container.alias(self.asked?.as_str(), &network.id)
     }
 
     /// Whether it is counted here how many connections there were and how they went: at the client's interface, where

@@ -129,6 +129,7 @@ pub(super) const BINDINGS: &[Binding] = &[
     key(&[Letter('5')], Everywhere, Action::Screen(ScreenId::Findings), "findings", ""),
     key(&[Letter('6')], Everywhere, Action::Screen(ScreenId::Health), "losses and health", ""),
     key(&[Letter('7')], Everywhere, Action::Screen(ScreenId::Names), "names that are asked for", ""),
+    key(&[Letter('8')], Everywhere, Action::Screen(ScreenId::Failures), "what fails", ""),
     key(&[TAB], Everywhere, Action::Step(1), "the next screen", ""),
     key(&[BACK_TAB], Everywhere, Action::Step(-1), "the screen before", ""),
     key(&[Ctrl('z')], Everywhere, Action::Suspend, "suspend; `fg` comes back", ""),

@@ -34,6 +34,8 @@ pub(super) enum Subject {
     Pair(Box<PairKey>),
     /// Several pairs together.
     PairsTogether(Box<Between>),
+    /// What fails between two ends, or between those that are gathered.
+    Failure(Box<Between>),
     /// A name that a container asks for.
     Name(Box<NameKey>),
     /// A finding, by its id.

@@ -6,7 +6,7 @@ use super::table::Column;
 use super::units::{bytes, count};
 use crate::snapshot::{ReplicaRow, ServiceRow, Snapshot};
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 11] = [
     Column::name("SERVICE", 14, 40, 0),
     Column::name("REPLICA", 14, 40, 0),
     Column::number("CONNS", 6, 0),
@@ -14,6 +14,7 @@ const COLUMNS: [Column; 10] = [
     Column::number("REFUSED", 7, 1),
     Column::number("NO ANSWER", 9, 1),
     Column::number("RESET", 6, 2),
+    Column::number("BY NAME", 7, 3),
     Column::number("SENT", 8, 4),
     Column::number("RECEIVED", 8, 4),
     Column::name("ASKED BY", 10, 40, 3),
@@ -23,7 +24,7 @@ const COLUMNS: [Column; 10] = [
 #[must_use]
 pub fn services(snapshot: &Snapshot, wanted: &[ServiceRow], frame: &Frame) -> Vec<Line> {
     let cells: Vec<Vec<String>> = wanted.iter().flat_map(cells).collect();
-    page(snapshot, frame, &COLUMNS, &cells, "no Compose service was asked over TCP", nothing)
+    page(snapshot, frame, &COLUMNS, &cells, "no service and no shared name was asked over TCP", nothing)
 }
 
 fn cells(row: &ServiceRow) -> impl Iterator<Item = Vec<String>> {
@@ -38,6 +39,7 @@ fn cells(row: &ServiceRow) -> impl Iterator<Item = Vec<String>> {
             count(answers.refused),
             count(replica.unanswered()),
             count(answers.reset),
+            replica.by_name.map_or_else(|| "-".to_owned(), count),
             bytes(replica.traffic.sent.bytes),
             bytes(replica.traffic.received.bytes),
             asked_by(row, replica),

@@ -419,5 +419,5 @@ fn services_of_the_example_have_a_line_for_each_replica() {
     check("services", all_services, &fixtures::snapshot());
     let nothing = Snapshot { pairs: [].into(), ..fixtures::snapshot() };
     let frame = frame(80);
-    assert!(draw(&all_services(&nothing, &frame), &frame).contains("no Compose service"));
+    assert!(draw(&all_services(&nothing, &frame), &frame).contains("no service and no shared name"));
 }

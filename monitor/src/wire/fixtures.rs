@@ -56,6 +56,7 @@ pub(crate) fn container(name: &str, service: Option<&str>) -> Arc<ContainerRef> 
         service: service.map(text),
         networks: vec![network("shop_back")],
         shares_namespace_with: Vec::new(),
+        aliases: Vec::new(),
     })
 }
 
@@ -162,6 +163,7 @@ pub(crate) fn pair_row() -> PairRow {
         window: traffic(counts(941, 1_290_000), counts(311, 125_829)),
         conversations: 12,
         answers: Answers { answered: 12, refused: 0, reset: 1, reset_by_client: 0, reset_by_server: 1 },
+        shares: Vec::new(),
         retransmits: Retransmits { by_client: 2, by_server: 7 },
         handshake: Some(handshake()),
         verdict: Some(Verdict {

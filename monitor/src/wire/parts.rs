@@ -2,7 +2,7 @@
 
 use crate::model::{ContainerId, Counts, InterfaceKind, NetworkId, SafeText, Traffic, Tuple};
 use crate::snapshot::{
-    ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, Percentiles, Service,
+    Alias, ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, Percentiles, Service,
     Translated,
 };
 use serde::Serialize;
@@ -110,6 +110,10 @@ pub(super) struct ServicePart<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     container: Option<&'a SafeText>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    alias: Option<&'a SafeText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<NetworkPart<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<IpAddr>,
 }
 
@@ -118,16 +122,28 @@ impl<'a> From<&'a Service> for ServicePart<'a> {
         let kind = match of {
             Service::Compose { .. } => "service",
             Service::Container(_) => "container",
+            Service::Alias(_) => "alias",
             Service::Host => "host",
             Service::Outside(_) => "external",
             Service::Unknown => "unknown",
         };
-        let nobody = Self { kind, project: None, service: None, container: None, address: None };
+        let nobody = Self {
+            kind,
+            project: None,
+            service: None,
+            container: None,
+            alias: None,
+            network: None,
+            address: None,
+        };
         match of {
             Service::Compose { project, service } => {
                 Self { project: project.as_ref(), service: Some(service), ..nobody }
             }
             Service::Container(name) => Self { container: Some(name), ..nobody },
+            Service::Alias(Alias { network, name }) => {
+                Self { alias: Some(name), network: Some(network.into()), ..nobody }
+            }
             Service::Outside(address) => Self { address: *address, ..nobody },
             Service::Host | Service::Unknown => nobody,
         }

@@ -17,7 +17,7 @@ pub struct ServiceBody<'a> {
     replicas: Vec<ReplicaPart<'a>>,
 }
 
-/// `unanswered` are neither answered nor refused so far. Sent is what the replica sent.
+/// `by_name`: of the connections, those whose client is known to have asked for the alias. `unanswered` are neither answered nor refused so far. Sent is what the replica sent.
 #[derive(Serialize)]
 struct ReplicaPart<'a> {
     container: ContainerPart<'a>,
@@ -29,6 +29,8 @@ struct ReplicaPart<'a> {
     sent: Counts,
     received: Counts,
     gets_none: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by_name: Option<u64>,
     clients: &'a [SafeText],
     client_count: usize,
 }
@@ -51,6 +53,7 @@ impl<'a> ServiceBody<'a> {
             sent: replica.traffic.sent,
             received: replica.traffic.received,
             gets_none: row.gets_none(replica),
+            by_name: replica.by_name,
             clients: &replica.clients,
             client_count: replica.client_count,
         };

@@ -1,7 +1,7 @@
 //! Latency between services, and how connections are spread over replicas: figures worked out by hand.
 
 use crate::world::{Told, World, container, flow, mac, text};
-use monitor::model::{Container, Observation, Resources};
+use monitor::model::{Container, Observation, Resources, Rights};
 use monitor::snapshot::{Finding, Kind, LatencyRow, Outcome, PairRow, ServiceRow, services};
 use std::time::Duration;
 
@@ -239,4 +239,61 @@ fn what_may_be_chance_or_has_another_reason_is_not_found() {
     none(&[(1, 20, answered), (2, 20, Fate::Refused), (2, 1, answered)], &[], "it answers somebody");
     none(&[(1, 20, answered), (2, 20, Fate::Refused)], &[(2, 1, answered)], "it has only just been started");
     none(&[(1, 200, answered), (2, 200, answered)], &[], "that two are not asked breaks nothing");
+}
+
+/// A container behind a name, and of a service or not.
+fn behind(world: &mut World, name: &str, address: &str, alias: &str, service: Option<&str>) {
+    let container = container(name, &[("a", address)]);
+    let aliases = vec![(container.endpoints[0].network.clone(), text(alias))];
+    let project = container.project.clone().filter(|_| service.is_some());
+    let rights = Some(Rights::default());
+    world.container(Container { service: service.map(text), project, aliases, rights, ..container });
+}
+
+#[test]
+fn a_name_that_several_share_is_one_unless_it_is_their_services_own() {
+    let names = |world: &mut World| -> Vec<String> {
+        tick(world, 6_000, &mut 1_000, &[(1, 3, Fate::Answered(500, 100))]);
+        rows(world).iter().map(|row| row.service.to_string()).collect()
+    };
+    let mut world = scene(2);
+    (1..=2).for_each(|it| behind(&mut world, &format!("web-{it}"), &address(it), "web", Some("web")));
+    assert_eq!(names(&mut world), ["shop/web"], "the service's name leads to all of it");
+    let mut world = scene(2);
+    (1..=2).for_each(|it| behind(&mut world, &format!("web-{it}"), &address(it), "pool", None));
+    assert_eq!(names(&mut world), ["pool.a"]);
+    let mut world = scene(2);
+    behind(&mut world, "web-1", &address(1), "web", Some("web"));
+    behind(&mut world, "web-2", &address(2), "web", None);
+    assert_eq!(
+        names(&mut world),
+        ["shop/web", "web.a"],
+        "the name of a service leads to another container too"
+    );
+    let mut world = scene(2);
+    behind(&mut world, "web-1", &address(1), "pool", None);
+    behind(&mut world, "web-2", &address(2), "other", None);
+    assert!(names(&mut world).is_empty(), "a name of one is no service");
+}
+
+#[test]
+fn a_dead_one_behind_a_name_is_found_once() {
+    let mut world = scene(3);
+    let of_service = |world: &mut World| {
+        (1..=3).for_each(|it| behind(world, &format!("web-{it}"), &address(it), "pool", Some("web")));
+    };
+    of_service(&mut world);
+    let mut ports = 1_000;
+    let answered = Fate::Answered(500, 100);
+    tick(&mut world, 6_000, &mut ports, &[]);
+    tick(&mut world, 7_000, &mut ports, &[(1, 20, answered), (2, 9, answered), (3, 5, Fate::Refused)]);
+    tick(&mut world, 16_500, &mut ports, &[]);
+    tick(&mut world, 26_600, &mut ports, &[]);
+    let [finding] = &*silent(&mut world) else { panic!("one") };
+    assert!(
+        finding.explanation.contains("shop/web: 2 other replicas answered 29"),
+        "{}",
+        finding.explanation
+    );
+    assert_eq!(finding.revision, 1);
 }

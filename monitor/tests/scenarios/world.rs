@@ -91,6 +91,7 @@ pub(crate) fn container(name: &str, endpoints: &[(&str, &str)]) -> Container {
         published: Vec::new(),
         labels: Vec::new(),
         links: Vec::new(),
+        aliases: Vec::new(),
         rights: None,
         details: None,
     }

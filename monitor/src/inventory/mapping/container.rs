@@ -1,5 +1,6 @@
 //! Containers.
 
+use super::aliases::aliases;
 use super::details::details;
 use super::rights::rights;
 use super::{MOST_ENDPOINTS, MOST_LABELS, MOST_LINKS, MOST_PORTS, Refusals, address, mac, parsed};
@@ -18,6 +19,9 @@ use std::sync::Arc;
 const PROJECT: &str = "com.docker.compose.project";
 /// The label with a container's Compose service.
 const SERVICE: &str = "com.docker.compose.service";
+/// The labels of a task of a Swarm service with the service's name, and with its stack's.
+const SWARM_SERVICE: &str = "com.docker.swarm.service.name";
+const STACK: &str = "com.docker.stack.namespace";
 /// The longest path of a namespace that is kept.
 const LONGEST_PATH: usize = 1_024;
 
@@ -46,15 +50,21 @@ pub(in super::super) fn container(
     let details = details(raw).map(|details| {
         Arc::new(Details { labels: labels_kept.clone(), published: published.clone(), ..details })
     });
+    let name = name.strip_prefix('/').unwrap_or(name);
+    let aliases = aliases((&id, name), settings.and_then(|settings| settings.networks.as_ref()), refusals);
+    let (project, service) = match (label(SERVICE), label(SWARM_SERVICE)) {
+        (None, Some(service)) => (label(STACK), Some(service)),
+        (service, _) => (label(PROJECT), service),
+    };
     Some(Container {
         id,
-        name: SafeText::new(name.strip_prefix('/').unwrap_or(name)),
+        name: SafeText::new(name),
         image: config
             .and_then(|config| config.image.as_deref())
             .filter(|image| !image.is_empty())
             .map(SafeText::new),
-        project: label(PROJECT),
-        service: label(SERVICE),
+        project,
+        service,
         state: state_of(state),
         started_at: state.and_then(|state| moment(state.started_at.as_deref()?, refusals)),
         network_mode,
@@ -67,6 +77,7 @@ pub(in super::super) fn container(
             .filter(|pid| *pid != 0),
         labels: labels_kept,
         links: links(raw.host_config.as_ref(), refusals),
+        aliases,
         rights: rights(raw),
         published,
         details,

@@ -48,6 +48,22 @@ fn a_running_container_is_read_whole() {
 }
 
 #[test]
+fn a_task_of_a_swarm_is_of_its_service_and_stack_unless_compose_says_otherwise() {
+    let of = |labels: &str| {
+        let (container, _) =
+            map(&format!(r#"{{"Id":"ID1","Name":"/x","Config":{{"Labels":{{{labels}}}}}}}"#));
+        let container = container.unwrap();
+        [container.project, container.service].map(|text| text.map(|text| text.to_string()))
+    };
+    let swarm = r#""com.docker.swarm.service.name":"shop_web","com.docker.stack.namespace":"shop""#;
+    assert_eq!(of(swarm), [Some("shop".to_owned()), Some("shop_web".to_owned())]);
+    assert_eq!(of(r#""com.docker.swarm.service.name":"web""#), [None, Some("web".to_owned())]);
+    let compose = r#""com.docker.compose.project":"p","com.docker.compose.service":"s""#;
+    assert_eq!(of(&format!("{swarm},{compose}")), [Some("p".to_owned()), Some("s".to_owned())]);
+    assert_eq!(of(r#""com.docker.stack.namespace":"shop""#), [None, None]);
+}
+
+#[test]
 fn a_container_that_does_not_run_has_no_endpoints() {
     let (container, refused) = map(
         r#"{"Id":"ID1","Name":"/x","State":{"Status":"exited","Pid":0,"StartedAt":"0001-01-01T00:00:00Z"},

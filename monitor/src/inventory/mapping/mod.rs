@@ -3,6 +3,7 @@
 //! Ids are checked, text is made safe, addresses are parsed. A part that makes no sense is dropped and counted; an
 //! answer without a usable id is dropped as a whole. Nothing here trusts a length: every list is cut.
 
+mod aliases;
 mod container;
 mod details;
 mod event;
@@ -26,6 +27,8 @@ pub(super) const MOST_PORTS: usize = 1_000;
 pub(super) const MOST_LABELS: usize = 64;
 /// The most links of a container that are kept.
 pub(super) const MOST_LINKS: usize = 64;
+/// The most names that a container was given on networks that are kept.
+pub(super) const MOST_ALIASES: usize = 64;
 
 /// An address, with or without a prefix length (`172.18.0.2/16`); an empty text is none.
 fn address(text: Option<&str>, refusals: &mut Refusals) -> Option<IpAddr> {

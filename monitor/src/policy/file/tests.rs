@@ -68,6 +68,7 @@ fn web() -> Who {
         pid: None,
         labels: vec![(text("tier"), text("front")), (text("team"), text("a=b"))],
         links: Vec::new(),
+        aliases: Vec::new(),
         rights: None,
         details: None,
         published: Vec::new(),

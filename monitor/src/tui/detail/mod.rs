@@ -3,6 +3,7 @@
 //! Pure, and the same for every terminal: a line is toned text. What is not known says so.
 
 mod container;
+mod failure;
 mod finding;
 mod flow;
 mod handshake;
@@ -58,6 +59,7 @@ pub(super) fn lines(
             let row = snapshot.asked.names.iter().find(|row| NameKey::of(row) == **key)?;
             Some(name::name(row, snapshot, context, width))
         }
+        Subject::Failure(between) => failure::failure(between, snapshot, width),
         Subject::PairsTogether(between) => together::pairs(between, snapshot, width),
         Subject::Finding(id) => {
             let found = snapshot.findings.iter().find(|finding| finding.id == *id)?;

@@ -41,18 +41,7 @@ pub(super) fn pair(pair: &PairRow, board: &Board, context: &Context<'_>, width: 
     paper.field("received", &words::counts(pair.traffic.received));
     paper.field("conversations", &format!("{} opened", exact(pair.conversations)));
     if pair.protocol == Protocol::TCP {
-        let Answers { answered, refused, reset, reset_by_client, reset_by_server } = pair.answers;
-        let [answered, refused, reset] = [answered, refused, reset].map(exact);
-        paper.field("of these", &format!("{answered} answered, {refused} refused, {reset} reset"));
-        if pair.answers.reset > 0 {
-            let [client, server] = [reset_by_client, reset_by_server].map(exact);
-            paper.field("reset by", &format!("the client {client}, the server {server}"));
-        }
-        let Retransmits { by_client, by_server } = pair.retransmits;
-        if by_client + by_server > 0 {
-            let [client, server] = [by_client, by_server].map(exact);
-            paper.field("sent again", &format!("{client} segments by the client, {server} by the server"));
-        }
+        how_it_went(&mut paper, pair);
     }
     paper.field("last seen", &words::moment(pair.last_seen, context));
     handshake(&mut paper, pair.handshake.as_ref(), "between them");
@@ -62,7 +51,24 @@ pub(super) fn pair(pair: &PairRow, board: &Board, context: &Context<'_>, width: 
     paper.lines()
 }
 
-fn findings(paper: &mut Paper, pair: &PairRow, snapshot: &Snapshot) {
+/// How TCP connections went.
+pub(super) fn how_it_went(paper: &mut Paper, pair: &PairRow) {
+    let Answers { answered, refused, reset, reset_by_client, reset_by_server } = pair.answers;
+    let [answered, refused, reset] = [answered, refused, reset].map(exact);
+    paper.field("of these", &format!("{answered} answered, {refused} refused, {reset} reset"));
+    if pair.answers.reset > 0 {
+        let [client, server] = [reset_by_client, reset_by_server].map(exact);
+        paper.field("reset by", &format!("the client {client}, the server {server}"));
+    }
+    let Retransmits { by_client, by_server } = pair.retransmits;
+    if by_client + by_server > 0 {
+        let [client, server] = [by_client, by_server].map(exact);
+        paper.field("sent again", &format!("{client} segments by the client, {server} by the server"));
+    }
+}
+
+/// What was found between its ends.
+pub(super) fn findings(paper: &mut Paper, pair: &PairRow, snapshot: &Snapshot) {
     paper.heading("Findings");
     let is_same = |one: &End, other: &End| EndKey::of(one) == EndKey::of(other);
     let is_between = |finding: &&Finding| {

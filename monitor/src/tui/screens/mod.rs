@@ -2,6 +2,7 @@
 //! and what a row is about; order, filter, selection, keys and drawing are the same for all.
 
 mod containers;
+mod failures;
 mod findings;
 mod flows;
 pub(super) mod health;
@@ -74,11 +75,13 @@ pub(super) enum ScreenId {
     Health,
     /// Names that are asked for.
     Names,
+    /// What fails.
+    Failures,
 }
 
 impl ScreenId {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Containers,
         Self::Flows,
         Self::Networks,
@@ -86,6 +89,7 @@ impl ScreenId {
         Self::Findings,
         Self::Health,
         Self::Names,
+        Self::Failures,
     ];
 
     /// Its title.
@@ -98,6 +102,7 @@ impl ScreenId {
             Self::Findings => "Findings",
             Self::Health => "Losses & health",
             Self::Names => "DNS",
+            Self::Failures => "Failures",
         }
     }
 
@@ -118,6 +123,7 @@ impl ScreenId {
             // Flows come as records; a reading moves the seconds that rates are about, and ends flows.
             Self::Flows => news.reading,
             Self::Pairs => news.reading || news.pairs,
+            Self::Failures => news.pairs || news.data,
             Self::Names => news.names || news.data,
             // It says for how long there was a watch.
             Self::Health => news.is_seen(),
@@ -144,6 +150,7 @@ impl ScreenId {
             Self::Pairs => Box::new(Sheet::<pairs::Pairs>::default()),
             Self::Findings => Box::new(Sheet::<findings::Findings>::default()),
             Self::Names => Box::new(Sheet::<names::Names>::default()),
+            Self::Failures => Box::new(Sheet::<failures::Failures>::default()),
             Self::Health => Box::new(Sheet::<health::Health>::default()),
         }
     }

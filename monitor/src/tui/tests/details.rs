@@ -64,6 +64,13 @@ fn names_that_are_asked_for() {
 }
 
 #[test]
+fn what_fails() {
+    check("failures", &SIZES, &world::shop(), "8");
+    check("failures_by_service", &SIZES[1..2], &world::shop(), "8 c");
+    check("failure", &TALL[..1], &world::shop(), "8 enter");
+}
+
+#[test]
 fn screens_without_rows_say_so_in_a_line() {
     for (keys, says) in [
         ("3", "Docker has told of no network yet."),
@@ -71,6 +78,7 @@ fn screens_without_rows_say_so_in_a_line() {
         ("5", "Nothing was found in what is watched."),
         ("6", "Everything that was to be told was told."),
         ("7", "No container has asked for a name yet."),
+        ("8", "No TCP connection failed."),
     ] {
         let mut view = view(&data::empty(), keys, (120, 24));
         view.line(says);
@@ -79,8 +87,15 @@ fn screens_without_rows_say_so_in_a_line() {
 
 #[test]
 fn screens_with_names_made_to_harm() {
-    for (name, keys) in [("networks", "3"), ("pairs", "4"), ("findings", "5"), ("health", "6"), ("dns", "7")]
-    {
+    let screens = [
+        ("networks", "3"),
+        ("pairs", "4"),
+        ("findings", "5"),
+        ("health", "6"),
+        ("dns", "7"),
+        ("failures", "8"),
+    ];
+    for (name, keys) in screens {
         check(&format!("{name}_hostile"), &SIZES[1..2], &world::hostile(), keys);
     }
 }

@@ -1,7 +1,9 @@
 //! What the rows of networks and pairs hold, and what is absent.
 
 use super::{COUNTS, HANDSHAKE, NETWORK, check_fields, endpoint, line, value, within};
-use crate::snapshot::{LatencyRow, NetworkRow, Reach, Service, Snapshot, failures, services};
+use crate::snapshot::{
+    Alias, LatencyRow, NetworkRow, Reach, Service, ServiceRow, Snapshot, failures, services,
+};
 use crate::wire::{
     ContainerBody, FailureBody, LatencyBody, NameBody, NetworkBody, PairBody, ServiceBody, fixtures,
 };
@@ -121,6 +123,15 @@ fn a_service_has_the_promised_fields() {
     let body = || ServiceBody::new(&rows[0], snapshot.watching_since, &fixtures::clock());
     check_fields(&value(body()), &promised, &[]);
     insta::assert_snapshot!(line(body()));
+    let alias = Alias { network: fixtures::network("shop_back"), name: fixtures::text("pool") };
+    let mut shared = ServiceRow { service: Service::Alias(alias), ..rows[0].clone() };
+    shared.replicas[0].by_name = Some(7);
+    let shared = value(ServiceBody::new(&shared, snapshot.watching_since, &fixtures::clock()));
+    assert_eq!((&shared["service"]["kind"], &shared["service"]["alias"]), (&"alias".into(), &"pool".into()));
+    assert_eq!(
+        (&shared["service"]["network"]["name"], &shared["replicas"][0]["by_name"]),
+        (&"shop_back".into(), &7.into())
+    );
 }
 
 #[test]

@@ -138,6 +138,7 @@ fn container(name: &str, networks: &[&str]) -> Container {
         pid: None,
         labels: Vec::new(),
         links: Vec::new(),
+        aliases: Vec::new(),
         rights: Some(USUAL),
         details: None,
         published: Vec::new(),

@@ -51,7 +51,7 @@ pub(in crate::tui) struct Between {
 
 impl Between {
     /// What a pair belongs to.
-    pub(super) fn of(pair: &PairRow, group: Group) -> Self {
+    pub(in crate::tui::screens) fn of(pair: &PairRow, group: Group) -> Self {
         Self {
             group,
             client: Side::of(&pair.client, group),
@@ -67,12 +67,12 @@ impl Between {
     }
 
     /// Its client's name.
-    pub(super) fn client(&self) -> String {
+    pub(in crate::tui::screens) fn client(&self) -> String {
         self.client.name()
     }
 
     /// Its server's name, with the port.
-    pub(super) fn server(&self) -> String {
+    pub(in crate::tui::screens) fn server(&self) -> String {
         let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
         format!("{}{port}", self.server.name())
     }

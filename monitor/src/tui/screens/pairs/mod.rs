@@ -2,10 +2,12 @@
 
 mod between;
 mod matrix;
+mod members;
 mod row;
 
 pub(in crate::tui) use between::Between;
 pub(in crate::tui) use matrix::matrix;
+pub(in crate::tui) use members::Members;
 
 use super::shape::{minute, name, number, rank_of_time, time_cell};
 use super::{Options, Screen};

@@ -1,9 +1,10 @@
 //! A row of pairs: one, or several that are gathered.
 
 use super::between::Between;
+use super::members::Members;
 use crate::filter::{Field, Filterable, IsText};
 use crate::model::SafeText;
-use crate::snapshot::{ContainerRef, Expected, Outcome, PairRow, Percentiles, Verdict};
+use crate::snapshot::{Expected, Outcome, PairRow, Percentiles, Verdict};
 use crate::tui::board::Board;
 use crate::tui::recent::{Both, Recent};
 use crate::tui::subject::{Group, PairKey, Subject};
@@ -15,9 +16,7 @@ use std::sync::Arc;
 /// A pair, or several together.
 #[derive(Debug)]
 pub(in crate::tui) struct Row {
-    all: Arc<[PairRow]>,
-    /// Those of them that this is.
-    members: Vec<usize>,
+    members: Members,
     pub(super) subject: Subject,
     pub(super) client: String,
     /// With its port.
@@ -35,9 +34,10 @@ impl Row {
     fn of(all: &Arc<[PairRow]>, at: usize, board: &Board) -> Self {
         let pair = &all[at];
         let key = PairKey::of(pair);
+        let mut members = Members::none(all);
+        members.push(at);
         Self {
-            all: Arc::clone(all),
-            members: vec![at],
+            members,
             client: names::end(&pair.client),
             server: names::end_and_port(&pair.server),
             total: pair.traffic.into(),
@@ -61,20 +61,15 @@ impl Row {
         }
     }
 
-    /// The pairs that it is.
-    pub(super) fn pairs(&self) -> impl Iterator<Item = &PairRow> {
-        self.members.iter().map(|at| &self.all[*at])
-    }
-
-    /// The first of them.
+    /// The first of its pairs.
     pub(super) fn first(&self) -> &PairRow {
-        &self.all[self.members[0]]
+        self.members.first()
     }
 
     /// The network that all are on.
     pub(super) fn network(&self) -> Option<&SafeText> {
         let first = self.first().network.as_ref()?;
-        self.pairs().all(|pair| pair.network.as_ref() == Some(first)).then_some(&first.name)
+        self.members.iter().all(|pair| pair.network.as_ref() == Some(first)).then_some(&first.name)
     }
 }
 
@@ -114,52 +109,19 @@ pub(super) fn rows(board: &Board, group: Group) -> Vec<Row> {
 
 impl Filterable for Row {
     fn texts(&self, field: Field, is_it: IsText<'_>) -> bool {
-        self.pairs().any(|pair| {
-            let mut of_ends = |which: fn(&ContainerRef) -> Option<&SafeText>| {
-                [&pair.client, &pair.server].into_iter().any(|end| {
-                    let container = end.container.as_deref();
-                    container.and_then(which).is_some_and(|text| is_it(text.as_str()))
-                })
-            };
-            match field {
-                Field::Any => {
-                    of_ends(|it| Some(&it.name))
-                        || of_ends(|it| it.service.as_ref())
-                        || of_ends(|it| it.project.as_ref())
-                        || pair.network.as_ref().is_some_and(|network| is_it(network.name.as_str()))
-                        || pair.verdict.as_ref().is_some_and(|verdict| {
-                            is_it(verdict.rule.as_str()) || is_it(verdict.outcome.name())
-                        })
-                        || is_it(&pair.protocol.name())
-                        || is_it(&self.client)
-                        || is_it(&self.server)
-                }
-                Field::Container => of_ends(|it| Some(&it.name)),
-                Field::Service => of_ends(|it| it.service.as_ref()),
-                Field::Project => of_ends(|it| it.project.as_ref()),
-                Field::Image => of_ends(|it| it.image.as_ref()),
-                Field::Network => pair.network.as_ref().is_some_and(|network| is_it(network.name.as_str())),
-                Field::Protocol => is_it(&pair.protocol.name()),
-                Field::State => pair.verdict.as_ref().is_some_and(|verdict| is_it(verdict.outcome.name())),
-                Field::Rule => pair.verdict.as_ref().is_some_and(|verdict| is_it(verdict.rule.as_str())),
-                Field::Port | Field::Address | Field::Kind | Field::Severity => false,
-            }
-        })
+        let of_ends = field == Field::Any && (is_it(&self.client) || is_it(&self.server));
+        of_ends || self.members.texts(field, is_it)
     }
 
     fn ids(&self, is_it: IsText<'_>) -> bool {
-        let mut containers = self
-            .pairs()
-            .flat_map(|pair| [&pair.client, &pair.server])
-            .filter_map(|end| end.container.as_ref());
-        containers.any(|container| is_it(container.id.as_str()))
+        self.members.ids(is_it)
     }
 
     fn ports(&self, is_it: &mut dyn FnMut(u16) -> bool) -> bool {
-        self.pairs().filter_map(|pair| pair.server.port).any(is_it)
+        self.members.ports(is_it)
     }
 
     fn addresses(&self, is_it: &mut dyn FnMut(IpAddr) -> bool) -> bool {
-        self.pairs().any(|pair| is_it(pair.client.address) || is_it(pair.server.address))
+        self.members.addresses(is_it)
     }
 }

@@ -1,74 +1,17 @@
-//! Names that containers ask for, against what the client counted: of a resolver of the test's own on the default bridge,
-//! and of Docker's on a custom network of an engine of the test's own.
+//! Names that containers ask for, against what the client counted and what tcpdump sees: of a resolver of the test's own, and of
+//! Docker's on custom networks, also of an engine of the test's own.
+
+mod programs;
+mod six;
+mod taps;
 
 use anyhow::{Context, Result, ensure};
-use lab::{Container, Engine, Lab, Running, Vethwatch, image, wait_for};
+use lab::{Container, Engine, Lab, image, wait_for};
+use programs::{PATIENCE, RESOLVER, ask, vethwatch, wait_until_heard};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
-
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Answers over UDP and TCP with its own address. Names that begin with `nx` there are not, `silent` has no answer, and over
-/// UDP the answer of `big` is not whole.
-const RESOLVER: &str = r"
-import socket, struct, threading
-own = socket.inet_aton(socket.gethostbyname(socket.gethostname()))
-def answer(question, whole):
-    name = question[13:]
-    if name.startswith(b'silent'):
-        return None
-    code, records = (3, b'') if name.startswith(b'nx') else (0, b'\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04' + own)
-    if name.startswith(b'big') and not whole:
-        code, records = 0x200, b''
-    counts = struct.pack('>HHHHH', 0x8180 | code, 1, 1 if records else 0, 0, 0)
-    return question[:2] + counts + question[12:] + records
-def streams():
-    listener = socket.create_server(('', 53))
-    while True:
-        with listener.accept()[0] as it:
-            while length := it.recv(2):
-                said = answer(it.recv(*struct.unpack('>H', length)), True)
-                it.sendall(struct.pack('>H', len(said)) + said)
-threading.Thread(target=streams, daemon=True).start()
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as it:
-    it.bind(('', 53))
-    while True:
-        question, who = it.recvfrom(4096)
-        if said := answer(question, False):
-            it.sendto(said, who)
-";
-
-/// Asks its first argument for each other: over TCP those that begin with `tcp:`, all in one stream; `junk` is no message. Then it
-/// opens a connection there. Prints for each that is answered how many microseconds that took.
-const CLIENT: &str = r"
-import socket, struct, sys, time
-def question(number, name):
-    labels = b''.join(bytes([len(label)]) + label.encode() for label in name.split('.'))
-    return struct.pack('>HHHHHH', number, 0x100, 1, 0, 0, 0) + labels + b'\0\0\x01\0\x01'
-resolver = (sys.argv[1], 53)
-stream = socket.create_connection(resolver)
-it = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-it.settimeout(2)
-for number, name in enumerate(sys.argv[2:]):
-    began = time.monotonic()
-    if name.startswith('tcp:'):
-        name = name[4:]
-        asked = question(number, name)
-        stream.sendall(struct.pack('>H', len(asked)) + asked)
-        stream.recv(4096)
-    elif name == 'junk':
-        it.sendto(b'junk', resolver)
-        continue
-    else:
-        it.sendto(question(number, name), resolver)
-        if name.startswith('silent'):
-            continue
-        it.recv(4096)
-    print(name, int((time.monotonic() - began) * 1e6))
-";
 
 /// Asks its first argument for random names for three seconds, as fast as it can, and takes no answer. Prints how many.
 const FLOOD: &str = r"
@@ -91,28 +34,6 @@ const LOSSES: [&str; 5] = [
     "dns_exchanges_dropped",
     "records_lost_by_slow_readers",
 ];
-
-fn vethwatch() -> Vethwatch {
-    Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch"))
-}
-
-/// Asks a resolver; gives back how long each answer took, in microseconds.
-fn ask(client: &Container, resolver: &str, names: &[&str]) -> Result<Vec<(String, u64)>> {
-    let said = client.exec(&[&["python3", "-c", CLIENT, resolver], names].concat())?;
-    let line = |line: &str| {
-        let (name, took) = line.split_once(' ').with_context(|| format!("{line:?}"))?;
-        Ok((name.to_owned(), took.parse()?))
-    };
-    said.lines().map(line).collect()
-}
-
-/// Waits until it hears of names that this client asks for.
-fn wait_until_heard(running: &mut Running, ask: impl Fn() -> Result<()>, kind: &str) -> Result<()> {
-    wait_for("a first record", PATIENCE, || {
-        ask()?;
-        Ok((!running.lines(kind).is_empty()).then_some(()))
-    })
-}
 
 #[test]
 fn what_a_client_asks_is_told_once_and_its_flows_know_the_name() -> Result<()> {

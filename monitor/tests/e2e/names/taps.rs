@@ -1,0 +1,146 @@
+//! How long answers take, against tcpdump in the container: at its own end of the same interface, and at `lo` for Docker's resolver.
+//!
+//! On a busy machine the kernel may do something else between two taps, so single differences can be anything up to a slice of
+//! time. What is compared is the difference of each question by itself: every question has to be there once on both sides, so
+//! that none is left out; the median of the differences, with their signs, shows an error that all have; and nine in ten have to be
+//! within the bound, so that it cannot hide behind its opposite.
+
+use crate::programs::{PATIENCE, RESOLVER, ask, vethwatch, wait_until_heard};
+use anyhow::{Context, Result, ensure};
+use lab::{Container, Lab, Running, image, wait_for};
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// How much the two may differ, in microseconds.
+const BOUND: i64 = 50;
+/// How much a single one may, where the kernel did something else in between.
+const BUSY: i64 = 20_000;
+
+/// What tcpdump saw of each question, by its transport and id: when it and its answer passed, in microseconds.
+type Seen = HashMap<(&'static str, u64), (Vec<i64>, Vec<i64>)>;
+
+/// tcpdump in a container.
+struct Tap<'a>(&'a Container);
+
+impl<'a> Tap<'a> {
+    /// Starts it; gives it back once it listens.
+    fn start(client: &'a Container, device: &str, filter: &str) -> Result<Self> {
+        let words = format!(
+            "exec tcpdump -i {device} -Z root -n -tt -l --immediate-mode -T domain '{filter}' >/tmp/seen 2>/tmp/said"
+        );
+        lab::docker(&["exec", "--detach", &client.id, "sh", "-c", &words])?;
+        wait_for("tcpdump", PATIENCE, || {
+            Ok(client
+                .exec(&["cat", "/tmp/said"])
+                .is_ok_and(|said| said.contains("listening on"))
+                .then_some(()))
+        })?;
+        Ok(Self(client))
+    }
+
+    /// What it has seen so far. An answer is what comes from port 53.
+    fn seen(&self) -> Result<Seen> {
+        let mut seen = Seen::new();
+        for line in self.0.exec(&["cat", "/tmp/seen"])?.lines() {
+            let mut words = line.split_whitespace();
+            let (Some(at), Some(_), Some(from)) = (words.next(), words.next(), words.next()) else {
+                continue;
+            };
+            let (_, message) = line.split_once(": ").context("ends")?;
+            // Segments of TCP without a message end with their length, which is 0.
+            let (transport, message) = match message.split_once(", length ") {
+                Some((_, rest)) => ("tcp", rest.split_once(' ').map_or("", |(_, message)| message)),
+                None => ("udp", message),
+            };
+            let digits = message.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(message.len());
+            let Ok(id) = message[..digits].parse() else { continue };
+            let (seconds, micros) = at.split_once('.').context("a time")?;
+            let at = seconds.parse::<i64>()? * 1_000_000 + micros.parse::<i64>()?;
+            let (asked, answered) = seen.entry((transport, id)).or_default();
+            if from.ends_with(".53") { answered.push(at) } else { asked.push(at) }
+        }
+        Ok(seen)
+    }
+}
+
+/// Compares what was told with what tcpdump saw, question by question.
+fn compare(told: &[Value], seen: &Seen) -> Result<()> {
+    let mut differences = Vec::new();
+    for line in told {
+        let transport = if line["transport"] == "tcp" { "tcp" } else { "udp" };
+        let id = line["id"].as_u64().context("an id")?;
+        let (asked, answered) =
+            seen.get(&(transport, id)).with_context(|| format!("tcpdump has not {line}"))?;
+        ensure!(asked.len() == 1, "tcpdump saw it {} times: {line}", asked.len());
+        match (&answered[..], line["latency_us"].as_i64()) {
+            ([answered], Some(took)) => differences.push(took - (answered - asked[0])),
+            ([], None) => {}
+            other => anyhow::bail!("{other:?} of {line}"),
+        }
+    }
+    differences.sort_unstable();
+    let median = differences[differences.len() / 2];
+    let mut sizes: Vec<i64> = differences.iter().map(|it| it.abs()).collect();
+    sizes.sort_unstable();
+    let (ninth, longest) = (sizes[sizes.len() * 9 / 10], sizes[sizes.len() - 1]);
+    eprintln!("{} differ by {median} µs as a median, nine in ten by {ninth}, all by {longest}", sizes.len());
+    ensure!(median.abs() <= BOUND && ninth <= BOUND && longest <= BUSY, "{differences:?}");
+    Ok(())
+}
+
+/// All that is told, but for `first`, once so many are there; it must not be more.
+fn told(names: &mut Running, count: usize, first: &str) -> Result<Vec<Value>> {
+    let told = names.wait_for("all questions", PATIENCE, |lines| {
+        let is_asked = |line: &&Value| line["type"] == "dns" && line["name"] != first;
+        let told: Vec<Value> = lines.iter().filter(is_asked).cloned().collect();
+        (told.len() >= count).then_some(told)
+    })?;
+    ensure!(told.len() == count, "{count} were asked, {} told", told.len());
+    Ok(told)
+}
+
+#[test]
+fn every_question_is_told_once_and_took_as_long_as_tcpdump_says() -> Result<()> {
+    let lab = Lab::new("taps")?;
+    let network = lab.network("net", &[])?;
+    let debian = image::ready(image::DEBIAN)?;
+    let resolver = lab.container("resolver").image(&debian).on(&network).run(&["python3", "-c", RESOLVER])?;
+    let client = lab.container("client").image(&debian).on(&network).run(&["sleep", "600"])?;
+    let address = resolver.address(&network)?;
+    let mut names = vethwatch().start(&["dns", "--json", "--container", &client.name])?;
+    wait_until_heard(&mut names, || ask(&client, &address, &["ready.example"]).map(drop), "dns")?;
+
+    let tap = Tap::start(&client, "eth0", "port 53")?;
+    let many: Vec<String> = (0..100)
+        .map(|number| format!("{}n{number}.example", if number % 4 == 0 { "tcp:" } else { "" }))
+        .collect();
+    let rest =
+        ["nx.example", "fail.example", "slow.example", "tcp:slow.example", "big.example", "tcp:big.example"];
+    let wanted: Vec<&str> = many.iter().map(String::as_str).chain(rest).chain(["silent.example"]).collect();
+    ask(&client, &address, &wanted)?;
+    let lines = told(&mut names, wanted.len(), "ready.example")?;
+    compare(&lines, &tap.seen()?)?;
+    for (name, transport, rcode) in [
+        ("nx.example", "udp", "NXDOMAIN"),
+        ("fail.example", "udp", "SERVFAIL"),
+        ("slow.example", "udp", "NOERROR"),
+        ("slow.example", "tcp", "NOERROR"),
+    ] {
+        let is_it = |line: &&Value| line["name"] == name && line["transport"] == transport;
+        let line = lines.iter().find(is_it).context("it was told")?;
+        ensure!(line["rcode"] == rcode, "{line}");
+        ensure!(!name.starts_with("slow") || line["latency_us"].as_u64() >= Some(200_000), "{line}");
+    }
+
+    // Docker's own knows the resolver by its container's name.
+    let own = "127.0.0.11";
+    let mut names = vethwatch().start(&["dns", "--json", "--container", &client.name])?;
+    wait_until_heard(&mut names, || ask(&client, own, &[&client.name]).map(drop), "dns")?;
+    let tap = Tap::start(&client, "lo", "host 127.0.0.11")?;
+    let wanted = vec![resolver.name.as_str(); 100];
+    ask(&client, own, &wanted)?;
+    let lines = told(&mut names, wanted.len(), &client.name)?;
+    compare(&lines, &tap.seen()?)?;
+    drop(names);
+    lab.close()
+}
