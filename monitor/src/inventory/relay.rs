@@ -6,6 +6,7 @@
 use super::Settings;
 use super::host::{self, Host};
 use super::transport::keep_alive;
+use crate::model::NetworkId;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use std::io::{self, Read, Write};
@@ -146,11 +147,13 @@ fn is_asked(path: &str) -> bool {
         _ => path,
     };
     let is_id = |id: &str| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    // Networks of a swarm have letters of the whole alphabet in their ids.
+    let is_network = |id: &str| NetworkId::new(id).is_ok();
     match path {
         "/_ping" | "/version" | "/info" | "/events" | "/containers/json" | "/networks" => true,
         _ => {
             let container = path.strip_prefix("/containers/").and_then(|rest| rest.strip_suffix("/json"));
-            container.or_else(|| path.strip_prefix("/networks/")).is_some_and(is_id)
+            container.is_some_and(is_id) || path.strip_prefix("/networks/").is_some_and(is_network)
         }
     }
 }
@@ -170,6 +173,7 @@ mod tests {
             "/v1.53/containers/json?all=true",
             "/networks",
             "/v1.41/networks/0123456789ab",
+            "/v1.41/networks/hva8cwifts1cc0z2rkwibgwaf?verbose=true",
             "/v1.41/containers/0123456789abcdef/json",
         ] {
             check(asked, true);

@@ -78,7 +78,7 @@ pub struct Container {
     pub image: Option<SafeText>,
     /// Compose project (`com.docker.compose.project`).
     pub project: Option<SafeText>,
-    /// Compose service (`com.docker.compose.service`).
+    /// Compose service (`com.docker.compose.service`), or else the Swarm service (`com.docker.swarm.service.name`).
     pub service: Option<SafeText>,
     /// Its state.
     pub state: ContainerState,

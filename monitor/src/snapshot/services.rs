@@ -1,6 +1,7 @@
 //! How connections are spread over the containers of a service.
 
 use super::{Answers, ContainerRef, ContainerRow, PairRow, Retransmits, Service};
+use crate::attribution as ends;
 use crate::model::{ContainerState, Counts, Protocol, SafeText, Traffic};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -114,13 +115,13 @@ pub fn services(pairs: &[PairRow], before: &[PairRow], containers: &[ContainerRo
 type Asked = (ReplicaRow, BTreeSet<SafeText>);
 
 pub(super) type Identity<'a> =
-    (Result<&'a str, std::net::IpAddr>, Result<&'a str, std::net::IpAddr>, Protocol, Option<u16>);
+    (Result<&'a str, ends::Identity>, Result<&'a str, ends::Identity>, Protocol, Option<u16>);
 
 /// What makes a row the same as an earlier one.
 pub(super) fn identity(row: &PairRow) -> Identity<'_> {
     let [client, server] = [&row.client, &row.server].map(|end| match &end.container {
         Some(container) => Ok(container.id.as_str()),
-        None => Err(end.address),
+        None => Err(end.identity()),
     });
     (client, server, row.protocol, row.server.port)
 }

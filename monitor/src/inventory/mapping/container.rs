@@ -18,6 +18,8 @@ use std::sync::Arc;
 const PROJECT: &str = "com.docker.compose.project";
 /// The label with a container's Compose service.
 const SERVICE: &str = "com.docker.compose.service";
+/// The label with the name of the Swarm service that a container is a task of. The name of a stack is the beginning of it.
+const SWARM_SERVICE: &str = "com.docker.swarm.service.name";
 /// The longest path of a namespace that is kept.
 const LONGEST_PATH: usize = 1_024;
 
@@ -54,7 +56,7 @@ pub(in super::super) fn container(
             .filter(|image| !image.is_empty())
             .map(SafeText::new),
         project: label(PROJECT),
-        service: label(SERVICE),
+        service: label(SERVICE).or_else(|| label(SWARM_SERVICE)),
         state: state_of(state),
         started_at: state.and_then(|state| moment(state.started_at.as_deref()?, refusals)),
         network_mode,
@@ -148,7 +150,7 @@ fn kept_labels(
     labels.sort_unstable();
     if labels.len() > MOST_LABELS {
         refusals.refuse(format_args!("more than {MOST_LABELS} labels of one container"));
-        labels.sort_by_key(|(name, _)| ![PROJECT, SERVICE].contains(&name.as_str()));
+        labels.sort_by_key(|(name, _)| ![PROJECT, SERVICE, SWARM_SERVICE].contains(&name.as_str()));
         labels.truncate(MOST_LABELS);
         labels.sort_unstable();
     }
