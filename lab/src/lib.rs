@@ -40,7 +40,7 @@ pub use outside::Outside;
 pub use packages::Packages;
 pub use recorder::{asked_of_docker, docker_host};
 pub use rules::Rules;
-pub use swarm::Swarm;
+pub use swarm::{NODE_ADDRESSES, Swarm};
 pub use tmux::Tmux;
 pub use vethwatch::{Running, Vethwatch};
 

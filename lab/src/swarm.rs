@@ -5,7 +5,7 @@ use anyhow::Result;
 use std::process::Command;
 
 /// The nodes' addresses on the link between them.
-const ADDRESSES: [&str; 2] = ["198.18.254.1", "198.18.254.2"];
+pub const NODE_ADDRESSES: [&str; 2] = ["198.18.254.1", "198.18.254.2"];
 /// The device of that link, in both.
 const LINK: &str = "u0";
 
@@ -27,12 +27,12 @@ impl Swarm {
         let [one, other] = [&manager.namespace, &worker.namespace];
         // A veth and no bridge: bridged frames would meet the firewall of the host's own engine.
         ip(&["link", "add", LINK, "netns", one, "type", "veth", "peer", "name", LINK, "netns", other])?;
-        for (node, address) in nodes.iter().zip(ADDRESSES) {
+        for (node, address) in nodes.iter().zip(NODE_ADDRESSES) {
             ip(&["-n", &node.namespace, "address", "add", &format!("{address}/24"), "dev", LINK])?;
             ip(&["-n", &node.namespace, "link", "set", LINK, "up"])?;
         }
         let at = |address: &str| format!("{address}:2377");
-        let [first, second] = ADDRESSES;
+        let [first, second] = NODE_ADDRESSES;
         manager.docker(&["swarm", "init", "--advertise-addr", first, "--listen-addr", &at(first)])?;
         let token = manager.docker(&["swarm", "join-token", "--quiet", "worker"])?;
         let listen = at(second);

@@ -76,6 +76,7 @@ fn host() -> State {
         ipv6: false,
         gateway_mode_ipv4: monitor::model::GatewayMode::Nat,
         gateway_mode_ipv6: monitor::model::GatewayMode::Nat,
+        overlay: None,
     };
     state.change(&Change::Network { network, at: KernelTime(1) });
     for number in 1..=50_u8 {

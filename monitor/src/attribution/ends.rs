@@ -1,5 +1,6 @@
 //! Both ends of a conversation, named.
 
+use super::SwarmRef;
 use crate::model::{
     ContainerId, FlowPorts, InterfaceKind, InterfaceNumber, NetworkDriver, NetworkId, SafeText, Word, word,
 };
@@ -30,7 +31,7 @@ pub struct ContainerRef {
     pub image: Option<SafeText>,
     /// Compose project.
     pub project: Option<SafeText>,
-    /// Compose service.
+    /// Compose service, or else the Swarm service that it is a task of.
     pub service: Option<SafeText>,
     /// The networks it is on.
     pub networks: Vec<NetworkRef>,
@@ -99,7 +100,7 @@ pub enum EndKind {
     Container,
     /// The host itself: its addresses, its processes, docker-proxy, a host-mode container.
     Host,
-    /// Outside this host.
+    /// Outside this host; also the namespaces of a swarm's load balancer, wherever they are.
     External,
     /// A multicast or broadcast address.
     Multicast,
@@ -115,6 +116,8 @@ pub mod reason {
     pub const NOT_ANNOUNCED_YET: &str = "not_announced_yet";
     /// Docker answers and knows no container behind the interface.
     pub const NOT_A_CONTAINER: &str = "not_a_container";
+    /// The interface is that of the swarm's load balancer on this node, which is no container.
+    pub const SWARM_LOAD_BALANCER: &str = "swarm_load_balancer";
     /// The address is in a Docker network, and no container had it at that time.
     pub const NO_CONTAINER_HAS_IT: &str = "no_container_has_it";
     /// Another container got the address between the first and the last packet.
@@ -135,6 +138,9 @@ pub mod reason {
     pub const INTERFACE_UNKNOWN: &str = "interface_unknown";
 }
 
+/// Kind, address, and the name in the swarm that the address has: it may have another one later.
+pub type Identity = (EndKind, IpAddr, Option<SafeText>);
+
 /// One end of a flow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
@@ -146,6 +152,9 @@ pub struct End {
     pub port: Option<u16>,
     /// The container, when `kind` says so.
     pub container: Option<Arc<ContainerRef>>,
+    /// Whose the swarm says that the address is, on an overlay network; it is no container of this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swarm: Option<Arc<SwarmRef>>,
     /// Why it cannot be told, when `kind` is unknown; one of [`reason`].
     #[serde(deserialize_with = "word::read_some")]
     pub reason: Option<Word>,
@@ -155,7 +164,7 @@ impl End {
     /// An end without a container.
     #[must_use]
     pub fn plain(kind: EndKind, address: IpAddr) -> Self {
-        Self { kind, address, port: None, container: None, reason: None }
+        Self { kind, address, port: None, container: None, swarm: None, reason: None }
     }
 
     /// A container.
@@ -168,6 +177,14 @@ impl End {
     #[must_use]
     pub fn unknown(reason: &'static str, address: IpAddr) -> Self {
         Self { reason: Some(reason), ..Self::plain(EndKind::Unknown, address) }
+    }
+
+    /// What makes an end that is no container of this host the same as another.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        let member = self.swarm.as_ref().map(|swarm| &swarm.member);
+        let of_swarm = member.and_then(|member| member.name.as_ref().or(member.service.as_ref()));
+        (self.kind, self.address, of_swarm.cloned())
     }
 
     /// The same end with its port: the local or the remote one of `ports`.

@@ -1,7 +1,8 @@
 //! Containers whose devices may be in their own network namespaces alone.
 
-use super::{Attribution, Known};
-use crate::model::{ContainerId, NetworkMode};
+use super::{Attribution, Known, Packets, Watched};
+use crate::model::{ContainerId, FlowKey, InterfaceKind, NetworkMode, Traffic};
+use std::net::IpAddr;
 
 impl Attribution {
     /// Running containers with a network that has no end on the host, or with none at all, each with the path of its
@@ -11,6 +12,27 @@ impl Attribution {
             let sandbox = known.container.sandbox.as_deref().filter(|sandbox| !sandbox.is_empty())?;
             let is_wanted = known.is_running() && self.may_have_more_inside(known);
             is_wanted.then_some((&known.container.id, sandbox))
+        })
+    }
+
+    /// Whether packets came by a container's own device without being for it: a network's bridge passes what is for somebody
+    /// who never sent anything to all. The device counts them, and nobody has talked with the container.
+    #[must_use]
+    pub fn only_came_by(&self, packets: &Packets, counted: &Traffic) -> bool {
+        let FlowKey { interface, local, .. } = packets.key;
+        let watched = self.interfaces.get(&interface);
+        let inside = watched.filter(|watched| watched.interface.kind == InterfaceKind::Inside);
+        let Some((watched, owner)) = inside.zip(self.owner(interface)) else { return false };
+        let is_its = self.is_given(owner, local);
+        counted.sent.is_zero() && !is_its && self.is_known_to(watched, packets, local)
+    }
+
+    /// Whether somebody has an address on the network of an interface, here or on another node.
+    fn is_known_to(&self, watched: &Watched, packets: &Packets, address: IpAddr) -> bool {
+        let network = watched.network.as_ref().map(|network| &network.id);
+        network.is_some_and(|id| {
+            self.holder(address, Some(id), packets).is_some()
+                || self.in_swarm(Some(id), address, (packets.first, packets.last)).is_some()
         })
     }
 

@@ -17,6 +17,7 @@ impl Attribution {
         match change {
             Change::Docker(state) => self.docker = state.clone(),
             Change::Network { network, at } => self.network_told(network, *at),
+            Change::Swarm { network, members, at } => self.swarm_told(network, members.as_deref(), *at),
             Change::NetworkGone { id, at } => self.network_gone(id, *at),
             Change::Container { container, at } => self.container_told(container, *at),
             Change::Endpoint { container, name, endpoint, at } => {

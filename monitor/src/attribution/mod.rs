@@ -17,14 +17,18 @@ mod networks;
 mod remote;
 mod sender;
 mod settle;
+mod swarm;
 mod translations;
 
 pub use containers::Known;
-pub use ends::{Alias, ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, reason};
+pub use ends::{
+    Alias, ContainerRef, End, EndKind, Identity, NetworkRef, ObservedAt, OriginEnd, OriginKind, reason,
+};
 pub use interfaces::{Evidence, Owner, Watched};
 pub use networks::KnownNetwork;
 pub(crate) use networks::in_subnet;
 pub use remote::Packets;
+pub use swarm::SwarmRef;
 pub use translations::Translated;
 
 use crate::model::{
@@ -35,6 +39,7 @@ use facts::{Facts, Holder};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
+use swarm::Swarm;
 use translations::Translations;
 
 /// What is kept, and for how long.
@@ -75,6 +80,7 @@ pub struct Attribution {
     devices: HashMap<u32, SafeText>,
     uplinks: HashSet<u32>,
     translations: Translations,
+    swarm: Swarm,
     /// When the youngest interface without an owner was attached.
     last_unowned: Option<KernelTime>,
     changed: bool,
@@ -101,6 +107,7 @@ impl Attribution {
             devices: HashMap::new(),
             uplinks: HashSet::new(),
             translations: Translations::default(),
+            swarm: Swarm::default(),
             last_unowned: None,
             changed: false,
             revision: 0,
@@ -177,6 +184,7 @@ impl Attribution {
     pub fn prune(&mut self, now: KernelTime) {
         let before = now.minus(self.settings.keep);
         self.facts.prune(before);
+        self.swarm.prune(before);
         self.prune_interfaces(before);
         self.networks.retain(|_, known| known.not_ended(before));
         let gone = |known: &Known| known.gone.is_some_and(|gone| gone <= before);
@@ -305,9 +313,17 @@ impl Attribution {
             reason::DOCKER_DOWN
         } else if self.may_be_announced(watched, now) {
             reason::NOT_ANNOUNCED_YET
+        } else if self.is_load_balancer(watched) {
+            reason::SWARM_LOAD_BALANCER
         } else {
             reason::NOT_A_CONTAINER
         }
+    }
+
+    fn is_load_balancer(&self, watched: &Watched) -> bool {
+        let mac = watched.interface.peer.as_ref().and_then(|peer| peer.mac);
+        let network = watched.network.as_ref();
+        network.zip(mac).is_some_and(|(network, mac)| self.swarm.balances(&network.id, mac))
     }
 
     /// Facts that were dropped before their time or never taken, by name.

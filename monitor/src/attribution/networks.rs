@@ -53,6 +53,14 @@ impl KnownNetwork {
         self.network.subnets.iter().any(|subnet| in_subnet(address, *subnet))
     }
 
+    /// The VXLAN network identifier of the subnet that an address is in: there is one for each, in the same order.
+    pub(super) fn vxlan_id(&self, address: IpAddr) -> Option<u32> {
+        let ids = &self.network.overlay.as_ref()?.vxlan_ids;
+        let subnets = &self.network.subnets;
+        let of_subnet = subnets.iter().position(|subnet| in_subnet(address, *subnet))?;
+        ids.get(of_subnet).copied().filter(|_| ids.len() == subnets.len())
+    }
+
     /// Whether its gateways are addresses of this host.
     fn gateways_are_the_host(&self) -> bool {
         !matches!(
@@ -162,6 +170,7 @@ mod tests {
             ipv6: false,
             gateway_mode_ipv4: crate::model::GatewayMode::Nat,
             gateway_mode_ipv6: crate::model::GatewayMode::Nat,
+            overlay: None,
         };
         let known = KnownNetwork::new(network, KernelTime(1));
         for (address, expected) in [

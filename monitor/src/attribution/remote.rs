@@ -135,6 +135,9 @@ impl Attribution {
         if let Some(end) = self.holder(address, None, packets) {
             return end;
         }
+        if let Some(end) = self.in_swarm(network, address, (packets.first, packets.last)) {
+            return end;
+        }
         if in_any_subnet(&self.networks, address, packets.first) {
             let up = matches!(self.docker, DockerState::Up { .. });
             let known = self.network_of_address(address, packets.first);

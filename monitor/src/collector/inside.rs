@@ -120,8 +120,11 @@ impl Insides {
         let listed = found.number.map(|number| (number, self.attacher.devices(number)));
         match listed {
             Some((number, Ok((devices, are_more)))) => {
-                let devices: Vec<Device> =
-                    devices.into_iter().filter(|device| self.is_wanted(number, device)).collect();
+                let is_watched = |device: &Device| place.devices.contains_key(&device.ifindex);
+                let devices: Vec<Device> = devices
+                    .into_iter()
+                    .filter(|device| self.is_wanted(number, device, is_watched(device)))
+                    .collect();
                 let is_listed = |ifindex: u32, inside: &Inside| {
                     inside.held.is_there() && devices.iter().any(|device| device.ifindex == ifindex)
                 };
@@ -129,8 +132,11 @@ impl Insides {
                 self.attach_new(&sandbox, (number, inode), &mut place, (devices, are_more), &mut news);
             }
             None => (),
+            // It has gone meanwhile.
+            Some((_, Err(error))) if error.raw_os_error() == Some(libc::EINVAL) => (),
             Some((_, Err(error))) => {
-                log::debug!("devices at {} could not be listed: {error}", place.container.short())
+                let reason = format!("its devices could not be listed: {error}");
+                Self::refuse(&mut place, Some(reason), &mut news);
             }
         }
         self.places.insert(sandbox, place);
@@ -166,24 +172,29 @@ impl Insides {
                 }
             }
         }
-        let refused = refused.map(|reason| SafeText::new(&reason));
-        if refused != place.refused {
+        Self::refuse(place, refused, news);
+    }
+
+    /// Tells why not all devices are watched, if that is news.
+    fn refuse(place: &mut Place, reason: Option<String>, news: &mut Vec<Observation>) {
+        let reason = reason.map(|reason| SafeText::new(&reason));
+        if reason != place.refused {
             let container = place.container.clone();
-            news.push(Observation::InsideNotWatched { container, reason: refused.clone() });
-            place.refused = refused;
+            news.push(Observation::InsideNotWatched { container, reason: reason.clone() });
+            place.refused = reason;
         }
     }
 
     /// Whether a device is to be watched here: nothing crosses a veth before it is in use, and the host's end of one is
-    /// watched as soon as it is a port of a bridge.
-    fn is_wanted(&mut self, namespace: i32, device: &Device) -> bool {
+    /// watched as soon as it is a port of a bridge. One that is watched and goes down stays: it goes on counting where it was.
+    fn is_wanted(&mut self, namespace: i32, device: &Device, is_watched: bool) -> bool {
         let Some(peer) = device.peer else { return true };
         let is_its_end = self.netlink.link(peer).is_some_and(|link| {
             link.kind == DeviceKind::Veth
                 && link.master.is_some()
                 && (link.peer, link.peer_namespace) == (Some(device.ifindex), Some(namespace))
         });
-        device.in_use && !is_its_end
+        (device.in_use || is_watched) && !is_its_end
     }
 
     fn attach(

@@ -78,6 +78,7 @@ fn macvlan() -> Change {
         ipv6: false,
         gateway_mode_ipv4: crate::model::GatewayMode::Nat,
         gateway_mode_ipv6: crate::model::GatewayMode::Nat,
+        overlay: None,
     };
     Change::Network { network, at: KernelTime(0) }
 }

@@ -164,8 +164,10 @@ impl State {
         let remote = remote.with_port(tick.delta.key.ports, false);
         // Rules see the host: it is judged as that container's at its control group.
         let on_host = self.on_host(&tick.delta.key, &remote);
+        let counted = Traffic { sent: tick.delta.sent, received: tick.delta.received };
+        let is_booked = kind != InterfaceKind::Bridge && owner.is_some() && !tick.last;
         let mut verdict = None;
-        if kind != InterfaceKind::Bridge && owner.is_some() && !tick.last {
+        if is_booked && !self.attribution.only_came_by(&tick.packets(), &counted) {
             let local =
                 self.attribution.local_end(&tick.packets(), now).with_port(tick.delta.key.ports, true);
             verdict = self.judged(tick, &local, &remote, now);

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Reasons for which an interface has no container: what never happened is 0.
-const UNATTRIBUTED: [&str; 3] = [reason::DOCKER_DOWN, reason::NOT_ANNOUNCED_YET, reason::NOT_A_CONTAINER];
+const UNATTRIBUTED: [&str; 4] =
+    [reason::DOCKER_DOWN, reason::NOT_ANNOUNCED_YET, reason::NOT_A_CONTAINER, reason::SWARM_LOAD_BALANCER];
 /// What drops are called in what is missing.
 const DROPS: &str = "drops";
 

@@ -5,9 +5,8 @@ use super::page::Page;
 use super::shelf::{Budget, Shelf};
 use super::{families as family, families::Family};
 use crate::model::{ContainerId, Counts, KernelTime, Protocol, SafeText, Traffic};
-use crate::snapshot::{Answers, End, EndKind, PairRow, Snapshot};
+use crate::snapshot::{Answers, End, EndKind, Identity, PairRow, Snapshot};
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Series of one pair.
@@ -60,8 +59,8 @@ struct Key {
 /// What tells a row of the snapshot from all others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct RowKey {
-    client: (Option<ContainerId>, Option<IpAddr>),
-    server: (Option<ContainerId>, Option<IpAddr>),
+    client: Result<ContainerId, Identity>,
+    server: Result<ContainerId, Identity>,
     port: Option<u16>,
     protocol: Protocol,
 }
@@ -69,8 +68,8 @@ struct RowKey {
 impl RowKey {
     fn of(row: &PairRow) -> Self {
         let who = |end: &End| match &end.container {
-            Some(container) => (Some(container.id.clone()), None),
-            None => (None, Some(end.address)),
+            Some(container) => Ok(container.id.clone()),
+            None => Err(end.identity()),
         };
         let (client, server) = (who(&row.client), who(&row.server));
         Self { client, server, port: row.server.port, protocol: row.protocol }

@@ -4,10 +4,12 @@ use super::host::Host;
 use super::mapping::{self, Event, ListedEndpoint};
 use super::refusals::Refusals;
 use super::transport::{TooLong, Transport};
-use crate::model::{Container, ContainerId, Network, NetworkId, SafeText};
+use crate::model::{Container, ContainerId, Network, NetworkId, SafeText, SwarmMember};
 use bollard::errors::Error;
 use bollard::models::{EventMessage, SystemInfo, SystemVersion};
-use bollard::query_parameters::{EventsOptionsBuilder, ListContainersOptionsBuilder};
+use bollard::query_parameters::{
+    EventsOptionsBuilder, InspectNetworkOptionsBuilder, ListContainersOptionsBuilder,
+};
 use bollard::{API_DEFAULT_VERSION, BollardRequest, ClientVersion, Docker};
 use futures_util::{Stream, StreamExt as _};
 use std::collections::HashMap;
@@ -58,6 +60,8 @@ pub(super) struct NetworkAnswer {
     pub(super) network: Network,
     /// The endpoints on it.
     pub(super) endpoints: Vec<ListedEndpoint>,
+    /// Who else is there in the swarm; absent where that was not told.
+    pub(super) members: Option<Vec<SwarmMember>>,
 }
 
 /// An answer, and what of it was dropped.
@@ -173,17 +177,31 @@ impl Api {
         Ok(Answer { value: networks, refusals })
     }
 
-    /// One network and its endpoints.
+    /// One network and its endpoints. Of a network of a swarm also who else is there; an answer about that which makes no
+    /// sense, or is too long, leaves what the rest says.
     ///
     /// # Errors
     /// When there is no usable answer.
-    pub(super) async fn network(&self, id: &NetworkId) -> Result<Answer<NetworkAnswer>, Failure> {
-        let mut raw = self.within(self.docker.inspect_network(id.as_str(), None)).await?;
+    pub(super) async fn network(
+        &self,
+        id: &NetworkId,
+        in_swarm: bool,
+    ) -> Result<Answer<NetworkAnswer>, Failure> {
         let (mut refusals, has_modes) = (Refusals::default(), self.has_gateway_modes());
+        let all = InspectNetworkOptionsBuilder::new().verbose(true).build();
+        let all = in_swarm.then_some(all);
+        let (mut raw, has_members) = match self.within(self.docker.inspect_network(id.as_str(), all)).await {
+            Err(Failure::Refused(reason)) if in_swarm => {
+                refusals.refuse(reason);
+                (self.within(self.docker.inspect_network(id.as_str(), None)).await?, false)
+            }
+            answer => (answer?, true),
+        };
         let network = mapping::network(&raw, has_modes, &mut refusals).filter(|network| network.id == *id);
         let network = network.ok_or_else(|| other_object("network", id.short()))?;
+        let members = has_members.then(|| mapping::members(&raw, &mut refusals));
         let endpoints = mapping::listed_endpoints(id, raw.containers.take(), &mut refusals);
-        Ok(Answer { value: NetworkAnswer { network, endpoints }, refusals })
+        Ok(Answer { value: NetworkAnswer { network, endpoints, members }, refusals })
     }
 
     /// All containers, at most `most`, as the list tells them: without process and namespace.

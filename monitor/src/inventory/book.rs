@@ -3,14 +3,18 @@
 use super::mapping::{ListedEndpoint, MOST_ENDPOINTS};
 use super::refusals::Refusals;
 use crate::model::{
-    Change, Container, ContainerId, ContainerState, Endpoint, KernelTime, Network, NetworkId, SafeText,
+    Change, Container, ContainerId, ContainerState, Endpoint, KernelTime, Network, NetworkDriver, NetworkId,
+    SafeText, SwarmMember,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The most containers that are known.
 pub(super) const MOST_CONTAINERS: usize = 10_000;
 /// The most networks that are known.
 pub(super) const MOST_NETWORKS: usize = 2_000;
+
+/// The most members of a swarm's networks that are known.
+const MOST_MEMBERS: usize = 50_000;
 
 /// A container that was told.
 struct Entry {
@@ -26,6 +30,7 @@ struct Entry {
 pub(super) struct Book {
     networks: BTreeMap<NetworkId, Network>,
     containers: HashMap<ContainerId, Entry>,
+    members: HashMap<NetworkId, Vec<SwarmMember>>,
 }
 
 impl Book {
@@ -51,7 +56,55 @@ impl Book {
     /// A network was removed.
     pub(super) fn network_gone(&mut self, id: &NetworkId, at: KernelTime) -> Option<Change> {
         self.networks.remove(id)?;
+        self.members.remove(id);
         Some(Change::NetworkGone { id: id.clone(), at })
+    }
+
+    /// Who else is on a network in the swarm. Nothing is told of a network that never had any.
+    pub(super) fn members(
+        &mut self,
+        network: &NetworkId,
+        members: Vec<SwarmMember>,
+        at: KernelTime,
+        refusals: &mut Refusals,
+    ) -> Option<Change> {
+        let before = self.members.get(network);
+        if !self.networks.contains_key(network) || members.is_empty() && before.is_none() {
+            return None;
+        }
+        let network = network.clone();
+        if before == Some(&members) {
+            return Some(Change::Swarm { network, members: None, at });
+        }
+        let others = self.members.iter().filter(|(id, _)| **id != network);
+        if others.map(|(_, members)| members.len()).sum::<usize>() + members.len() > MOST_MEMBERS {
+            refusals.refuse(format_args!("more than {MOST_MEMBERS} members of a swarm"));
+            return None;
+        }
+        self.members.insert(network.clone(), members.clone());
+        Some(Change::Swarm { network, members: Some(members), at })
+    }
+
+    /// Whether a network is one of a swarm.
+    pub(super) fn is_in_swarm(&self, id: &NetworkId) -> bool {
+        self.networks.get(id).is_some_and(|network| network.driver == NetworkDriver::Overlay)
+    }
+
+    /// The networks of a swarm that running containers of this node are on, from the one after `last` on.
+    pub(super) fn watched_in_swarm(&self, last: Option<&NetworkId>) -> Vec<NetworkId> {
+        let used: HashSet<&NetworkId> = self
+            .containers
+            .values()
+            .filter(|entry| !ended(entry.state))
+            .flat_map(|entry| &entry.endpoints)
+            .map(|endpoint| &endpoint.network)
+            .filter(|id| self.is_in_swarm(id))
+            .collect();
+        let mut used: Vec<NetworkId> = used.into_iter().cloned().collect();
+        used.sort_unstable();
+        let first = used.partition_point(|id| last.is_some_and(|last| id <= last));
+        used.rotate_left(first);
+        used
     }
 
     /// A container as it is now.
@@ -265,7 +318,7 @@ mod tests {
         Network {
             id: network_id(number),
             name: SafeText::new("n"),
-            driver: crate::model::NetworkDriver::Bridge,
+            driver: NetworkDriver::Bridge,
             bridge: Some(SafeText::new(&format!("br-{number}"))),
             subnets: Vec::new(),
             gateways: Vec::new(),
@@ -274,6 +327,7 @@ mod tests {
             ipv6: false,
             gateway_mode_ipv4: crate::model::GatewayMode::Nat,
             gateway_mode_ipv6: crate::model::GatewayMode::Nat,
+            overlay: None,
         }
     }
 

@@ -6,6 +6,7 @@
 use super::Settings;
 use super::host::{self, Host};
 use super::transport::keep_alive;
+use crate::model::NetworkId;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use std::io::{self, Read, Write};
@@ -145,15 +146,14 @@ fn is_asked(path: &str) -> bool {
         }
         _ => path,
     };
-    let is_id = |id: &str, is_its: fn(u8) -> bool| (1..=64).contains(&id.len()) && id.bytes().all(is_its);
-    let is_container = |id: &str| is_id(id, |byte| byte.is_ascii_hexdigit());
-    // Those of a Swarm have other letters as well.
-    let is_network = |id: &str| is_id(id, |byte| byte.is_ascii_digit() || byte.is_ascii_lowercase());
+    let is_id = |id: &str| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    // Networks of a swarm have letters of the whole alphabet in their ids.
+    let is_network = |id: &str| NetworkId::new(id).is_ok();
     match path {
         "/_ping" | "/version" | "/info" | "/events" | "/containers/json" | "/networks" => true,
         _ => {
             let container = path.strip_prefix("/containers/").and_then(|rest| rest.strip_suffix("/json"));
-            container.is_some_and(is_container) || path.strip_prefix("/networks/").is_some_and(is_network)
+            container.is_some_and(is_id) || path.strip_prefix("/networks/").is_some_and(is_network)
         }
     }
 }
@@ -174,6 +174,7 @@ mod tests {
             "/networks",
             "/v1.41/networks/0123456789ab",
             "/networks/yz0t1c7vtr5m9gkq2h3wxn8ub",
+            "/v1.41/networks/hva8cwifts1cc0z2rkwibgwaf?verbose=true",
             "/v1.41/containers/0123456789abcdef/json",
         ] {
             check(asked, true);

@@ -32,6 +32,10 @@ const MOST_DROPPED: u32 = 3;
 const REFUSALS_TOLD: Duration = Duration::from_millis(250);
 /// How long Podman takes to connect a container that it has told of.
 const PODMAN_CONNECTS: Duration = Duration::from_millis(200);
+/// How often a swarm's networks are asked who is on them: no event tells of another node's tasks.
+const SWARM: Duration = Duration::from_secs(15);
+/// The most of them that are asked each time; the others come the next time.
+const SWARM_AT_ONCE: usize = 4;
 /// When a list that made no sense is asked for again.
 const LIST_AGAIN: Duration = Duration::from_secs(5);
 
@@ -50,6 +54,8 @@ pub(super) struct Session<'a> {
     networks: Queries<NetworkId, NetworkAnswer>,
     chases: Chases,
     list_again: Option<Instant>,
+    /// The network of a swarm that was asked last.
+    swarm_asked: Option<NetworkId>,
     /// When everything was told.
     completed: Option<KernelTime>,
 }
@@ -69,6 +75,7 @@ impl<'a> Session<'a> {
             networks: Queries::new(NETWORK_QUESTIONS, 0),
             chases: Chases::default(),
             list_again: None,
+            swarm_asked: None,
             completed: None,
         }
     }
@@ -104,6 +111,8 @@ impl<'a> Session<'a> {
         };
         self.list(Some(up)).await?;
         let mut refusals = tokio::time::interval(REFUSALS_TOLD);
+        let mut swarm = tokio::time::interval(SWARM);
+        swarm.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let hints = Arc::clone(&self.around.hints);
         loop {
             self.start_questions();
@@ -119,6 +128,7 @@ impl<'a> Session<'a> {
                 }
                 () = reached(self.chases.next_due()) => self.chase(),
                 () = reached(self.list_again) => self.list(None).await?,
+                _ = swarm.tick() => self.ask_swarm(),
                 _ = refusals.tick() => self.around.tell_refusals().await?,
             }
         }
@@ -180,10 +190,10 @@ impl<'a> Session<'a> {
     }
 
     fn start_questions(&mut self) {
-        let api = &self.api;
+        let (api, book) = (&self.api, &self.book);
         self.networks.start(|id| {
-            let api = api.clone();
-            async move { api.network(&id).await }
+            let (api, in_swarm) = (api.clone(), book.is_in_swarm(&id));
+            async move { api.network(&id, in_swarm).await }
         });
         self.containers.start(|id| {
             let api = api.clone();
@@ -257,13 +267,17 @@ impl<'a> Session<'a> {
 
     async fn network_answered(&mut self, answered: Option<Answered<NetworkAnswer>>) -> Result<(), End> {
         let Some((answer, at)) = self.usable(answered) else { return Ok(()) };
-        let bridge = answer.network.bridge.clone();
+        let (bridge, id) = (answer.network.bridge.clone(), answer.network.id.clone());
         let change = self.book.network(answer.network, at, &mut self.around.refusals);
         self.around.tell(change).await?;
         for listed in answer.endpoints {
             self.endpoint_listed(listed, bridge.as_ref()).await?;
         }
-        Ok(())
+        let now = self.now();
+        let members = answer
+            .members
+            .and_then(|members| self.book.members(&id, members, now, &mut self.around.refusals));
+        self.around.tell(members).await
     }
 
     /// An endpoint in a network's list. It begins with the answer: an event or a hint that made the network be asked
@@ -321,6 +335,14 @@ impl<'a> Session<'a> {
             if let Some(id) = self.book.network_of(&bridge).cloned() {
                 self.ask_network(&id, None);
             }
+        }
+    }
+
+    /// Asks who is on the networks of a swarm, each in its turn.
+    fn ask_swarm(&mut self) {
+        for id in self.book.watched_in_swarm(self.swarm_asked.as_ref()).into_iter().take(SWARM_AT_ONCE) {
+            self.ask_network(&id, None);
+            self.swarm_asked = Some(id);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the inventory tells the engine.
 
-use super::{Container, ContainerId, Endpoint, KernelTime, Network, NetworkId, SafeText};
+use super::{Container, ContainerId, Endpoint, KernelTime, Network, NetworkId, SafeText, SwarmMember};
 use serde::{Deserialize, Serialize};
 
 /// Whether Docker answers.
@@ -50,6 +50,15 @@ pub enum Change {
         /// Which.
         id: NetworkId,
         /// Since when.
+        at: KernelTime,
+    },
+    /// What the swarm has on a network beside this node's containers, all of it: what is not among it is there no longer.
+    Swarm {
+        /// Which network.
+        network: NetworkId,
+        /// In the order of their addresses, each once; absent where it is what was told last.
+        members: Option<Vec<SwarmMember>>,
+        /// As of when.
         at: KernelTime,
     },
     /// A container exists, or has changed. Its endpoints replace the ones known.

@@ -1,6 +1,6 @@
 //! Docker networks.
 
-use super::{NetworkId, SafeText};
+use super::{NetworkId, Overlay, SafeText};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -90,4 +90,7 @@ pub struct Network {
     pub gateway_mode_ipv4: GatewayMode,
     /// `com.docker.network.bridge.gateway_mode_ipv6`.
     pub gateway_mode_ipv6: GatewayMode,
+    /// What else there is to an overlay network; absent of all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<Overlay>,
 }

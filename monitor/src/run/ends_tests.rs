@@ -16,6 +16,7 @@ fn network(id: &str, subnet: &str, gateway: &str) -> Change {
         ipv6: false,
         gateway_mode_ipv4: GatewayMode::Nat,
         gateway_mode_ipv6: GatewayMode::Nat,
+        overlay: None,
     };
     Change::Network { network, at: AT }
 }

@@ -28,7 +28,8 @@ mod talk;
 mod window;
 
 pub use crate::attribution::{
-    Alias, ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, Translated, reason,
+    Alias, ContainerRef, End, EndKind, Identity, NetworkRef, ObservedAt, OriginEnd, OriginKind, SwarmRef,
+    Translated, reason,
 };
 pub use crate::document::nearest;
 pub use crate::flows::{Percentiles, Steps, Tcp, TcpState};

@@ -62,6 +62,7 @@ impl Networks {
                 network: known.reference().clone(),
                 subnets: known.network.subnets.clone(),
                 internal: known.network.internal,
+                overlay: known.network.overlay.clone(),
                 members: members.remove(id).unwrap_or_default(),
                 interfaces_watched: watched.remove(id).unwrap_or(0),
                 totals: counted.map_or_else(Reach::default, |counted| counted.totals),

@@ -2,14 +2,12 @@
 
 use super::recent::Recent;
 use super::talk::Talk;
-use super::{
-    Answers, End, EndKind, NetworkRef, PairRow, Part, Retransmits, Share, TcpState, Verdict, shares,
-};
+use super::{Answers, End, NetworkRef, PairRow, Part, Retransmits, Share, TcpState, Verdict, shares};
+use crate::attribution::Identity;
 use crate::flows::Latency;
 use crate::model::{ContainerId, Initiator, KernelTime, Protocol, TcpFlags, Traffic};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,25 +16,25 @@ const MOST: usize = 4_096;
 /// Pairs whose handshakes are kept as a histogram: up to 70 kB each.
 const HISTOGRAMS: usize = 64;
 
-/// What makes ends the same: the container, whatever its address, or else the address.
+/// What makes ends the same: the container, whatever its address, or else the address and who the swarm says is there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Who {
     Container(ContainerId),
-    Other(EndKind, IpAddr),
+    Other(Identity),
 }
 
 impl Who {
     fn of(end: &End) -> Self {
         match &end.container {
             Some(container) => Self::Container(container.id.clone()),
-            None => Self::Other(end.kind, end.address),
+            None => Self::Other(end.identity()),
         }
     }
 
     fn is_kept(&self, known: impl Fn(&ContainerId) -> bool) -> bool {
         match self {
             Self::Container(id) => known(id),
-            Self::Other(..) => true,
+            Self::Other(_) => true,
         }
     }
 }
@@ -271,7 +269,8 @@ fn answers(talk: &Talk<'_>) -> Answers {
 
 /// Keeps an end as it was last seen. It is the same as before as a rule, and comparing costs less than copying.
 fn renew(end: &mut End, seen: &End, port: Option<u16>) {
-    if (end.address, &end.container, end.reason) != (seen.address, &seen.container, seen.reason) {
+    let told = |end: &End| (end.address, end.reason);
+    if told(end) != told(seen) || end.container != seen.container || end.swarm != seen.swarm {
         *end = End { port, ..seen.clone() };
     }
 }

@@ -1,11 +1,11 @@
 //! With whom each container talks.
 
 use super::recent::Recent;
-use super::{End, EndKind, Peer};
+use super::{End, Peer};
+use crate::attribution::Identity;
 use crate::model::{ContainerId, KernelTime, Traffic};
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// Peers of one container that are kept.
@@ -18,17 +18,16 @@ const SHOWN: usize = 16;
 /// What makes peers the same: the container, or else the address; and the service port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    kind: EndKind,
     container: Option<ContainerId>,
-    address: Option<IpAddr>,
+    other: Option<Identity>,
     port: Option<u16>,
 }
 
 impl Key {
     fn of(end: &End) -> Self {
         let container = end.container.as_ref().map(|container| container.id.clone());
-        let address = container.is_none().then_some(end.address);
-        Self { kind: end.kind, container, address, port: end.port }
+        let other = container.is_none().then(|| end.identity());
+        Self { container, other, port: end.port }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{ContainerRef, End, EndKind, NetworkRef, ObservedAt, Percentiles, Share, Steps, Verdict};
 use crate::model::{
-    ContainerState, Counts, Details, KernelTime, Mac, NetworkDriver, Protocol, SafeText, Traffic, WallTime,
-    Word, word,
+    ContainerState, Counts, Details, KernelTime, Mac, NetworkDriver, Overlay, Protocol, SafeText, Traffic,
+    WallTime, Word, word,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -131,6 +131,8 @@ pub struct NetworkRow {
     pub subnets: Vec<(IpAddr, u8)>,
     /// Whether it is `--internal`.
     pub internal: bool,
+    /// What else there is to an overlay network.
+    pub overlay: Option<Overlay>,
     /// Its running containers, by name.
     pub members: Vec<Arc<ContainerRef>>,
     /// How many interfaces of it are watched.

@@ -3,6 +3,7 @@
 use super::{
     Alias, Answers, ContainerRef, ContainerRow, NetworkRef, PairRow, Part, Retransmits, Service, shares,
 };
+use crate::attribution as ends;
 use crate::model::{ContainerState, Counts, Protocol, SafeText, Traffic};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -148,13 +149,13 @@ pub fn services(pairs: &[PairRow], before: &[PairRow], containers: &[ContainerRo
 type Asked = (ReplicaRow, BTreeSet<SafeText>);
 
 pub(super) type Identity<'a> =
-    (Result<&'a str, std::net::IpAddr>, Result<&'a str, std::net::IpAddr>, Protocol, Option<u16>);
+    (Result<&'a str, ends::Identity>, Result<&'a str, ends::Identity>, Protocol, Option<u16>);
 
 /// What makes a row the same as an earlier one.
 pub(super) fn identity(row: &PairRow) -> Identity<'_> {
     let [client, server] = [&row.client, &row.server].map(|end| match &end.container {
         Some(container) => Ok(container.id.as_str()),
-        None => Err(end.address),
+        None => Err(end.identity()),
     });
     (client, server, row.protocol, row.server.port)
 }

@@ -2,8 +2,7 @@
 
 use super::screens::pairs::Between;
 use crate::model::{ContainerId, FlowId, InterfaceNumber, NetworkId, Protocol, SafeText};
-use crate::snapshot::{End, EndKind, NameRow, PairRow};
-use std::net::IpAddr;
+use crate::snapshot::{End, Identity, NameRow, PairRow};
 
 /// What rows of a list are gathered by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -54,7 +53,7 @@ pub(super) enum EndKey {
     /// A container, whatever its address.
     Container(ContainerId),
     /// Any other end.
-    Address(EndKind, IpAddr),
+    Other(Identity),
 }
 
 impl EndKey {
@@ -62,7 +61,7 @@ impl EndKey {
     pub(super) fn of(end: &End) -> Self {
         match &end.container {
             Some(container) => Self::Container(container.id.clone()),
-            None => Self::Address(end.kind, end.address),
+            None => Self::Other(end.identity()),
         }
     }
 }

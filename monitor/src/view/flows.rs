@@ -111,7 +111,9 @@ fn conversation(flow: &FlowRecord, columns: usize) -> String {
     let (to_port, protocol) = (port(to), protocol(flow));
     let rest = width(&format!("{from_port} {arrow} {to_port} {protocol}"));
     let called = |end: &End| match &flow.remote_name {
-        Some(name) if end.container.is_none() && *end == flow.remote => format!("{name}({})", end.address),
+        Some(name) if end.container.is_none() && end.swarm.is_none() && *end == flow.remote => {
+            format!("{name}({})", end.address)
+        }
         _ => names::end(end),
     };
     let (from, to) = cut_both(&called(from), &called(to), columns.saturating_sub(rest));

@@ -47,6 +47,7 @@ fn not_named(snapshot: &Snapshot) -> BTreeMap<&'static str, Vec<String>> {
             reason::DOCKER_DOWN => "Docker does not answer",
             reason::NOT_ANNOUNCED_YET => "Docker has not announced the container yet",
             reason::NOT_A_CONTAINER => "no container of this Docker",
+            reason::SWARM_LOAD_BALANCER => "the swarm's load balancer",
             other => other,
         };
         by_reason.entry(reason).or_default().push(names::interface(row));

@@ -1,10 +1,14 @@
 //! What ends of conversations are called on a screen.
 
-use crate::snapshot::{ContainerRow, End, EndKind, Peer, UnattributedRow};
+use crate::model::SwarmKind;
+use crate::snapshot::{ContainerRow, End, EndKind, Peer, SwarmRef, UnattributedRow};
 use std::net::IpAddr;
 
 /// An end without its port: a container's name, or what it is and its address.
 pub(crate) fn end(end: &End) -> String {
+    if let Some(swarm) = &end.swarm {
+        return in_swarm(swarm);
+    }
     match (&end.container, end.kind) {
         (Some(container), _) => container.name.to_string(),
         (None, EndKind::Host) => format!("host({})", end.address),
@@ -12,6 +16,18 @@ pub(crate) fn end(end: &End) -> String {
         (None, EndKind::Unknown) => format!("unknown({})", end.address),
         (None, EndKind::External) => format!("external({})", end.address),
         (None, EndKind::Container) => end.address.to_string(),
+    }
+}
+
+/// Who is at an address of a swarm: `web.3(10.0.1.8)` of a task or container on another node. No container's name has
+/// brackets.
+fn in_swarm(swarm: &SwarmRef) -> String {
+    let address = swarm.member.address;
+    match (swarm.member.kind, swarm.name()) {
+        (SwarmKind::Task | SwarmKind::Container, Some(name)) => format!("{name}({address})"),
+        (SwarmKind::VirtualIp, Some(service)) => format!("{service}(virtual {address})"),
+        (SwarmKind::LoadBalancer, _) => format!("load-balancer({address})"),
+        (SwarmKind::Task | SwarmKind::Container | SwarmKind::VirtualIp, None) => format!("swarm({address})"),
     }
 }
 
@@ -50,11 +66,13 @@ pub(crate) fn or_dash(name: Option<&crate::model::SafeText>) -> String {
 #[cfg(test)]
 mod tests {
     use super::{end_and_port, peer};
+    use crate::model::SwarmKind;
     use crate::snapshot::EndKind;
     use crate::wire::fixtures;
 
     #[test]
     fn an_end_is_called_by_its_best_name() {
+        let in_swarm = |kind, service, name| fixtures::swarm_end(kind, service, name, None, "10.0.1.9", None);
         for (end, expected) in [
             (fixtures::container_end("web", "172.18.0.2", Some(80)), "web:80"),
             (fixtures::end(EndKind::Host, "172.18.0.1", None), "host(172.18.0.1)"),
@@ -63,6 +81,11 @@ mod tests {
             (fixtures::end(EndKind::External, "203.0.113.9", None), "external(203.0.113.9)"),
             (fixtures::end(EndKind::Multicast, "ff02::fb", Some(5353)), "multicast(ff02::fb):5353"),
             (fixtures::end(EndKind::Unknown, "10.0.0.9", None), "unknown(10.0.0.9)"),
+            (fixtures::task_end("10.0.1.8", Some(80)), "shop_web.3(10.0.1.8):80"),
+            (in_swarm(SwarmKind::Container, None, Some("one.two")), "one.two(10.0.1.9)"),
+            (in_swarm(SwarmKind::VirtualIp, Some("web"), None), "web(virtual 10.0.1.9)"),
+            (in_swarm(SwarmKind::LoadBalancer, None, None), "load-balancer(10.0.1.9)"),
+            (in_swarm(SwarmKind::Task, Some("web"), None), "swarm(10.0.1.9)"),
         ] {
             assert_eq!(end_and_port(&end), expected);
         }

@@ -3,8 +3,8 @@
 use super::page::page;
 use super::style::{Frame, Line, Tone, width};
 use super::table::Column;
-use super::units::{bytes, count, per_second};
-use crate::model::Traffic;
+use super::units::{bytes, count, per_second, plural};
+use crate::model::{Overlay, Traffic};
 use crate::snapshot::{NetworkRow, Snapshot};
 
 const COLUMNS: [Column; 12] = [
@@ -56,13 +56,29 @@ fn cells(row: &NetworkRow, snapshot: &Snapshot) -> Vec<String> {
     ]
 }
 
-/// The members' names, as many as fit; before them, whether the network has no way out.
+/// Whether it has no way out, and what there is to an overlay network: `encrypted  VXLAN 4097  2 nodes  `.
+fn kind(row: &NetworkRow) -> String {
+    let mut words = Vec::new();
+    if row.internal {
+        words.push("internal".to_owned());
+    }
+    if let Some(Overlay { vxlan_ids, encrypted, ingress, nodes }) = &row.overlay {
+        words.extend(ingress.then(|| "ingress".to_owned()));
+        words.extend(encrypted.then(|| "encrypted".to_owned()));
+        words.extend(vxlan_ids.first().map(|id| format!("VXLAN {id}")));
+        words.extend((!nodes.is_empty()).then(|| plural(nodes.len() as u64, "node")));
+    }
+    words.into_iter().map(|word| word + "  ").collect()
+}
+
+/// The members' names, as many as fit; before them, what kind of network it is.
 fn members(row: &NetworkRow, frame: &Frame) -> Option<Line> {
     let mut names = row.members.iter().map(|member| member.name.to_string());
-    let mut line = Line::of(Tone::Faint, if row.internal { "  internal  " } else { "  " });
+    let kind = kind(row);
+    let mut line = Line::of(Tone::Faint, format!("  {kind}"));
     match names.next() {
         Some(first) => line.push(Tone::Plain, first),
-        None => return row.internal.then_some(line),
+        None => return (!kind.is_empty()).then_some(line),
     }
     let more = |rest: usize| if rest == 0 { String::new() } else { format!(", +{rest} more") };
     let mut shown = 1;

@@ -4,7 +4,7 @@ use super::{
     FlowLines, Frame, Line, NameLines, containers, failures, flows_ended, latency, networks, pairs, services,
     standing, top,
 };
-use crate::model::{AttachedBy, DnsPlace, FlowPorts, Initiator, Protocol};
+use crate::model::{AttachedBy, DnsPlace, FlowPorts, Initiator, Overlay, Protocol};
 use crate::snapshot::{
     ContainerRow, End, EndKind, Expected, FlowRecord, LatencyRow, Membership, NetworkRow, PairRow, Reach,
     Service, Severity, Snapshot, Standing, Verdict,
@@ -105,9 +105,15 @@ fn crowd() -> Snapshot {
         verdict: pair.verdict.clone().map(|verdict| Verdict { expected: Expected::Deny, ..verdict }),
         ..pair.clone()
     };
+    let nodes = ["198.51.100.1", "198.51.100.2"].map(|node| node.parse().unwrap()).to_vec();
+    let mesh = NetworkRow {
+        overlay: Some(Overlay { vxlan_ids: vec![4_097], encrypted: true, ingress: false, nodes }),
+        ..front.clone()
+    };
+    let to_task = PairRow { server: fixtures::task_end("10.0.1.8", Some(80)), ..pair.clone() };
     Snapshot {
-        networks: [back.clone(), internal, hostile].into(),
-        pairs: [pair.clone(), asked_from_outside, denied].into(),
+        networks: [back.clone(), internal, hostile, mesh].into(),
+        pairs: [pair.clone(), asked_from_outside, denied, to_task].into(),
         ..fixtures::snapshot()
     }
 }

@@ -7,16 +7,17 @@ use crate::model::{
     AttachedBy, ContainerId, ContainerState, Counts, Details, Direction, DnsAnswer, DnsExchange, DnsPlace,
     DnsRecord, DnsTransport, DockerState, FlowId, FlowPorts, HostId, Initiator, InterfaceKind,
     InterfaceNumber, KernelTime, Losses, NetworkDriver, NetworkId, NotWatched, Protocol, Resources, SafeText,
-    TcpFlags, Traffic, WallTime,
+    SwarmKind, SwarmMember, TcpFlags, Traffic, WallTime,
 };
 use crate::snapshot::{
     Answers, BridgeRow, ContainerRef, ContainerRow, Conversations, End, EndKind, Expected, FlowRecord,
     LatencyRow, LookedUp, Lookups, Measured, Membership, NameRecord, NetworkRef, NetworkRow, ObservedAt,
     OriginEnd, OriginKind, Outcome, PairRow, Peer, Percentiles, PostureRule, Reach, Retransmits, Rule,
-    RuleName, SampleRecord, Service, Severity, Snapshot, Standing, Steps, Subject, Tcp, TcpState,
+    RuleName, SampleRecord, Service, Severity, Snapshot, Standing, Steps, Subject, SwarmRef, Tcp, TcpState,
     UnattributedRow, Verdict,
 };
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,11 +62,39 @@ pub(crate) fn container(name: &str, service: Option<&str>) -> Arc<ContainerRef> 
 }
 
 pub(crate) fn end(kind: EndKind, address: &str, port: Option<u16>) -> End {
-    End { kind, address: address.parse().unwrap(), port, container: None, reason: None }
+    End { kind, address: address.parse().unwrap(), port, container: None, swarm: None, reason: None }
 }
 
 pub(crate) fn container_end(name: &str, address: &str, port: Option<u16>) -> End {
     End { container: Some(container(name, Some("web"))), ..end(EndKind::Container, address, port) }
+}
+
+/// A task of a service on another node of a swarm.
+pub(crate) fn task_end(address: &str, port: Option<u16>) -> End {
+    let node = Some("198.51.100.2".parse().unwrap());
+    swarm_end(
+        SwarmKind::Task,
+        Some("shop_web"),
+        Some("shop_web.3.97q0jnm1blxsolx5tg1z4p55i"),
+        node,
+        address,
+        port,
+    )
+}
+
+pub(crate) fn swarm_end(
+    kind: SwarmKind,
+    service: Option<&str>,
+    name: Option<&str>,
+    node: Option<IpAddr>,
+    address: &str,
+    port: Option<u16>,
+) -> End {
+    let (service, name) = (service.map(text), name.map(text));
+    let member = SwarmMember { address: address.parse().unwrap(), kind, service, name, node, mac: None };
+    let network = NetworkRef { driver: NetworkDriver::Overlay, ..network("shop_mesh") };
+    let swarm = SwarmRef { member, network, vxlan_id: Some(4_097) };
+    End { swarm: Some(Arc::new(swarm)), ..end(EndKind::External, address, port) }
 }
 
 pub(crate) fn observed_at(interface: &str) -> ObservedAt {
@@ -142,6 +171,7 @@ pub(crate) fn network_row(name: &str) -> NetworkRow {
         network: network(name),
         subnets: vec![("172.18.0.0".parse().unwrap(), 16)],
         internal: false,
+        overlay: None,
         members: vec![
             container("shop-flask_app-1", Some("flask_app")),
             container("shop-nginx-1", Some("nginx")),

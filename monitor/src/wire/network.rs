@@ -2,9 +2,10 @@
 
 use super::Body;
 use super::parts::NetworkPart;
-use crate::model::{ContainerId, Counts, SafeText, Traffic};
+use crate::model::{ContainerId, Counts, Overlay, SafeText, Traffic};
 use crate::snapshot::{ContainerRef, NetworkRow, Reach, Snapshot};
 use serde::Serialize;
+use std::net::IpAddr;
 
 /// A Docker network, and where the traffic of its containers went since the watch began, by the flows at their
 /// interfaces.
@@ -14,6 +15,8 @@ pub struct NetworkBody<'a> {
     network: NetworkPart<'a>,
     subnets: Vec<String>,
     internal: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overlay: Option<OverlayPart<'a>>,
     members: Vec<MemberPart<'a>>,
     interfaces_watched: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -21,6 +24,15 @@ pub struct NetworkBody<'a> {
     crossings: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<WindowPart>,
+}
+
+/// What else there is to an overlay network. Nodes are those that this one knows to have containers on it.
+#[derive(Serialize)]
+struct OverlayPart<'a> {
+    vxlan_ids: &'a [u32],
+    encrypted: bool,
+    ingress: bool,
+    node_addresses: &'a [IpAddr],
 }
 
 #[derive(Serialize)]
@@ -71,6 +83,7 @@ impl<'a> NetworkBody<'a> {
             network: (&row.network).into(),
             subnets: row.subnets.iter().map(|(address, prefix)| format!("{address}/{prefix}")).collect(),
             internal: row.internal,
+            overlay: row.overlay.as_ref().map(Into::into),
             members: row.members.iter().map(|member| (&**member).into()).collect(),
             interfaces_watched: row.interfaces_watched,
             totals: is_measured.then(|| row.totals.into()),
@@ -78,6 +91,13 @@ impl<'a> NetworkBody<'a> {
             window: (is_measured && !snapshot.window.is_zero())
                 .then(|| WindowPart { seconds, reach: row.window.into() }),
         }
+    }
+}
+
+impl<'a> From<&'a Overlay> for OverlayPart<'a> {
+    fn from(overlay: &'a Overlay) -> Self {
+        let Overlay { vxlan_ids, encrypted, ingress, nodes } = overlay;
+        Self { vxlan_ids, encrypted: *encrypted, ingress: *ingress, node_addresses: nodes }
     }
 }
 

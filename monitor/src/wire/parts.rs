@@ -3,7 +3,7 @@
 use crate::model::{ContainerId, Counts, InterfaceKind, NetworkId, SafeText, Traffic, Tuple};
 use crate::snapshot::{
     Alias, ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, Percentiles, Service,
-    Translated,
+    SwarmRef, Translated,
 };
 use serde::Serialize;
 use std::net::IpAddr;
@@ -61,6 +61,8 @@ pub(super) struct EndpointPart<'a> {
     name: Option<&'a SafeText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     container: Option<ContainerPart<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    swarm: Option<SwarmPart<'a>>,
     #[serde(skip_serializing_if = "<[SafeText]>::is_empty")]
     shares_namespace_with: &'a [SafeText],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,8 +78,38 @@ impl<'a> From<&'a End> for EndpointPart<'a> {
             port: end.port,
             name: None,
             container: container.map(Into::into),
+            swarm: end.swarm.as_deref().map(Into::into),
             shares_namespace_with: container.map_or(&[], |container| &container.shares_namespace_with),
             reason: end.reason,
+        }
+    }
+}
+
+/// `swarm`: whose an address on an overlay network is, as the swarm tells it.
+#[derive(Serialize)]
+struct SwarmPart<'a> {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a SafeText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a SafeText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_address: Option<IpAddr>,
+    network: NetworkPart<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vxlan_id: Option<u32>,
+}
+
+impl<'a> From<&'a SwarmRef> for SwarmPart<'a> {
+    fn from(swarm: &'a SwarmRef) -> Self {
+        let SwarmRef { member, network, vxlan_id } = swarm;
+        Self {
+            kind: member.kind.name(),
+            service: member.service.as_ref(),
+            name: member.name.as_ref(),
+            node_address: member.node,
+            network: network.into(),
+            vxlan_id: *vxlan_id,
         }
     }
 }

@@ -217,6 +217,22 @@ fn container_fields() -> Vec<String> {
 }
 
 #[test]
+fn an_end_in_a_swarm_has_the_promised_fields() {
+    let promised = [
+        "kind address port".to_owned(),
+        within("swarm", "kind service name node_address vxlan_id"),
+        within("swarm.network", NETWORK),
+    ];
+    let flow = FlowRecord { remote: fixtures::task_end("10.0.1.8", Some(80)), ..fixtures::flow() };
+    let record = value(FlowBody::new(&flow, &fixtures::clock()));
+    let mut found = BTreeSet::new();
+    paths(&record["remote"], "", &mut found);
+    let promised = promised.join(" ");
+    assert_eq!(found, promised.split(' ').map(str::to_owned).collect());
+    insta::assert_snapshot!(record["remote"]);
+}
+
+#[test]
 fn a_container_has_the_promised_fields() {
     let mut row = fixtures::row("web", Some("web"), "shop_front", Vec::new());
     row.details = Some(std::sync::Arc::new(fixtures::details()));

@@ -37,6 +37,13 @@ impl Agent {
         self.program.json(&[table, "--json", "--socket", &self.socket.to_string_lossy()])
     }
 
+    /// A container's flows of the next second.
+    pub(crate) fn flows_of(&self, container: &Container) -> Result<Vec<Value>> {
+        let socket = self.socket.to_string_lossy();
+        let words = ["flows", "--json", "--for", "1s", "--container", &container.name, "--socket", &socket];
+        self.program.json(&words)
+    }
+
     /// The only pair of these two containers.
     pub(crate) fn pair(&self, client: &Container, server: &Container) -> Result<Value> {
         let pairs = self.ask("pairs")?;

@@ -11,3 +11,4 @@ mod host_mode;
 mod inside;
 mod overlay;
 mod plugin;
+mod swarm;

@@ -4,7 +4,7 @@ use crate::agent::{Agent, PATIENCE, is_watched, vethwatch};
 use crate::inside::is_exact;
 use anyhow::{Context, Result, ensure};
 use lab::{Container, DeviceCounters, Engine, Swarm, image, wait_for};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Ethernet, IPv4 and UDP header.
 const FRAME: u64 = 42;
@@ -22,8 +22,15 @@ fn told(node: &Engine, of: &Container, format: &str) -> Result<String> {
     Ok(node.docker(&["inspect", "--format", format, &of.id])?.trim().to_owned())
 }
 
-fn address(node: &Engine, of: &Container) -> Result<String> {
-    told(node, of, &format!("{{{{(index .NetworkSettings.Networks {NETWORK:?}).IPAddress}}}}"))
+/// The VXLAN network identifier of a network, as Docker tells it.
+fn vxlan_id(node: &Engine, network: &str) -> Result<String> {
+    let option = r#"{{index .Options "com.docker.network.driver.overlay.vxlanid_list"}}"#;
+    Ok(node.docker(&["network", "inspect", "--format", option, network])?.trim().to_owned())
+}
+
+/// A container's address on a network.
+pub(crate) fn address(node: &Engine, of: &Container, network: &str) -> Result<String> {
+    told(node, of, &format!("{{{{(index .NetworkSettings.Networks {network:?}).IPAddress}}}}"))
 }
 
 fn send(node: &Engine, from: &Container, to: &str, count: u64, size: u64) -> Result<()> {
@@ -64,28 +71,42 @@ fn containers_on_an_overlay_network_are_counted_at_their_own_devices_on_both_nod
     at_here.wait_for_row("two to be watched", &two, is_on)?;
     at_there.wait_for_row("the far one to be watched", &far, is_on)?;
 
-    let (near, beyond) = (address(here, &two)?, address(there, &far)?);
+    let (near, beyond) = (address(here, &two, NETWORK)?, address(there, &far, NETWORK)?);
     send(here, &one, &near, 200, 100)?;
     let pair = at_here.wait_for_pair(&one, &two, 200)?;
     ensure!(pair["sent"]["bytes"] == 200 * (100 + FRAME) && pair["network"]["name"] == NETWORK, "{pair}");
 
-    // Each node tells its own container's end; the other's is outside of it.
+    // Each node counts at its own container; the other's is outside of it, with the name that the swarm tells.
     send(here, &one, &beyond, 300, 50)?;
     let sent = 300 * (50 + FRAME);
-    let pair_of = |agent: &Agent, ours: &str, of: &Container, theirs: &str, address: &str| {
+    let pair_of = |agent: &Agent, ours: &str, of: &Container, theirs: &str, whom: &Container| {
         wait_for("the pair", PATIENCE, || {
             let pairs = agent.ask("pairs")?;
             Ok(pairs.into_iter().find(|pair| {
                 pair[ours]["container"]["id"] == *of.id
                     && pair[theirs]["kind"] == "external"
-                    && (pair[theirs]["address"].is_null() || pair[theirs]["address"] == *address)
+                    && pair[theirs]["swarm"]["name"] == *whom.name
                     && pair["sent"]["bytes"] == sent
             }))
         })
         .with_context(|| format!("{:#?}", agent.ask("pairs")))
     };
-    pair_of(&at_here, "client", &one, "server", &beyond)?;
-    pair_of(&at_there, "server", &far, "client", &address(here, &one)?)?;
+    let [this_node, other_node] = lab::NODE_ADDRESSES;
+    let to_far = pair_of(&at_here, "client", &one, "server", &far)?;
+    let vxlan_id: u64 = vxlan_id(here, NETWORK)?.parse()?;
+    let in_swarm = |name: &str, node: &str| {
+        json!({"kind": "container", "name": name, "node_address": node, "vxlan_id": vxlan_id,
+            "network": to_far["network"]})
+    };
+    ensure!(to_far["server"]["swarm"] == in_swarm("vw-far", other_node), "{to_far}");
+    ensure!(to_far["server"]["address"] == *beyond && to_far["network"]["name"] == NETWORK, "{to_far}");
+    let from_one = pair_of(&at_there, "server", &far, "client", &one)?;
+    ensure!(from_one["client"]["swarm"] == in_swarm("vw-one", this_node), "{from_one}");
+    let networks = at_here.ask("networks")?;
+    let overlay = networks.iter().find(|row| row["name"] == NETWORK).context("the network")?;
+    let expected = json!({"vxlan_ids": [vxlan_id], "encrypted": false, "ingress": false,
+        "node_addresses": [this_node, other_node]});
+    ensure!(overlay["overlay"] == expected, "{overlay}");
 
     for (agent, node, of) in [(&at_here, here, &one), (&at_here, here, &two), (&at_there, there, &far)] {
         let pid: u32 = told(node, of, "{{.State.Pid}}")?.parse()?;
@@ -108,6 +129,7 @@ fn containers_on_an_overlay_network_are_counted_at_their_own_devices_on_both_nod
     let told = doctor.json(&["doctor", "--json"])?;
     let drivers = told.iter().find(|line| line["subject"] == "drivers").context("a line of doctor")?;
     ensure!(drivers["result"] == "ok" && drivers["found"].to_string().contains("vw-one"), "{drivers}");
+    crate::swarm::check(&swarm, [&at_here, &at_there], &one, (NETWORK, &image))?;
     at_here.end()?;
     at_there.end()
 }

@@ -219,3 +219,40 @@ async fn a_new_container_whose_inspect_makes_no_sense_or_stalls_is_named_by_the_
     }
     listener.stop().await;
 }
+
+/// The answer to `GET /networks/ID?verbose=true` of an overlay network with one container, and what the swarm tells of it.
+fn overlay(services: &str) -> String {
+    let (net, container) = (id("a"), id("c"));
+    format!(
+        r#"{{"Id":"{net}","Name":"n","Driver":"overlay","Services":{services},
+            "Containers":{{"{container}":{{"Name":"web","IPv4Address":"10.0.1.2/24"}}}}}}"#
+    )
+}
+
+/// Names in the swarm that were told so far.
+fn names(change: &Change) -> Option<Vec<String>> {
+    let Change::Swarm { members: Some(members), .. } = change else { return None };
+    let names = members.iter().filter_map(|member| member.name.as_ref());
+    Some(names.map(|name| name.as_str().to_owned()).collect())
+}
+
+#[tokio::test]
+async fn what_a_swarm_tells_comes_with_its_network_and_nonsense_leaves_the_rest() {
+    let fake = Fake::start();
+    let task = r#"{"web":{"Tasks":[{"Name":"web.1.x","EndpointIP":"10.0.1.9"}]}}"#;
+    let without_it = |answer: String| answer.replace("Containers", "Others");
+    fake.answer("/networks", format!("[{}]", without_it(overlay("null"))));
+    fake.answer(&network_path("a"), without_it(overlay(task)));
+    let mut listener = listen(&fake);
+    assert_eq!(listener.wait("tasks", names).await, ["web.1.x"]);
+    // What is asked for with the swarm cannot be read; without it, it can.
+    let nonsense = Reply::First(1, Box::new("{\"Services\":7}".into()), Box::new(overlay(task).into()));
+    fake.answer(&network_path("a"), nonsense);
+    fake.emit(&network_event("connect", "a", "c"));
+    listener.endpoint("web").await;
+    listener.refused("invalid type").await;
+    let asked = fake.asked();
+    let asked = asked.iter().filter(|path| **path == format!("GET {}", network_path("a"))).count();
+    assert_eq!(asked, 3);
+    listener.stop().await;
+}

@@ -139,6 +139,7 @@ impl Own {
             Change::EndpointGone { container, network, .. } => has(container) && on(network),
             Change::ContainerStopped { id, .. } | Change::ContainerGone { id, .. } => has(id),
             Change::Docker(_) => true,
+            Change::Swarm { network, .. } => on(network),
             Change::Refused { .. } | Change::Container { .. } | Change::Complete { .. } => false,
         };
         is_own.then(|| change.clone())

@@ -20,7 +20,7 @@ fn lan(driver: NetworkDriver) -> World {
 }
 
 /// A container on `lan` whose device is watched in its namespace.
-fn inside(world: &mut World, name: &str, number: u32, address: &str, its_mac: Mac) {
+pub(crate) fn inside(world: &mut World, name: &str, number: u32, address: &str, its_mac: Mac) {
     let mut container = container(name, &[("lan", address)]);
     container.endpoints[0].mac = Some(mac(address)).filter(|listed| *listed == its_mac);
     let sandbox = container.sandbox.clone().unwrap();
@@ -43,7 +43,7 @@ fn inside(world: &mut World, name: &str, number: u32, address: &str, its_mac: Ma
 }
 
 /// Received at such a device, where nothing tells from where.
-fn heard(interface: u32, local: &str, remote: &str) -> Told {
+pub(crate) fn heard(interface: u32, local: &str, remote: &str) -> Told {
     let mut told = flow(interface, local, remote).received(0);
     told.delta.origin = None;
     told

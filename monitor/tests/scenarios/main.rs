@@ -14,6 +14,7 @@ mod posture;
 mod property;
 mod rules_change;
 mod services;
+mod swarm;
 mod translated;
 mod why;
 mod world;

@@ -67,6 +67,7 @@ pub(crate) fn bridge_network(name: &str, subnets: &[(&str, u8)], gateways: &[&st
         ipv6: false,
         gateway_mode_ipv4: monitor::model::GatewayMode::Nat,
         gateway_mode_ipv6: monitor::model::GatewayMode::Nat,
+        overlay: None,
     }
 }
 

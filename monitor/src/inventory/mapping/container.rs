@@ -159,7 +159,7 @@ fn kept_labels(
     labels.sort_unstable();
     if labels.len() > MOST_LABELS {
         refusals.refuse(format_args!("more than {MOST_LABELS} labels of one container"));
-        labels.sort_by_key(|(name, _)| ![PROJECT, SERVICE].contains(&name.as_str()));
+        labels.sort_by_key(|(name, _)| ![PROJECT, SERVICE, SWARM_SERVICE].contains(&name.as_str()));
         labels.truncate(MOST_LABELS);
         labels.sort_unstable();
     }

@@ -9,10 +9,12 @@ mod details;
 mod event;
 mod network;
 mod rights;
+mod swarm;
 
 pub(super) use container::{container, from_summary};
 pub(super) use event::{ContainerEvent, Event, EventKind, NetworkEvent, WATCHED, event};
 pub(super) use network::{ListedEndpoint, from_list, listed_endpoints, network};
+pub(super) use swarm::members;
 
 use super::refusals::Refusals;
 use crate::model::Mac;

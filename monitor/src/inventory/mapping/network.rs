@@ -1,6 +1,6 @@
 //! Networks, and the endpoints a network lists.
 
-use super::{MOST_ENDPOINTS, Refusals, address, mac, parsed};
+use super::{MOST_ENDPOINTS, Refusals, address, mac, parsed, swarm};
 use crate::model::{ContainerId, Endpoint, GatewayMode, Network, NetworkDriver, NetworkId, SafeText};
 use bollard::models::{self, IpamConfig, NetworkInspect};
 use std::collections::HashMap;
@@ -50,6 +50,7 @@ pub(in super::super) fn network(
     Some(Network {
         name: SafeText::new(raw.name.as_deref().unwrap_or("")),
         bridge: (driver == NetworkDriver::Bridge).then(|| bridge(&id, option(BRIDGE_NAME))),
+        overlay: (driver == NetworkDriver::Overlay).then(|| swarm::overlay(raw, refusals)),
         driver,
         subnets: configs.iter().filter_map(|config| subnet(config, refusals)).collect(),
         gateways: configs.iter().filter_map(|config| address(config.gateway.as_deref(), refusals)).collect(),
@@ -72,6 +73,8 @@ pub(in super::super) fn from_list(raw: models::Network) -> NetworkInspect {
         internal: raw.internal,
         ipam: raw.ipam,
         options: raw.options,
+        ingress: raw.ingress,
+        peers: raw.peers,
         ..NetworkInspect::default()
     }
 }
@@ -86,8 +89,7 @@ pub(in super::super) fn listed_endpoints(
     if listed.len() > MOST_LISTED {
         refusals.refuse(format_args!("more than {MOST_LISTED} endpoints in network {}", network.short()));
     }
-    let is_container = |id: &str| id != "ingress-sbox" && !id.starts_with("lb-");
-    let listed = listed.into_iter().filter(|(id, _)| is_container(id)).take(MOST_LISTED);
+    let listed = listed.into_iter().filter(|(id, _)| !swarm::is_load_balancer(id)).take(MOST_LISTED);
     listed.filter_map(|(id, raw)| listed_endpoint(network, &id, &raw, refusals)).collect()
 }
 
@@ -160,7 +162,7 @@ fn gateway_mode(option: Option<&str>, refusals: &mut Refusals) -> GatewayMode {
 }
 
 /// Whether a driver option switches something off, as Docker reads it.
-fn is_false(text: &str) -> bool {
+pub(super) fn is_false(text: &str) -> bool {
     matches!(text, "0" | "f" | "F" | "false" | "False" | "FALSE")
 }
 

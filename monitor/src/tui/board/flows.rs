@@ -134,6 +134,7 @@ fn are_same(one: &FlowRecord, other: &FlowRecord) -> bool {
         && one.local.container == other.local.container
         && one.remote.container == other.remote.container
         && one.remote.kind == other.remote.kind
+        && one.remote.swarm == other.remote.swarm
         && one.local.kind == other.local.kind
 }
 

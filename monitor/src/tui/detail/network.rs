@@ -2,7 +2,7 @@
 
 use super::paper::Paper;
 use super::{listed, words};
-use crate::model::Traffic;
+use crate::model::{Overlay, Traffic};
 use crate::snapshot::{End, Finding, Kind, NetworkRow, Reach, Snapshot, Subject};
 use crate::tui::board::{Board, Toward};
 use crate::tui::column::Tone;
@@ -25,6 +25,9 @@ pub(super) fn network(row: &NetworkRow, board: &Board, context: &Context<'_>, wi
         false => paper.field("subnets", &subnets.join(", ")),
     }
     paper.field("internal", if row.internal { "yes: nothing leads outside" } else { "no" });
+    if let Some(overlay) = &row.overlay {
+        of_overlay(&mut paper, overlay);
+    }
     paper.field("watched", &plural(row.interfaces_watched as u64, "interface"));
     for bridge in snapshot.bridges.iter().filter(|bridge| bridge.network.as_ref() == Some(&row.network)) {
         paper.field("bridge", &format!("{} ({})", bridge.observed_at.interface, bridge.observed_at.ifindex));
@@ -34,6 +37,20 @@ pub(super) fn network(row: &NetworkRow, board: &Board, context: &Context<'_>, wi
     members(&mut paper, row, snapshot);
     findings(&mut paper, row, snapshot);
     paper.lines()
+}
+
+fn of_overlay(paper: &mut Paper, overlay: &Overlay) {
+    let Overlay { vxlan_ids, encrypted, ingress, nodes } = overlay;
+    let listed = |texts: Vec<String>| match texts.is_empty() {
+        true => words::NOT_TOLD.to_owned(),
+        false => texts.join(", "),
+    };
+    paper.field("VXLAN ids", &listed(vxlan_ids.iter().map(ToString::to_string).collect()));
+    paper.field("encrypted", if *encrypted { "yes, between nodes" } else { "no" });
+    if *ingress {
+        paper.field("ingress", "yes: what is published on all nodes comes by it");
+    }
+    paper.field("nodes", &listed(nodes.iter().map(ToString::to_string).collect()));
 }
 
 fn reach(paper: &mut Paper, row: &NetworkRow, board: &Board, context: &Context<'_>) {

@@ -1,8 +1,8 @@
 //! Words that several details use.
 
 use super::paper::Paper;
-use crate::model::{Counts, KernelTime, Protocol, SafeText, Traffic};
-use crate::snapshot::{ContainerRef, End, EndKind, Expected, NetworkRef, Outcome, Verdict, reason};
+use crate::model::{Counts, KernelTime, Protocol, SafeText, SwarmKind, SwarmMember, Traffic};
+use crate::snapshot::{ContainerRef, End, EndKind, Expected, NetworkRef, Outcome, SwarmRef, Verdict, reason};
 use crate::tui::column::Tone;
 use crate::tui::context::{Context, Way};
 use crate::tui::recent::Recent;
@@ -79,6 +79,9 @@ pub(super) fn address_and_port(address: IpAddr, port: Option<u16>) -> String {
 /// Who an end is, with its address, its service, and why it has no name.
 pub(super) fn end(end: &End) -> String {
     let address = address_and_port(end.address, end.port);
+    if let Some(swarm) = &end.swarm {
+        return format!("{}, {address}", in_swarm(swarm));
+    }
     match (&end.container, end.kind) {
         (Some(container), _) => format!("{}{}, {address}", container.name, of_service(container)),
         (None, EndKind::Host) => format!("the host, {address}"),
@@ -87,6 +90,21 @@ pub(super) fn end(end: &End) -> String {
         (None, EndKind::Container) => format!("a container, {address}"),
         (None, EndKind::Unknown) => format!("unknown, {address}: {}", why_unknown(end.reason)),
     }
+}
+
+/// `task web.3.97q0… of service web on node 172.29.0.2`, in its network.
+fn in_swarm(swarm: &SwarmRef) -> String {
+    let SwarmMember { kind, service, name, node, .. } = &swarm.member;
+    let what = match kind {
+        SwarmKind::Task => "task",
+        SwarmKind::Container => "container",
+        SwarmKind::VirtualIp => "virtual address",
+        SwarmKind::LoadBalancer => "load balancer",
+    };
+    let name = name.as_ref().map_or_else(String::new, |name| format!(" {name}"));
+    let service = service.as_ref().map_or_else(String::new, |service| format!(" of service {service}"));
+    let node = node.map_or_else(String::new, |node| format!(" on node {node}"));
+    format!("{what}{name}{service}{node}, network {}", swarm.network.name)
 }
 
 /// ` (service web of project shop)`, or nothing.
@@ -105,6 +123,7 @@ pub(in crate::tui) fn why_unknown(why: Option<&'static str>) -> &'static str {
         Some(reason::DOCKER_DOWN) => "Docker does not answer",
         Some(reason::NOT_ANNOUNCED_YET) => "Docker has not announced the container yet",
         Some(reason::NOT_A_CONTAINER) => "no container of this Docker",
+        Some(reason::SWARM_LOAD_BALANCER) => "the swarm's load balancer",
         Some(reason::NO_CONTAINER_HAS_IT) => "no container had that address at that time",
         Some(reason::ADDRESS_CHANGED_HANDS) => "the address changed hands meanwhile",
         Some(reason::AMBIGUOUS_ADDRESS) => "several networks have that address",

@@ -1,6 +1,7 @@
 //! What the rows of networks and pairs hold, and what is absent.
 
 use super::{COUNTS, HANDSHAKE, NETWORK, check_fields, endpoint, line, value, within};
+use crate::model::Overlay;
 use crate::snapshot::{
     Alias, LatencyRow, NetworkRow, Reach, Service, ServiceRow, Snapshot, failures, services,
 };
@@ -76,6 +77,12 @@ fn a_network_has_the_promised_fields_and_what_is_not_watched_no_traffic() {
     let snapshot = fixtures::snapshot();
     check_fields(&value(NetworkBody::new(&snapshot.networks[0], &snapshot)), &promised, &[]);
     insta::assert_snapshot!(line(NetworkBody::new(&snapshot.networks[0], &snapshot)));
+    let nodes = vec!["198.51.100.2".parse().unwrap()];
+    let overlay = Some(Overlay { vxlan_ids: vec![4_097], encrypted: true, ingress: false, nodes });
+    let mesh = NetworkRow { overlay, ..snapshot.networks[0].clone() };
+    let told = serde_json::json!({"vxlan_ids": [4_097], "encrypted": true, "ingress": false,
+        "node_addresses": ["198.51.100.2"]});
+    assert_eq!(value(NetworkBody::new(&mesh, &snapshot))["overlay"], told);
     let dark = NetworkRow { interfaces_watched: 0, totals: Reach::default(), ..snapshot.networks[0].clone() };
     let record = value(NetworkBody::new(&dark, &snapshot));
     for absent in ["totals", "window"] {

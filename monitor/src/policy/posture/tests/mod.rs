@@ -65,6 +65,7 @@ impl Host {
             ipv6,
             gateway_mode_ipv4: GatewayMode::Nat,
             gateway_mode_ipv6: GatewayMode::Nat,
+            overlay: None,
         };
         self.0.change(&Change::Network { network, at: KernelTime(1) });
     }

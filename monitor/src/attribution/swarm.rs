@@ -1,0 +1,257 @@
+//! Whose an address on an overlay network is, where it is no container of this node: as the swarm tells it, and when.
+//!
+//! No event tells of another node's tasks; Docker is asked again and again. An address is somebody's from the first answer
+//! that says so to the last one, and while answers come. What lies between an answer that says so and one that does not is
+//! nobody's: when the address changed hands is not known.
+
+use super::{Attribution, End, EndKind, NetworkRef};
+use crate::model::{KernelTime, Mac, NetworkId, Span, SwarmKind, SwarmMember};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long before it was told first somebody may have been there.
+const TOLD_LATE: Duration = Duration::from_secs(10);
+/// How long an answer is good for. Docker is asked several times in it.
+const GOOD_FOR: Duration = Duration::from_secs(120);
+
+/// Who is at an address on an overlay network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwarmRef {
+    /// Who.
+    pub member: SwarmMember,
+    /// The network.
+    pub network: NetworkRef,
+    /// The VXLAN network identifier that its packets between nodes have, where one is known for its subnet.
+    pub vxlan_id: Option<u32>,
+}
+
+impl SwarmRef {
+    /// What it is called, short: `web.3` of a task `web.3.97q0jnm1blxsolx5tg1z4p55i`, a service or container by its name;
+    /// absent of a load balancer.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        let SwarmMember { kind, service, name, .. } = &self.member;
+        match kind {
+            SwarmKind::Task => {
+                let name = name.as_ref()?.as_str();
+                Some(name.rsplit_once('.').map_or(name, |(short, _)| short))
+            }
+            SwarmKind::Container => name.as_ref().map(crate::model::SafeText::as_str),
+            SwarmKind::VirtualIp => service.as_ref().map(crate::model::SafeText::as_str),
+            SwarmKind::LoadBalancer => None,
+        }
+    }
+}
+
+/// Somebody at an address, for a span of time; without an end while the last answer has it.
+#[derive(Debug)]
+struct Held {
+    who: Arc<SwarmRef>,
+    span: Span,
+}
+
+/// One network.
+#[derive(Debug)]
+struct Told {
+    /// When the last answer came.
+    at: KernelTime,
+    held: HashMap<IpAddr, Vec<Held>>,
+}
+
+/// All overlay networks.
+#[derive(Debug, Default)]
+pub(super) struct Swarm(HashMap<NetworkId, Told>);
+
+impl Swarm {
+    /// An answer says what it said before.
+    fn confirm(&mut self, network: &NetworkId, at: KernelTime) {
+        if let Some(told) = self.0.get_mut(network) {
+            told.at = told.at.max(at);
+        }
+    }
+
+    /// All that an answer has.
+    fn tell(&mut self, network: &NetworkId, members: Vec<SwarmRef>, at: KernelTime) {
+        let first = Told { at: at.minus(TOLD_LATE), held: HashMap::new() };
+        let told = self.0.entry(network.clone()).or_insert(first);
+        let before = told.at;
+        let mut now: HashMap<IpAddr, SwarmRef> =
+            members.into_iter().map(|member| (member.member.address, member)).collect();
+        for (address, held) in &mut told.held {
+            let Some(last) = held.last_mut().filter(|held| held.span.until.is_none()) else { continue };
+            if now.get(address).is_some_and(|who| *who == *last.who) {
+                now.remove(address);
+            } else {
+                last.span.until = Some(before);
+            }
+        }
+        for (address, who) in now {
+            let held = told.held.entry(address).or_default();
+            // Whoever was there until the answer before may have been there for a while after it.
+            let is_taken =
+                held.last().is_some_and(|last| last.span.until.is_some_and(|until| until >= before));
+            let span = Span::starting(if is_taken { at } else { before });
+            held.push(Held { who: Arc::new(who), span });
+        }
+        told.at = at;
+    }
+
+    /// Whose an address was.
+    fn at(&self, network: &NetworkId, address: IpAddr, when: KernelTime) -> Option<&Arc<SwarmRef>> {
+        let told = self.0.get(network)?;
+        let is_it = |held: &&Held| match held.span.until {
+            Some(until) => held.span.from <= when && when <= until,
+            None => held.span.from <= when && when.since(told.at) <= GOOD_FOR,
+        };
+        told.held.get(&address)?.iter().rev().find(is_it).map(|held| &held.who)
+    }
+
+    /// Whether an Ethernet address on a network is that of this node's load balancer.
+    pub(super) fn balances(&self, network: &NetworkId, mac: Mac) -> bool {
+        let held = self.0.get(network).into_iter().flat_map(|told| told.held.values().flatten());
+        let mut now = held.filter(|held| held.span.until.is_none());
+        now.any(|held| held.who.member.mac == Some(mac))
+    }
+
+    /// Forgets what ended before `before`.
+    pub(super) fn prune(&mut self, before: KernelTime) {
+        for told in self.0.values_mut() {
+            told.held.retain(|_, held| {
+                held.retain(|held| held.span.until.is_none_or(|until| until > before));
+                !held.is_empty()
+            });
+        }
+        self.0.retain(|_, told| !told.held.is_empty() || told.at > before);
+    }
+}
+
+impl Attribution {
+    /// Takes in who is on a network in the swarm; of one that is not known, there is nobody to say it of.
+    pub(super) fn swarm_told(
+        &mut self,
+        network: &NetworkId,
+        members: Option<&[SwarmMember]>,
+        at: KernelTime,
+    ) {
+        let Some(known) = self.networks.get(network) else { return };
+        let Some(members) = members else { return self.swarm.confirm(network, at) };
+        let whole = members.iter().map(|member| SwarmRef {
+            vxlan_id: known.vxlan_id(member.address),
+            network: known.reference.clone(),
+            member: member.clone(),
+        });
+        self.swarm.tell(network, whole.collect(), at);
+    }
+
+    /// Who is at an address on a network by what the swarm told, if that was the same from `first` to `last`.
+    pub(super) fn in_swarm(
+        &self,
+        network: Option<&NetworkId>,
+        address: IpAddr,
+        (first, last): (KernelTime, KernelTime),
+    ) -> Option<End> {
+        let own = network.and_then(|id| self.networks.get(id)).filter(|known| known.holds(address));
+        let known = own.or_else(|| self.network_of_address(address, first))?;
+        let id = &known.network.id;
+        let who = self.swarm.at(id, address, first)?;
+        let is_same = self.swarm.at(id, address, last).is_some_and(|other| Arc::ptr_eq(who, other));
+        is_same.then(|| End { swarm: Some(Arc::clone(who)), ..End::plain(EndKind::External, address) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GOOD_FOR, Swarm, SwarmRef};
+    use crate::attribution::NetworkRef;
+    use crate::model::{KernelTime, NetworkDriver, NetworkId, SafeText, SwarmKind, SwarmMember};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn at(seconds: u64) -> KernelTime {
+        KernelTime(seconds * SECOND)
+    }
+
+    fn task(name: &str, address: &str) -> SwarmRef {
+        let network = NetworkId::new("n").unwrap();
+        SwarmRef {
+            member: SwarmMember {
+                address: address.parse().unwrap(),
+                kind: SwarmKind::Task,
+                service: Some(SafeText::new("web")),
+                name: Some(SafeText::new(name)),
+                node: None,
+                mac: None,
+            },
+            network: NetworkRef { id: network, name: SafeText::new("net"), driver: NetworkDriver::Overlay },
+            vxlan_id: Some(4_097),
+        }
+    }
+
+    fn told(answers: &[(u64, &[(&str, &str)])]) -> Swarm {
+        let mut swarm = Swarm::default();
+        for (seconds, members) in answers {
+            let members = members.iter().map(|(name, address)| task(name, address)).collect();
+            swarm.tell(&NetworkId::new("n").unwrap(), members, at(*seconds));
+        }
+        swarm
+    }
+
+    fn check(swarm: &Swarm, seconds: u64, expected: Option<&str>) {
+        let who = swarm.at(&NetworkId::new("n").unwrap(), "10.0.0.2".parse().unwrap(), at(seconds));
+        assert_eq!(who.and_then(|who| who.name()), expected, "at {seconds} s");
+    }
+
+    #[test]
+    fn an_address_that_went_to_another_task_is_nobodys_between_the_answers() {
+        let swarm = told(&[(100, &[("web.1.aa", "10.0.0.2")]), (115, &[("web.2.bb", "10.0.0.2")])]);
+        for (seconds, who) in [
+            (80, None),
+            (95, Some("web.1")),
+            (100, Some("web.1")),
+            (101, None),
+            (114, None),
+            (115, Some("web.2")),
+            (130, Some("web.2")),
+        ] {
+            check(&swarm, seconds, who);
+        }
+    }
+
+    #[test]
+    fn a_new_task_may_have_been_there_since_the_answer_before() {
+        let swarm = told(&[(100, &[("web.1.aa", "10.0.0.9")]), (115, &[("web.2.bb", "10.0.0.2")])]);
+        check(&swarm, 99, None);
+        check(&swarm, 101, Some("web.2"));
+    }
+
+    #[test]
+    fn a_task_that_went_keeps_its_name_for_its_own_time_and_not_for_ever() {
+        let mut swarm = told(&[(100, &[("web.1.aa", "10.0.0.2")]), (115, &[])]);
+        check(&swarm, 100, Some("web.1"));
+        check(&swarm, 116, None);
+        swarm.prune(at(101));
+        check(&swarm, 100, None);
+        swarm.prune(at(200));
+        assert!(swarm.0.is_empty());
+    }
+
+    #[test]
+    fn what_no_answer_confirms_is_no_longer_said() {
+        let mut swarm = told(&[(100, &[("web.1.aa", "10.0.0.2")])]);
+        check(&swarm, 100 + GOOD_FOR.as_secs(), Some("web.1"));
+        check(&swarm, 101 + GOOD_FOR.as_secs(), None);
+        swarm.confirm(&NetworkId::new("n").unwrap(), at(200));
+        check(&swarm, 101 + GOOD_FOR.as_secs(), Some("web.1"));
+    }
+
+    #[test]
+    fn the_same_answer_again_leaves_everybody_where_they_are() {
+        let mut swarm = told(&[(100, &[("web.1.aa", "10.0.0.2")]), (115, &[("web.1.aa", "10.0.0.2")])]);
+        check(&swarm, 107, Some("web.1"));
+        swarm.prune(at(1_000));
+        check(&swarm, 107, Some("web.1"));
+    }
+}

@@ -1,0 +1,115 @@
+//! Who is on an overlay network beside this node's containers, as the swarm tells it.
+
+use crate::inside::{heard, inside};
+use crate::world::{Told, World, bridge_network, container, flow, id, ip, mac, network_id, text};
+use monitor::model::{Change, NetworkDriver, Overlay, SwarmKind, SwarmMember};
+use monitor::snapshot::EndKind;
+
+/// `one` on the overlay network `lan`, watched at its own device.
+fn mesh() -> World {
+    let mut world = World::new();
+    let mut mesh = bridge_network("lan", &[("10.0.1.0", 24)], &["10.0.1.1"]);
+    (mesh.driver, mesh.bridge) = (NetworkDriver::Overlay, None);
+    mesh.overlay = Some(Overlay { vxlan_ids: vec![4_097], ..Overlay::default() });
+    world.network(mesh);
+    inside(&mut world, "one", 5, "10.0.1.2", mac("10.0.1.2"));
+    world
+}
+
+fn task(name: &str, address: &str) -> SwarmMember {
+    SwarmMember {
+        address: ip(address),
+        kind: SwarmKind::Task,
+        service: Some(text("web")),
+        name: Some(text(name)),
+        node: Some(ip("198.51.100.2")),
+        mac: None,
+    }
+}
+
+fn told(world: &mut World, members: &[SwarmMember]) {
+    let pass = |world: &mut World, millis| world.pass_until(world.now.0 / 1_000_000 + millis);
+    pass(world, 14_000);
+    let (network, at) = (network_id("lan"), world.now);
+    world.change(Change::Swarm { network, members: Some(members.to_vec()), at });
+    pass(world, 1_000);
+}
+
+/// The names in the swarm that the remote ends of these flows have.
+fn names(world: &mut World, flows: Vec<Told>) -> Vec<Option<String>> {
+    world.flows(flows);
+    let name = |record: &monitor::snapshot::FlowRecord| {
+        record.remote.swarm.as_ref().and_then(|swarm| swarm.name().map(str::to_owned))
+    };
+    world.records().iter().map(name).collect()
+}
+
+#[test]
+fn tasks_of_other_nodes_have_their_names_and_stay_outside_of_this_host() {
+    let mut world = mesh();
+    let vip = SwarmMember { kind: SwarmKind::VirtualIp, name: None, node: None, ..task("", "10.0.1.6") };
+    // The swarm tells of this node's containers too.
+    told(&mut world, &[task("one.1.aa", "10.0.1.2"), vip, task("web.3.bb", "10.0.1.8")]);
+    world.container(container("two", &[("lan", "10.0.1.3")]));
+    let flows = ["10.0.1.8:80", "10.0.1.6:80", "10.0.1.3:80", "10.0.1.9:80", "192.0.2.9:80"];
+    world.flows(flows.map(|remote| flow(5, "10.0.1.2:4000", remote)).into());
+    let records = world.records();
+    let [to_task, to_vip, to_two, to_nobody, to_outside] = records else { panic!("{records:#?}") };
+    let swarm = to_task.remote.swarm.as_ref().unwrap();
+    assert_eq!((&swarm.member, swarm.vxlan_id), (&task("web.3.bb", "10.0.1.8"), Some(4_097)));
+    assert_eq!(swarm.network.id, network_id("lan"));
+    assert_eq!(to_task.remote.kind, EndKind::External);
+    assert_eq!(to_task.verdict.as_ref().unwrap().rule.as_str(), "same-network");
+    assert_eq!(to_vip.remote.swarm.as_ref().unwrap().member.kind, SwarmKind::VirtualIp);
+    assert_eq!(to_two.remote.container.as_ref().unwrap().id, id("two"));
+    for nobody in [to_two, to_nobody, to_outside] {
+        assert_eq!(nobody.remote.swarm, None, "{nobody:#?}");
+    }
+    assert_eq!(records[0].local.container.as_ref().unwrap().id, id("one"));
+    assert_eq!(records[0].local.swarm, None);
+}
+
+#[test]
+fn an_address_that_went_to_another_task_has_its_own_pair_and_not_the_old_name() {
+    let mut world = mesh();
+    let to_it = || vec![flow(5, "10.0.1.2:4000", "10.0.1.8:80")];
+    assert_eq!(names(&mut world, to_it()), [None]);
+    told(&mut world, &[task("web.3.bb", "10.0.1.8")]);
+    assert_eq!(names(&mut world, to_it()).last().unwrap().as_deref(), Some("web.3"));
+    told(&mut world, &[task("web.4.cc", "10.0.1.8")]);
+    assert_eq!(names(&mut world, to_it()).last().unwrap().as_deref(), Some("web.4"));
+    told(&mut world, &[]);
+    assert_eq!(names(&mut world, to_it()).last().unwrap(), &None);
+    let pairs = world.snapshot().pairs;
+    let mut told: Vec<(Option<&str>, u64)> = pairs
+        .iter()
+        .map(|pair| (pair.server.swarm.as_ref().and_then(|swarm| swarm.name()), pair.traffic.sent.packets))
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told, [(None, 2), (Some("web.3"), 1), (Some("web.4"), 1)]);
+}
+
+#[test]
+fn what_is_for_another_and_only_came_by_makes_no_pair_and_no_verdict() {
+    let mut world = mesh();
+    inside(&mut world, "two", 6, "10.0.1.3", mac("10.0.1.3"));
+    told(&mut world, &[task("web.3.bb", "10.0.1.8"), task("web.4.cc", "10.0.1.9")]);
+    // For a task on another node, for a container of this one, for nobody, and for itself.
+    let flooded = ["10.0.1.9:80", "10.0.1.3:80", "10.0.1.77:80", "10.0.1.2:80"];
+    let flows = flooded.map(|local| heard(5, local, "10.0.1.8:4000"));
+    world.flows(flows.into());
+    let judged: Vec<bool> = world.records().iter().map(|record| record.verdict.is_some()).collect();
+    assert_eq!(judged, [false, false, true, true]);
+    let received: u64 = world.snapshot().pairs.iter().map(|pair| pair.traffic.sent.packets).sum();
+    assert_eq!(received, 2, "{:#?}", world.snapshot().pairs);
+}
+
+#[test]
+fn a_network_that_is_gone_has_nobody_and_what_is_told_of_an_unknown_one_is_not_kept() {
+    let mut world = mesh();
+    let (at, unknown) = (world.now, network_id("other"));
+    let members = Some(vec![task("web.3.bb", "10.0.1.8")]);
+    world.change(Change::Swarm { network: unknown.clone(), members, at });
+    world.change(Change::Swarm { network: unknown, members: None, at });
+    assert_eq!(names(&mut world, vec![flow(5, "10.0.1.2:4000", "10.0.1.8:80")]), [None]);
+}
