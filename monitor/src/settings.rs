@@ -3,12 +3,14 @@
 mod agent;
 mod ask;
 mod capture;
+mod past;
 mod senseless;
 pub mod sources;
 
 pub use agent::{Agent, Metrics, Records, Socket, Tls};
 pub use ask::Ask;
 pub use capture::{Capture, WriteTo};
+pub use past::{Past, PastOf};
 pub use senseless::Senseless;
 
 use crate::cli::{
@@ -132,6 +134,8 @@ pub enum Task {
         /// Of which service.
         name: Option<String>,
     },
+    /// Look back.
+    Past(Past),
     /// Stream flows.
     Flows {
         /// How long.
@@ -266,10 +270,14 @@ fn live(top: &cli::Top) -> Live {
 }
 
 fn task(command: Command, socket: OrOff<PathBuf>) -> Result<Task, Vec<Senseless>> {
+    if let Some(past) = Past::understand(&command) {
+        return Ok(Task::Past(past));
+    }
     Ok(match command {
         Command::Top(top) if top.interval < SHORTEST_INTERVAL => return Err(vec![Senseless::Interval]),
         Command::Top(top) => Task::Top { once: top.once, live: live(&top) },
         Command::Containers(containers) => Task::Containers { watch_for: containers.watch_for },
+        Command::History(history) => Task::Past(history.into()),
         Command::Networks(networks) => Task::Networks { watch_for: networks.watch_for },
         Command::Pairs(pairs) => Task::Pairs { watch_for: pairs.watch_for, container: pairs.container },
         Command::Latency(latency) => Task::Latency { watch_for: latency.watch_for, name: latency.name },

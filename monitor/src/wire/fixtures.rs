@@ -10,7 +10,7 @@ use crate::model::{
     TcpFlags, Traffic, WallTime,
 };
 use crate::snapshot::{
-    Answers, BridgeRow, ContainerRef, ContainerRow, Conversations, End, EndKind, Expected, FlowRecord,
+    Answers, BridgeRow, ContainerRef, ContainerRow, Conversations, End, EndKind, Expected, FlowRecord, Kept,
     LatencyRow, LookedUp, Lookups, Measured, Membership, NameRecord, NetworkRef, NetworkRow, ObservedAt,
     OriginEnd, OriginKind, Outcome, PairRow, Peer, Percentiles, PostureRule, Reach, Retransmits, Rule,
     RuleName, SampleRecord, Service, Severity, Snapshot, Standing, Steps, Subject, Tcp, TcpState,
@@ -251,6 +251,8 @@ pub(crate) fn snapshot() -> Snapshot {
             flips: 12,
             ..Resources::default()
         },
+        history: Kept::default(),
+        past: None,
     }
 }
 
