@@ -349,7 +349,7 @@ fn collector_settings(options: &Options, sample_every: u32) -> collector::Settin
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Live, SHORTEST_INTERVAL, Senseless, Settings, Task, Theme};
+    use super::{Kind, Live, PastOf, SHORTEST_INTERVAL, Senseless, Settings, Task, Theme};
     use crate::cli::Typed;
     use crate::model::AttachMode;
     use clap::Parser;
@@ -395,6 +395,24 @@ mod tests {
             assert_eq!(of(""), (vec![Kind::Violation, Kind::Broken], false));
             assert_eq!(of(" --kind posture"), (Vec::new(), true));
             assert_eq!(of(" --kind crossing,posture"), (vec![Kind::Crossing], true));
+        }
+    }
+
+    #[test]
+    fn commands_look_back_where_a_time_is_asked_for() {
+        let past = |line: &str| match understand(line).unwrap().task {
+            Task::Past(past) => Some((past.of, past.name)),
+            _ => None,
+        };
+        let name = Some("web".to_owned());
+        let step = Some(Duration::from_secs(10));
+        assert_eq!(past("vethwatch history"), Some((PastOf::Containers, None)));
+        assert_eq!(past("vethwatch history web --step 10s"), Some((PastOf::Course(step), name.clone())));
+        assert_eq!(past("vethwatch latency web --since 5m"), Some((PastOf::Latency, name.clone())));
+        assert_eq!(past("vethwatch failures web --until 03:12"), Some((PastOf::Failures, name.clone())));
+        assert_eq!(past("vethwatch dns --container web --since 5m"), Some((PastOf::Names, name)));
+        for now in ["latency web", "failures --for 5s", "dns", "violations", "why web db"] {
+            assert_eq!(past(&format!("vethwatch {now}")), None, "{now}");
         }
     }
 

@@ -11,7 +11,7 @@ pub use agent::{Agent, Detach, Metrics, OrOff, Records, RecordsOf};
 pub use durations::{NotADuration, parse};
 pub use ends::{NotAnEnd, Target, Wanted, Who};
 pub use health::{Failures, Latency};
-pub use past::{NotAMoment, Past, When};
+pub use past::{History, NotAMoment, Past, When};
 pub use sizes::NotASize;
 
 use crate::filter::Filter;
@@ -194,24 +194,6 @@ pub enum Theme {
     Sixteen,
     /// None: bold, dim and reversed alone.
     None,
-}
-
-/// Options of `history`.
-#[derive(Debug, Args)]
-pub struct History {
-    /// A container by its name or the beginning of its id, or a service (or project/service).
-    #[arg(value_name = "NAME")]
-    pub name: Option<String>,
-    /// From when: so long ago (15m), a time of day (03:12), a date and time (2026-11-30T03:12:00Z), or seconds since 1970. A
-    /// time without a zone is in UTC, as all that is printed.
-    #[arg(long, value_name = "TIME", default_value = "1h")]
-    pub since: When,
-    /// Until when [default: now].
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<When>,
-    /// How long each row of NAME is, at least [default: so that there are 60 at most].
-    #[arg(long, value_name = "TIME", value_parser = parse, requires = "name")]
-    pub step: Option<Duration>,
 }
 
 /// Options of `containers`.

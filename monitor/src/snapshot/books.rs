@@ -5,18 +5,18 @@ use super::interfaces::{Account, Sums};
 use super::latencies::{FirstByte, Handshake, Latencies};
 use super::networks::Networks;
 use super::pairs::Pairs;
+use super::pairs::answers;
 use super::peers::Peers;
 use super::recent;
 use super::replicas::Replicas;
 use super::talk::Talk;
 use super::window::{Base, Marks};
-use super::pairs::answers;
 use super::{Answers, Connections, ContainerRef, End, Finding, Lookups, Service};
 use crate::attribution::{Attribution, Known};
 use crate::flows::{Latency, Steps};
 use crate::model::{
-    ContainerId, DeviceCounters, DnsExchange, DropBatch, Initiator, InterfaceKind, InterfaceNumber, KernelTime, Losses,
-    Protocol, Reading, SafeText, Traffic, WallTime,
+    ContainerId, DeviceCounters, DnsExchange, DropBatch, Initiator, InterfaceKind, InterfaceNumber,
+    KernelTime, Losses, Protocol, Reading, SafeText, Traffic, WallTime,
 };
 use crate::policy::SilentReplica;
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -249,7 +249,8 @@ impl Pairs {
         let mut busiest: Vec<(Traffic, &Account)> =
             self.slots.iter().map(|account| (account.recent.after(start), account)).collect();
         busiest.sort_unstable_by(|(a, one), (b, other)| {
-            let by_bytes = bytes(b).cmp(&bytes(a)).then(bytes(&other.counts.traffic).cmp(&bytes(&one.counts.traffic)));
+            let by_bytes =
+                bytes(b).cmp(&bytes(a)).then(bytes(&other.counts.traffic).cmp(&bytes(&one.counts.traffic)));
             by_bytes.then_with(|| one.key.cmp(&other.key))
         });
         busiest.into_iter().map(|(window, account)| account.row(window)).collect()

@@ -29,7 +29,8 @@ pub(super) fn past(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
     let mut first = Line::of(Tone::Strong, "vethwatch");
     first.push(Tone::Plain, format!("  {}", snapshot.host.name));
     let mut lines = vec![first];
-    let text = format!("from {from} until {until}: {length}, by intervals of {} at most", duration(told.resolution));
+    let text =
+        format!("from {from} until {until}: {length}, by intervals of {} at most", duration(told.resolution));
     lines.extend(wrap(&text, frame.width).into_iter().map(|text| Line::of(Tone::Plain, text)));
     if told.is_cut {
         let text = "What was before that is not kept.";

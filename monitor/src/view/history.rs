@@ -55,7 +55,8 @@ const NAMES: [Column; 10] = [
 /// Draws what each container did, the busiest first.
 #[must_use]
 pub fn past_containers(past: &Past, frame: &Frame) -> Vec<Line> {
-    let columns = [&[Column::name("CONTAINER", 20, 40, 0), Column::name("SERVICE", 10, 24, 7)][..], &COUNTED].concat();
+    let columns =
+        [&[Column::name("CONTAINER", 20, 40, 0), Column::name("SERVICE", 10, 24, 7)][..], &COUNTED].concat();
     let sees_drops = past.sees_drops();
     let cells = |row: &ContainerSpan| {
         let who = [row.container.name.to_string(), names::or_dash(row.container.service.as_ref())];
@@ -89,11 +90,7 @@ pub fn course(past: &Past, name: &str, frame: &Frame) -> Vec<Line> {
 
 /// Draws names that were asked for, those that failed most first.
 #[must_use]
-pub fn past_names<'a>(
-    past: &Past,
-    wanted: impl Iterator<Item = &'a NameSpan>,
-    frame: &Frame,
-) -> Vec<Line> {
+pub fn past_names<'a>(past: &Past, wanted: impl Iterator<Item = &'a NameSpan>, frame: &Frame) -> Vec<Line> {
     let cells = |row: &NameSpan| {
         let took = row.took.percentiles();
         let of = |outcome| count(row.outcomes.of(outcome));
@@ -153,7 +150,8 @@ pub fn left_out(others: &Others) -> Option<String> {
         (*names, plural(*names, "name")),
         (*findings, plural(*findings, "finding")),
     ];
-    let parts: Vec<String> = parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
+    let parts: Vec<String> =
+        parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
     (!parts.is_empty()).then(|| format!("not told one by one, for want of room: {}", parts.join(", ")))
 }
 

@@ -1,5 +1,6 @@
 //! Snapshots and records for the tests of `wire` and `view`: the nginx → Flask example on a quiet host.
 
+pub(crate) mod past;
 pub(crate) mod why;
 
 use super::Clock;

@@ -1,11 +1,11 @@
 //! `history`, `lookup`, `past`: what was in a span of time.
 
+use super::Body;
 use super::parts::{ContainerPart, HandshakePart};
 use super::time::wall_rfc3339;
-use super::Body;
 use crate::model::{Counts, DnsOutcome, SafeText, WallTime};
 use crate::snapshot::{
-    Answers, Connections, ContainerSpan, Kept, NameSpan, Others, Outcomes, PairCounts, Point, Told,
+    Answers, Connections, ContainerSpan, Kept, NameSpan, Others, Outcomes, PairCounts, Point, Service, Told,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -16,7 +16,11 @@ pub struct HistoryBody<'a> {
     start: String,
     end: String,
     seconds: f64,
-    container: ContainerPart<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<ContainerPart<'a>>,
+    /// In place of a container, where it is of all of a service's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<SafeText>,
     sent: Counts,
     received: Counts,
     /// Packets from or to it that the kernel dropped; absent where that is not seen.
@@ -83,7 +87,12 @@ impl<'a> HistoryBody<'a> {
         let [violation, broken, crossing] = point.findings;
         let findings = Some(FindingsPart { violation, broken, crossing });
         let seconds = point.length.as_secs_f64();
-        Self { findings, ..Self::of(&point.span, [point.start, point.end], seconds, sees_drops) }
+        let body = Self { findings, ..Self::of(&point.span, [point.start, point.end], seconds, sees_drops) };
+        if point.is_service {
+            let service = SafeText::new(&Service::of_container(&point.span.container).to_string());
+            return Self { container: None, service: Some(service), ..body };
+        }
+        body
     }
 
     fn of(span: &'a ContainerSpan, [start, end]: [WallTime; 2], seconds: f64, sees_drops: bool) -> Self {
@@ -91,7 +100,8 @@ impl<'a> HistoryBody<'a> {
             start: wall_rfc3339(start),
             end: wall_rfc3339(end),
             seconds,
-            container: span.container.as_ref().into(),
+            container: Some(span.container.as_ref().into()),
+            service: None,
             sent: span.traffic.sent,
             received: span.traffic.received,
             dropped: sees_drops.then_some(span.dropped),

@@ -1,9 +1,7 @@
 //! What is kept of the past: to the byte what the totals grew by, whoever comes, goes, and has no name yet.
 
 use crate::world::{World, container, counts, flow, mac, ms, text};
-use monitor::model::{
-    DnsExchange, DnsPlace, DnsTransport, InterfaceNumber, Observation, Resources, Traffic,
-};
+use monitor::model::{DnsExchange, DnsPlace, DnsTransport, InterfaceNumber, Observation, Resources, Traffic};
 use monitor::snapshot::{AskedPast, Interval, look_back};
 use std::sync::Arc;
 
@@ -94,7 +92,9 @@ fn pairs_and_names_of_a_time_are_those_that_were_in_it() {
         let app = flow(1, "172.18.0.2:4000", "172.18.0.3:80").and_received(102);
         let told = match second {
             6..=9 => vec![app.counted(counts(1, 100), counts(1, 50))],
-            10 => vec![flow(1, "172.18.0.2:4001", "9.9.9.9:443").and_received(2).counted(counts(2, 7), counts(1, 9))],
+            10 => vec![
+                flow(1, "172.18.0.2:4001", "9.9.9.9:443").and_received(2).counted(counts(2, 7), counts(1, 9)),
+            ],
             _ => Vec::new(),
         };
         if second == 12 {
@@ -123,7 +123,11 @@ fn pairs_and_names_of_a_time_are_those_that_were_in_it() {
     };
     let pairs = |since, until| -> Vec<(u64, Option<u16>, u64)> {
         let past = look(since, until);
-        past.snapshot.pairs.iter().map(|row| (row.conversations, row.server.port, row.traffic.sent.bytes)).collect()
+        past.snapshot
+            .pairs
+            .iter()
+            .map(|row| (row.conversations, row.server.port, row.traffic.sent.bytes))
+            .collect()
     };
     assert_eq!(pairs(5, 20), [(1, Some(80), 400), (1, Some(443), 7)]);
     assert_eq!(pairs(5, 7), [(1, Some(80), 200)]);
@@ -142,7 +146,10 @@ fn pairs_and_names_of_a_time_are_those_that_were_in_it() {
 /// A snapshot to look back from.
 fn fresh(world: &World) -> monitor::snapshot::Snapshot {
     let mut state = monitor::engine::State::new(
-        monitor::engine::Settings::new(monitor::model::HostId { name: text("db-07"), boot_id: "boot".into() }),
+        monitor::engine::Settings::new(monitor::model::HostId {
+            name: text("db-07"),
+            boot_id: "boot".into(),
+        }),
         world.now,
     );
     state.snapshot(world.now)

@@ -28,9 +28,13 @@ pub(super) async fn run(settings: &Settings, wanted: &settings::Past) -> Result<
     let path = match &settings.ask {
         Ask::Agent(path) => path,
         Ask::Because(option) => {
-            return Err(Failure::wrong(anyhow!("history is kept by an agent, which is not asked because of {option}")));
+            return Err(Failure::wrong(anyhow!(
+                "history is kept by an agent, which is not asked because of {option}"
+            )));
         }
-        Ask::Never => return Err(Failure::wrong(anyhow!("history is kept by an agent, and --socket off asks none"))),
+        Ask::Never => {
+            return Err(Failure::wrong(anyhow!("history is kept by an agent, and --socket off asks none")));
+        }
     };
     let asked = asked(wanted, clock::wall_now()).map_err(Failure::wrong)?;
     let Looked { host, kept, past } = past(path, &asked).await.map_err(|refusal| match refusal {
@@ -131,8 +135,9 @@ fn wanted_pairs<'a>(past: &'a Past, name: Option<&str>) -> impl Iterator<Item = 
 }
 
 fn wanted_latencies<'a>(past: &'a Past, name: Option<&str>) -> impl Iterator<Item = &'a LatencyRow> {
-    let is_wanted =
-        move |row: &&LatencyRow| name.is_none_or(|name| row.client.is_called(name) || row.server.is_called(name));
+    let is_wanted = move |row: &&LatencyRow| {
+        name.is_none_or(|name| row.client.is_called(name) || row.server.is_called(name))
+    };
     past.snapshot.latencies.iter().filter(is_wanted)
 }
 

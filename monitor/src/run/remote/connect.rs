@@ -41,7 +41,9 @@ pub(in crate::run) enum Refusal {
 pub(super) async fn connect(path: &Path, filter: Option<&Filter>) -> Result<Lines, Refusal> {
     let target = format!("{}?{}", protocol::PATH, protocol::query(filter));
     let asked = tokio::time::timeout(PATIENCE, ask(path, &target)).await;
-    asked.map(|asked| asked.map(Lines::new)).unwrap_or_else(|_| Err(not_well(path, "it does not answer in time")))
+    asked
+        .map(|asked| asked.map(Lines::new))
+        .unwrap_or_else(|_| Err(not_well(path, "it does not answer in time")))
 }
 
 /// Asks for what is at a target of HTTP.

@@ -236,12 +236,7 @@ impl Interval {
 }
 
 /// Keeps so many with the most weight.
-fn keep_most<T, W: Ord>(
-    rows: &mut Vec<T>,
-    most: usize,
-    weight: impl Fn(&T) -> W,
-    leave: impl FnMut(T),
-) {
+fn keep_most<T, W: Ord>(rows: &mut Vec<T>, most: usize, weight: impl Fn(&T) -> W, leave: impl FnMut(T)) {
     if rows.len() > most {
         rows.select_nth_unstable_by(most, |one, other| weight(other).cmp(&weight(one)));
         rows.drain(most..).for_each(leave);

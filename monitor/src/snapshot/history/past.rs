@@ -10,6 +10,7 @@ use crate::snapshot::{ContainerRef, LatencyRow, Measured, PairRow, Service, Snap
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,14 +33,21 @@ pub struct Asked {
 }
 
 /// Why nothing is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NotKept {
     /// No interval is in that time.
-    #[error("nothing is kept of that time")]
     Time,
     /// Nobody of that name did anything in it.
-    #[error("nothing of that name is kept in that time")]
     Name,
+}
+
+impl fmt::Display for NotKept {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::Time => "nothing is kept of that time",
+            Self::Name => "nothing of that name is kept in that time",
+        })
+    }
 }
 
 /// The time that is told of: whole intervals.
@@ -66,8 +74,10 @@ pub struct Point {
     pub end: WallTime,
     /// How long, on the kernel's clock.
     pub length: Duration,
-    /// What was counted.
+    /// What was counted; where it is of several containers together, the span's container is one of them.
     pub span: ContainerSpan,
+    /// Whether it is of several containers, all of one service.
+    pub is_service: bool,
     /// Findings told in it, with an end there: violations, what is broken, and crossings.
     pub findings: [u64; 3],
 }
@@ -196,8 +206,9 @@ fn points(
         container.is_called(name) || Service::of_container(container).is_called(name)
     };
     let all = within.iter().flat_map(|interval| &interval.containers);
-    let who = all.map(|span| &span.container).find(|container| is_meant(container));
-    let who = who.ok_or(NotKept::Name)?;
+    let mut meant = all.map(|span| &span.container).filter(|container| is_meant(container));
+    let who = meant.next().ok_or(NotKept::Name)?;
+    let is_service = meant.any(|container| container.id != who.id);
     let step = step.unwrap_or_else(|| round_up(length / USUAL_POINTS));
     let mut points: Vec<Point> = Vec::new();
     let mut told = HashSet::new();
@@ -210,6 +221,7 @@ fn points(
                 end: interval.end.wall,
                 length: Duration::ZERO,
                 span: ContainerSpan::nothing(Arc::clone(who)),
+                is_service,
                 findings: [0; 3],
             });
         }

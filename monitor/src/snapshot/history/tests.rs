@@ -1,5 +1,7 @@
 use super::interval::Interval;
-use super::{AskedPast, ContainerSpan, History, NotKept, Others, PairCounts, PairEnds, PairSpan, ROOM, look_back};
+use super::{
+    AskedPast, ContainerSpan, History, NotKept, Others, PairCounts, PairEnds, PairSpan, ROOM, look_back,
+};
 use crate::flows::Spread;
 use crate::model::{ContainerId, Counts, KernelTime, Protocol, Traffic, WallTime};
 use crate::snapshot::{ContainerRef, EndKind};
@@ -81,8 +83,7 @@ fn nothing_is_lost_or_told_twice_however_it_is_kept() {
         told[0] += more;
         // Now and then more pairs than an interval has room for.
         let pairs = if second % 500 == 0 { 6_000 } else { second % 5 };
-        let pairs: Vec<PairSpan> =
-            (0..pairs).map(|port| pair(u16::try_from(port).unwrap(), bytes)).collect();
+        let pairs: Vec<PairSpan> = (0..pairs).map(|port| pair(u16::try_from(port).unwrap(), bytes)).collect();
         pairs.iter().for_each(|pair| told[1] += pair.counts.traffic);
         tick(&mut history, second, pairs);
         if second % 600 == 0 {
@@ -135,7 +136,10 @@ fn memory_is_bounded_and_what_does_not_fit_is_kept_by_the_minute_or_not_so_long(
     let intervals = history.intervals();
     check_order(&intervals);
     let measured: usize = intervals.iter().map(|interval| interval.bytes()).sum();
-    assert!(measured <= ROOM.iter().sum::<usize>() + (2 << 20), "with the minute that is being made: {measured}");
+    assert!(
+        measured <= ROOM.iter().sum::<usize>() + (2 << 20),
+        "with the minute that is being made: {measured}"
+    );
     let seconds = at(400).since(kept.since.kernel).as_secs();
     let [of_containers, _] = sums(&intervals);
     assert_eq!(of_containers.sent.packets, seconds * 64, "what is kept is exact");
@@ -151,7 +155,11 @@ fn an_agent_that_stood_still_has_one_long_interval() {
     let intervals = history.intervals();
     check_order(&intervals);
     let lengths: Vec<u64> = intervals.iter().map(|interval| interval.length().as_secs()).collect();
-    assert_eq!(lengths, [13, 987, 1], "the first four are a minute that is being made, the fifth is longer than one");
+    assert_eq!(
+        lengths,
+        [13, 987, 1],
+        "the first four are a minute that is being made, the fifth is longer than one"
+    );
 }
 
 #[test]
@@ -202,7 +210,10 @@ fn whole_intervals_of_the_time_that_is_asked_for_are_told() {
     assert_eq!(bytes_of(&history, &nobody), Err(NotKept::Name));
     let past = look_back(&history.intervals(), &asked(10, 13), &fixtures::snapshot()).unwrap();
     assert_eq!((past.told.from, past.told.end.wall, past.told.is_cut), (wall(10), wall(13), false));
-    assert_eq!((past.told.resolution, past.snapshot.window), (Duration::from_secs(1), Duration::from_secs(3)));
+    assert_eq!(
+        (past.told.resolution, past.snapshot.window),
+        (Duration::from_secs(1), Duration::from_secs(3))
+    );
 }
 
 #[test]
@@ -226,7 +237,11 @@ fn a_clock_that_is_set_moves_nothing_that_was_before() {
     history.clock_is(WallTime(BOOTED.0 - 3_600_000_000_000));
     history.container(&container(1)).traffic += traffic(2);
     history.seal(at(7_202), Vec::new(), Vec::new(), Vec::new(), Others::default());
-    assert_eq!(bytes_of(&history, &asked(3_600, 3_602)), Ok(2), "set back: as far before its end as it is long");
+    assert_eq!(
+        bytes_of(&history, &asked(3_600, 3_602)),
+        Ok(2),
+        "set back: as far before its end as it is long"
+    );
     assert_eq!(bytes_of(&history, &asked(7_200, 7_201)), Ok(1));
 }
 

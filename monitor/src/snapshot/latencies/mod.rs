@@ -218,7 +218,9 @@ impl Latencies {
             return false;
         }
         let oldest = self.accounts.iter().min_by_key(|(key, account)| (account.last, *key));
-        let Some((key, last)) = oldest.map(|(key, account)| (Arc::clone(key), account.last)) else { return true };
+        let Some((key, last)) = oldest.map(|(key, account)| (Arc::clone(key), account.last)) else {
+            return true;
+        };
         self.full_until = last.plus(IDLE);
         let is_idle = now >= self.full_until;
         if is_idle {
@@ -236,8 +238,12 @@ impl Latencies {
     /// What came since the history was told last, of each pair of services of which something did.
     pub(super) fn tell(&mut self) -> Vec<LatencySpan> {
         let told = self.accounts.iter_mut().filter_map(|(services, account)| {
-            let all =
-                [&mut account.at_client, &mut account.at_server, &mut account.between, &mut account.first_byte];
+            let all = [
+                &mut account.at_client,
+                &mut account.at_server,
+                &mut account.between,
+                &mut account.first_byte,
+            ];
             let seen = all.map(|timed| std::mem::take(&mut timed.untold));
             let is_something = seen.iter().any(|spread| spread.count() > 0);
             is_something.then(|| LatencySpan { services: Arc::clone(services), seen })

@@ -50,9 +50,13 @@ fn bars(paper: &mut Paper, heading: &str, points: &[Point], context: &Context<'_
     });
     counted(paper, "not found", points, |point| point.span.names_failed(), |sum| plural(sum, "name"));
     counted(paper, "dropped", points, |point| point.span.dropped, |sum| plural(sum, "packet"));
-    counted(paper, "findings", points, |point| point.findings.iter().sum(), |sum| {
-        format!("told {}", plural(sum, "time"))
-    });
+    counted(
+        paper,
+        "findings",
+        points,
+        |point| point.findings.iter().sum(),
+        |sum| format!("told {}", plural(sum, "time")),
+    );
 }
 
 /// What is bad, if there was any.

@@ -33,7 +33,8 @@ pub(super) async fn for_all(shared: &Shared, wanted: &settings::Past) -> Respons
     match past {
         Ok(past) => {
             let mut stream = Stream::new(host);
-            let mut text = lines::lines(&past, kept, &wanted.of, wanted.name.as_deref(), &mut stream).join("\n");
+            let mut text =
+                lines::lines(&past, kept, &wanted.of, wanted.name.as_deref(), &mut stream).join("\n");
             text.push('\n');
             answer(shared, Ok(text.into_bytes()))
         }
