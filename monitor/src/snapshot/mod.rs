@@ -31,7 +31,7 @@ pub use crate::attribution::{
     ContainerRef, End, EndKind, NetworkRef, ObservedAt, OriginEnd, OriginKind, Translated, reason,
 };
 pub use crate::document::nearest;
-pub use crate::flows::{Percentiles, Steps, Tcp, TcpState};
+pub use crate::flows::{Percentiles, Spread, Steps, Tcp, TcpState};
 pub use crate::policy::posture::{PostureRule, Standing, Subject};
 pub use crate::policy::{
     Answer, Asked, AskedEnd, ByHand, Conversation, Decision, Heading, Leg, Look, Place, PlaceInterface, Rule,

@@ -89,9 +89,12 @@ fn pairs_and_names_of_a_time_are_those_that_were_in_it() {
     world.pass_until(5_000);
     for second in 6..=20_u64 {
         world.pass_until(second * 1_000);
-        let app = flow(1, "172.18.0.2:4000", "172.18.0.3:80").and_received(102);
+        let app = flow(1, "172.18.0.2:4000", "172.18.0.3:80")
+            .and_received(102)
+            .counted(counts(1, 100), counts(1, 50));
         let told = match second {
-            6..=9 => vec![app.counted(counts(1, 100), counts(1, 50))],
+            6 => vec![app],
+            7..=9 => vec![app.not_new()],
             10 => vec![
                 flow(1, "172.18.0.2:4001", "9.9.9.9:443").and_received(2).counted(counts(2, 7), counts(1, 9)),
             ],
