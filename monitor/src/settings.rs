@@ -3,12 +3,14 @@
 mod agent;
 mod ask;
 mod capture;
+mod past;
 mod senseless;
 pub mod sources;
 
 pub use agent::{Agent, Metrics, Records, Socket, Tls};
 pub use ask::Ask;
 pub use capture::{Capture, WriteTo};
+pub use past::{Past, PastOf};
 pub use senseless::Senseless;
 
 use crate::cli::{
@@ -132,6 +134,8 @@ pub enum Task {
         /// Of which service.
         name: Option<String>,
     },
+    /// Look back.
+    Past(Past),
     /// Stream flows.
     Flows {
         /// How long.
@@ -266,10 +270,14 @@ fn live(top: &cli::Top) -> Live {
 }
 
 fn task(command: Command, socket: OrOff<PathBuf>) -> Result<Task, Vec<Senseless>> {
+    if let Some(past) = Past::understand(&command) {
+        return Ok(Task::Past(past));
+    }
     Ok(match command {
         Command::Top(top) if top.interval < SHORTEST_INTERVAL => return Err(vec![Senseless::Interval]),
         Command::Top(top) => Task::Top { once: top.once, live: live(&top) },
         Command::Containers(containers) => Task::Containers { watch_for: containers.watch_for },
+        Command::History(history) => Task::Past(history.into()),
         Command::Networks(networks) => Task::Networks { watch_for: networks.watch_for },
         Command::Pairs(pairs) => Task::Pairs { watch_for: pairs.watch_for, container: pairs.container },
         Command::Latency(latency) => Task::Latency { watch_for: latency.watch_for, name: latency.name },
@@ -341,7 +349,7 @@ fn collector_settings(options: &Options, sample_every: u32) -> collector::Settin
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Live, SHORTEST_INTERVAL, Senseless, Settings, Task, Theme};
+    use super::{Kind, Live, PastOf, SHORTEST_INTERVAL, Senseless, Settings, Task, Theme};
     use crate::cli::Typed;
     use crate::model::AttachMode;
     use clap::Parser;
@@ -387,6 +395,24 @@ mod tests {
             assert_eq!(of(""), (vec![Kind::Violation, Kind::Broken], false));
             assert_eq!(of(" --kind posture"), (Vec::new(), true));
             assert_eq!(of(" --kind crossing,posture"), (vec![Kind::Crossing], true));
+        }
+    }
+
+    #[test]
+    fn commands_look_back_where_a_time_is_asked_for() {
+        let past = |line: &str| match understand(line).unwrap().task {
+            Task::Past(past) => Some((past.of, past.name)),
+            _ => None,
+        };
+        let name = Some("web".to_owned());
+        let step = Some(Duration::from_secs(10));
+        assert_eq!(past("vethwatch history"), Some((PastOf::Containers, None)));
+        assert_eq!(past("vethwatch history web --step 10s"), Some((PastOf::Course(step), name.clone())));
+        assert_eq!(past("vethwatch latency web --since 5m"), Some((PastOf::Latency, name.clone())));
+        assert_eq!(past("vethwatch failures web --until 03:12"), Some((PastOf::Failures, name.clone())));
+        assert_eq!(past("vethwatch dns --container web --since 5m"), Some((PastOf::Names, name)));
+        for now in ["latency web", "failures --for 5s", "dns", "violations", "why web db"] {
+            assert_eq!(past(&format!("vethwatch {now}")), None, "{now}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! What may be typed behind `latency` and `failures`.
 
-use super::parse;
+use super::{Past, parse};
 use clap::Args;
 use std::time::Duration;
 
@@ -10,6 +10,9 @@ pub struct Latency {
     /// Of connections that are answered in so long from now, or until Ctrl-C, instead of all since the watch began.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
+    /// Or look back.
+    #[command(flatten)]
+    pub past: Past,
     /// Only those with this service (or project/service), container without one, or address.
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
@@ -21,6 +24,9 @@ pub struct Failures {
     /// What fails in so long from now, or until Ctrl-C, instead of all since the watch began.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
+    /// Or look back.
+    #[command(flatten)]
+    pub past: Past,
     /// Only those with this service (or project/service), container without one, or address.
     #[arg(value_name = "NAME")]
     pub name: Option<String>,

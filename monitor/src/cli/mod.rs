@@ -4,12 +4,14 @@ mod agent;
 mod durations;
 mod ends;
 mod health;
+mod past;
 mod sizes;
 
 pub use agent::{Agent, Detach, Metrics, OrOff, Records, RecordsOf};
 pub use durations::{NotADuration, parse};
 pub use ends::{NotAnEnd, Target, Wanted, Who};
 pub use health::{Failures, Latency};
+pub use past::{History, NotAMoment, Past, When};
 pub use sizes::NotASize;
 
 use crate::filter::Filter;
@@ -81,6 +83,14 @@ pub enum Command {
     /// finding too, of the rule silent-replica. BY NAME are those whose client is known to have asked for a shared
     /// name (--network-alias): docs/health.md.
     Services(Services),
+    /// Look back at the last hour, which an agent keeps: what each container did, or NAME from minute to minute.
+    ///
+    /// Without NAME a row is a container, in the time from --since until --until. With the name of a container, of a service, or
+    /// the beginning of an id a row is a part of that time. FAILED are TCP connections that were refused or reset, of those that it
+    /// opened and of those that were opened to it; NOT FOUND are names that it asked for and did not get. What is kept, and how
+    /// exactly, is in docs/history.md. `pairs`, `latency`, `failures`, `services`, `dns`, `violations` and `containers`
+    /// look back as well, with the same --since and --until.
+    History(History),
     /// Print conversations as they go on, one line each tick, both ends named.
     ///
     /// A conversation between two containers is seen, and printed, at both of them; SENT is what the end on the left
@@ -118,6 +128,9 @@ pub enum Command {
     /// earlier, with what was seen. Then it says what is expected of every way from A to B and by which rule, what it
     /// saw at each interface and what became of it, and which commands show the same. Ends are containers by name or id
     /// (or the beginning of it), Compose services, addresses, `host`, or `outside`; one of them has to be a container.
+    ///
+    /// With --since or --until it tells what was between them in that time, as the agent keeps it, and watches nothing: who
+    /// asked whom, how that went, and what was found.
     Why(Why),
     /// Watch for a while and say whether isolation held.
     ///
@@ -190,6 +203,9 @@ pub struct Containers {
     /// Watch for so long, or until Ctrl-C, before printing.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
+    /// Or look back.
+    #[command(flatten)]
+    pub past: Past,
 }
 
 /// Options of `networks`.
@@ -206,6 +222,9 @@ pub struct Pairs {
     /// Watch for so long, or until Ctrl-C, before printing.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
+    /// Or look back.
+    #[command(flatten)]
+    pub past: Past,
     /// Only those with the container with this name or id (or the beginning of its id).
     #[arg(long, value_name = "NAME")]
     pub container: Option<String>,
@@ -217,6 +236,9 @@ pub struct Dns {
     /// End after so long.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
+    /// Or look back.
+    #[command(flatten)]
+    pub past: Past,
     /// Only the container with this name or id (or the beginning of it).
     #[arg(long, value_name = "NAME")]
     pub container: Option<String>,
@@ -228,6 +250,9 @@ pub struct Services {
     /// What comes in so long from now, or until Ctrl-C, instead of all since the watch began.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
+    /// Or look back.
+    #[command(flatten)]
+    pub past: Past,
     /// Only this service (or project/service), or this shared name (or name.network).
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
@@ -280,6 +305,9 @@ pub struct Violations {
     /// End after so long.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
+    /// Or look back.
+    #[command(flatten)]
+    pub past: Past,
     /// Only these kinds [default: violation, broken].
     #[arg(long, value_enum, value_delimiter = ',')]
     pub kind: Vec<FindingKind>,
@@ -297,6 +325,9 @@ pub struct Why {
     /// Watch for so long.
     #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = parse)]
     pub watch_for: Duration,
+    /// Or look back.
+    #[command(flatten)]
+    pub past: Past,
 }
 
 /// Options of `check`.

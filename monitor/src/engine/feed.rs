@@ -3,7 +3,7 @@
 use super::subscribers::{Filter, Subscription};
 use super::task::Command;
 use crate::policy::{Answer, Asked};
-use crate::snapshot::{Record, Snapshot};
+use crate::snapshot::{Interval, Record, Snapshot};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -75,6 +75,16 @@ impl Feed {
         // A refused command drops the sender, which the reader sees as its end.
         self.send(Command::Inquire(asked, answers));
         told
+    }
+
+    /// What is kept of the last hour, the oldest first; nothing if the engine has ended.
+    pub async fn history(&self) -> Vec<Arc<Interval>> {
+        let Some(commands) = self.commands.upgrade() else { return Vec::new() };
+        let (to, told) = oneshot::channel();
+        drop(commands.send(Command::History(to)).await);
+        // While this waits, it is no reason for the engine to live.
+        drop(commands);
+        told.await.unwrap_or_default()
     }
 
     /// Has a loss that the caller counts, since the start, told in every snapshot from the next one on.

@@ -18,6 +18,7 @@ impl State {
         }
         for finding in judge.tick(&around, self.latest.0) {
             *findings_told += 1;
+            books.found(&finding);
             subscribers.send_finding(&Record::Finding(finding));
         }
     }
@@ -25,10 +26,11 @@ impl State {
     /// Judges by other rules from the next flows on. Findings that these do not make end at once.
     pub fn judge_by(&mut self, policy: Arc<Policy>, now: KernelTime) {
         let wall = self.wall(now);
-        let Self { judge, attribution, flows, subscribers, findings_told, .. } = self;
+        let Self { judge, attribution, flows, books, subscribers, findings_told, .. } = self;
         let around = Around { attribution, flows, now, wall };
         for finding in judge.judge_by(Arc::clone(&policy), &around) {
             *findings_told += 1;
+            books.found(&finding);
             subscribers.send_finding(&Record::Finding(finding));
         }
         self.settings.policy = policy;

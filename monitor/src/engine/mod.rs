@@ -59,6 +59,8 @@ pub struct Settings {
     pub booted: WallTime,
     /// Whether it is the agent's.
     pub by_agent: bool,
+    /// Both clocks' readings of one moment; without it the wall clock is taken never to be set.
+    pub clock: Option<fn() -> (KernelTime, WallTime)>,
 }
 
 impl Settings {
@@ -74,6 +76,7 @@ impl Settings {
             policy: Arc::default(),
             booted: WallTime::default(),
             by_agent: false,
+            clock: None,
         }
     }
 }

@@ -158,6 +158,9 @@ impl State {
         if let Some(container) = &container {
             self.names.learn(&container.id, &told);
             self.names.lookups.take(container, &told, resolver.clone());
+            if !told.forwarded {
+                self.books.asked(container, &told);
+            }
         }
         if !self.subscribers.want_name(container.as_deref()) {
             return;

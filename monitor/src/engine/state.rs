@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::policy::posture::Standings;
 use crate::policy::{Around, Judge};
-use crate::snapshot::{self, Books, Record, Shared, Snapshot};
+use crate::snapshot::{self, Books, Interval, Record, Shared, Snapshot};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +99,11 @@ impl State {
             flows: FlowTable::new(table),
             judge: Judge::new(Arc::clone(&settings.policy)),
             standings: Standings::default(),
-            books: Books::new(snapshot::Settings { window: settings.window }),
+            books: Books::new(snapshot::Settings {
+                window: settings.window,
+                started: now,
+                booted: settings.booted,
+            }),
             shared: Shared::default(),
             taken: 0,
             held: Held::default(),
@@ -253,6 +257,7 @@ impl State {
                 self.resources = resources;
                 self.tell_findings(now);
                 self.tell_answers(now);
+                self.books.remember(&self.attribution, &mut self.names.lookups, self.counted_at);
                 return Publish::Soon;
             }
         }
@@ -420,7 +425,20 @@ impl State {
             drops: self.books.drops().clone(),
             losses: self.losses(),
             resources: self.resources,
+            history: self.books.history().kept(),
+            past: None,
         }
+    }
+
+    /// What is kept of the last hour, the oldest first.
+    #[must_use]
+    pub fn history(&self) -> Vec<Arc<Interval>> {
+        self.books.history().intervals()
+    }
+
+    /// Both clocks' readings of one moment: what is remembered from now on is shown by these.
+    pub fn clock_is(&mut self, kernel: KernelTime, wall: WallTime) {
+        self.books.clock_is(WallTime(wall.0.saturating_sub_unsigned(kernel.0)));
     }
 
     /// All losses, by name: the collector's and our own.

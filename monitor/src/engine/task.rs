@@ -7,7 +7,7 @@ use super::tap::Tap;
 use crate::model::{Change, KernelTime, Observation, Step};
 use crate::policy::file::Policy;
 use crate::policy::{Answer, Asked};
-use crate::snapshot::{Record, Snapshot};
+use crate::snapshot::{Interval, Record, Snapshot};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub(super) enum Command {
     CountLosses(&'static str, Arc<AtomicU64>),
     /// Say there how many flows do not wait, after whatever may change it.
     SaySettled(Arc<AtomicU64>),
+    /// Tell what is kept of the last hour.
+    History(oneshot::Sender<Vec<Arc<Interval>>>),
     /// End.
     Stop,
 }
@@ -80,6 +82,8 @@ impl Task {
                     }
                     Some(Command::CountLosses(name, counter)) => self.counted_outside.push((name, counter)),
                     Some(Command::SaySettled(settled)) => self.settled = Some(settled),
+                    // Whoever asked may have gone.
+                    Some(Command::History(to)) => drop(to.send(self.state.history())),
                     Some(Command::Stop) | None => break,
                 },
                 count = self.changes.recv_many(&mut told, BATCH), if inventory_lives => inventory_lives = count > 0,
@@ -90,6 +94,7 @@ impl Task {
             let now = (self.now)();
             if now.since(looked_after) >= HOUSEKEEPING {
                 looked_after = now;
+                self.look_at_clock();
                 self.note(|| Step::Housekeeping(now));
                 self.state.housekeeping(now);
                 self.ask(now);
@@ -116,6 +121,14 @@ impl Task {
         self.note(|| Step::Finish(now));
         self.state.finish(now);
         self.publish();
+    }
+
+    /// Sees whether the wall clock was set.
+    fn look_at_clock(&mut self) {
+        if let Some(clock) = self.state.settings.clock {
+            let (kernel, wall) = clock();
+            self.state.clock_is(kernel, wall);
+        }
     }
 
     /// What the tap gets, if there is one.

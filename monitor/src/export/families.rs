@@ -188,6 +188,10 @@ families! {
         = "Processor time that the agent took";
     AGENT_RESIDENT: Gauge "vethwatch_agent_resident" in "bytes" by []
         = "Memory of the agent that is resident";
+    HISTORY_BYTES: Gauge "vethwatch_history" in "bytes" by []
+        = "Memory that history takes: 24 MiB at most";
+    HISTORY_SECONDS: Gauge "vethwatch_history" in "seconds" by []
+        = "How far history reaches back";
     HELPER_RESTARTS: Counter "vethwatch_helper_restarts" by []
         = "How often the helper, which keeps the agent's rights, ended by a fault and was started anew";
     SOCKET_CLIENTS: Gauge "vethwatch_socket_clients" by []

@@ -239,6 +239,9 @@ impl Ledger {
         if let Some(bytes) = resources.resident_bytes {
             page.add(&family::AGENT_RESIDENT, &none, bytes);
         }
+        let history = self.latest.history;
+        page.add(&family::HISTORY_BYTES, &none, history.bytes as u64);
+        page.add(&family::HISTORY_SECONDS, &none, self.latest.taken_at.since(history.since.kernel));
         if let Some(reload) = self.reload {
             page.add(&family::CONFIG_SUCCESSFUL, &none, reload.successful);
             page.add(&family::CONFIG_TIME, &none, reload.success);

@@ -5,10 +5,12 @@
 
 mod latency;
 mod lists;
+mod spread;
 mod steps;
 mod tcp;
 
 pub use latency::{Latency, Percentiles};
+pub use spread::Spread;
 pub use steps::Steps;
 pub use tcp::{Tcp, TcpState};
 

@@ -35,9 +35,14 @@ pub struct Steps {
 impl Steps {
     /// Adds one.
     pub fn record(&mut self, took: Duration) {
+        self.record_many(took, 1);
+    }
+
+    /// Adds so many that took the same.
+    pub fn record_many(&mut self, took: Duration, count: u32) {
         let step = ENDS.iter().position(|end| took <= *end).and_then(|step| self.within.get_mut(step));
-        *step.unwrap_or(&mut self.beyond) += 1;
-        self.sum = self.sum.saturating_add(took);
+        *step.unwrap_or(&mut self.beyond) += u64::from(count);
+        self.sum = self.sum.saturating_add(took.saturating_mul(count));
     }
 
     /// How many there are.

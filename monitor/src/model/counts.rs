@@ -69,6 +69,17 @@ pub struct Traffic {
     pub received: Counts,
 }
 
+impl Traffic {
+    /// What came on top of an earlier reading of the same counters; `None` if any of them went back.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Option<Self> {
+        Some(Self {
+            sent: self.sent.since(&earlier.sent)?,
+            received: self.received.since(&earlier.received)?,
+        })
+    }
+}
+
 impl Add for Traffic {
     type Output = Self;
 

@@ -11,6 +11,7 @@
 use super::failure::Failure;
 use super::keys::Keys;
 use super::look::look;
+use super::looking::Looking;
 use super::screen::{Gone, Pen, Screen, Whom};
 use super::source::Source;
 use super::watch::{Ended, Watch};
@@ -45,6 +46,7 @@ pub(super) async fn run(watch: &mut Watch, wanted: Live) -> Result<Ended, Failur
                 Some(event) => if let Some(ended) = view.typed(&event)? { return Ok(ended) },
                 None => return view.gone(),
             },
+            course = view.looking.next() => view.app.course(course),
             _ = view.job.resized.recv() => view.begin_anew()?,
             _ = view.job.stopped.recv() => view.suspend(Whom::Myself)?,
             _ = view.job.continued.recv() => {
@@ -112,6 +114,7 @@ struct View {
     records: Receiver<Record>,
     app: App,
     pace: Pace,
+    looking: Looking,
 }
 
 /// What the terminal and the shell tell by signals.
@@ -135,7 +138,8 @@ impl View {
         let screen = Screen::take(wanted.mouse)?;
         let pen = Pen::new(Screen::size())?;
         let keys = Keys::of(screen.keyboard()?)?;
-        Ok(Self { keys, pen, screen, job, records, app, pace: Pace::new(wanted.interval) })
+        let (pace, looking) = (Pace::new(wanted.interval), Looking::by(watch.session.looker()));
+        Ok(Self { keys, pen, screen, job, records, app, pace, looking })
     }
 
     /// Takes in what was typed, and all that was typed beside it.
@@ -146,6 +150,7 @@ impl View {
             effect = self.app.input(&event);
         }
         self.pace.typed();
+        self.looking.want(self.app.looks_back_at());
         match effect {
             Effect::None => {}
             Effect::Quit => return Ok(Some(Ended::Done)),

@@ -30,10 +30,12 @@ mod latency;
 mod live;
 mod logger;
 mod look;
+mod looking;
 mod networks;
 mod output;
 mod pairing;
 mod pairs;
+mod past;
 mod picture;
 mod policy;
 mod protocol;
@@ -126,6 +128,7 @@ async fn perform(loaded: Loaded, sources: Sources, ready: Option<agent::Ready>) 
         Task::Containers { watch_for } => containers::run(settings, watch_for).await,
         Task::Networks { watch_for } => networks::run(settings, watch_for).await,
         Task::Pairs { watch_for, container } => pairs::run(settings, watch_for, container).await,
+        Task::Past(past) => past::run(settings, &past).await,
         Task::Latency { watch_for, name } => latency::run(settings, watch_for, name).await,
         Task::Failures { watch_for, name } => failures::run(settings, watch_for, name).await,
         Task::Services { watch_for, name } => services::run(settings, watch_for, name).await,

@@ -39,7 +39,8 @@ async fn show(
     Ok(picture::show(watch, &snapshot, |frame| view::pairs(&snapshot, wanted(), frame), bodies).await)
 }
 
-fn is_wanted(row: &PairRow, container: Option<&str>) -> bool {
+/// Whether a row is one of a container's, if one is asked for.
+pub(super) fn is_wanted(row: &PairRow, container: Option<&str>) -> bool {
     let Some(wanted) = container else { return true };
     let ends = [&row.client, &row.server];
     ends.into_iter().filter_map(|end| end.container.as_ref()).any(|it| it.is_called(wanted))

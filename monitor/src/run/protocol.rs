@@ -5,13 +5,15 @@
 
 use crate::engine::{Filter, Topic};
 use crate::model::{HostId, KernelTime, WallTime};
-use crate::snapshot::{Record, Snapshot};
+use crate::snapshot::{AskedPast, Kept, NotKept, Past, Record, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Where it is asked for.
 pub(super) const PATH: &str = "/private/watch";
+/// Where it is asked what was.
+pub(super) const PAST_PATH: &str = "/private/past";
 /// The version that is spoken here.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -43,6 +45,32 @@ pub(super) struct Hello {
     pub(super) tick: Duration,
     /// Time over which rates are taken.
     pub(super) window: Duration,
+}
+
+/// What was, for a command.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Looked {
+    /// The host.
+    pub(super) host: HostId,
+    /// How much is kept.
+    pub(super) kept: Kept,
+    /// What was asked for.
+    pub(super) past: Result<Past, NotKept>,
+}
+
+/// The query that asks what was.
+pub(super) fn past_query(asked: &AskedPast) -> String {
+    let AskedPast { since, until, name, step } = asked;
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("version", VERSION);
+    let times = [("since", since.map(|at| at.0.to_string())), ("until", until.map(|at| at.0.to_string()))];
+    let step = ("step_ms", step.map(|step| step.as_millis().to_string()));
+    for (name, value) in times.into_iter().chain([step, ("container", name.clone())]) {
+        if let Some(value) = value {
+            query.append_pair(name, &value);
+        }
+    }
+    query.finish()
 }
 
 /// The query that asks for records, or for snapshots alone.

@@ -105,6 +105,7 @@ impl Session {
                 policy: Arc::new(policy),
                 booted,
                 by_agent: matches!(settings.task, Task::Agent(_)),
+                clock: Some(clock::both_now),
                 ..engine::Settings::new(host.clone())
             },
             changes,

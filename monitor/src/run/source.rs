@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::logger;
+use super::looking::Looker;
 use super::remote::{Refusal, Remote};
 use super::session::Session;
 use crate::capture::Choice;
@@ -179,6 +180,14 @@ impl Source {
         }
     }
 
+    /// Who keeps what was.
+    pub(super) fn looker(&self) -> Looker {
+        match self {
+            Self::Own { session, .. } => Looker::Own(session.feed()),
+            Self::Agent(remote) => Looker::Agent(remote.path().to_owned()),
+        }
+    }
+
     /// Ends the watch for this command: all that was counted until now is told, then the records end.
     ///
     /// # Errors
@@ -206,7 +215,7 @@ impl Source {
 }
 
 /// What to do where the file may not be opened.
-fn not_permitted(path: &Path) -> Failure {
+pub(super) fn not_permitted(path: &Path) -> Failure {
     let group = std::fs::metadata(path)
         .ok()
         .map(|file| Gid::from_raw(file.gid()))

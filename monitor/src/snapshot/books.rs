@@ -1,23 +1,26 @@
 //! The figures a snapshot is made of, kept from observation to observation.
 
+use super::history::History;
 use super::interfaces::{Account, Sums};
 use super::latencies::{FirstByte, Handshake, Latencies};
 use super::networks::Networks;
 use super::pairs::Pairs;
+use super::pairs::answers;
 use super::peers::Peers;
 use super::recent;
 use super::replicas::Replicas;
 use super::talk::Talk;
 use super::window::{Base, Marks};
-use super::{End, Service};
+use super::{Answers, Connections, ContainerRef, End, Finding, Lookups, Service};
 use crate::attribution::{Attribution, Known};
 use crate::flows::{Latency, Steps};
 use crate::model::{
-    ContainerId, DeviceCounters, DropBatch, Initiator, InterfaceKind, InterfaceNumber, KernelTime, Losses,
-    Protocol, Reading, SafeText, Traffic,
+    ContainerId, DeviceCounters, DnsExchange, DropBatch, Initiator, InterfaceKind, InterfaceNumber,
+    KernelTime, Losses, Protocol, Reading, SafeText, Traffic, WallTime,
 };
 use crate::policy::SilentReplica;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Containers whose handshakes are kept as a histogram: up to 70 kB each.
@@ -32,6 +35,10 @@ const OTHER_REASONS: &str = "OTHER";
 pub struct Settings {
     /// The window that rates are about.
     pub window: Duration,
+    /// When the watch begins.
+    pub started: KernelTime,
+    /// The wall clock when the kernel's began.
+    pub booted: WallTime,
 }
 
 /// All figures.
@@ -50,6 +57,7 @@ pub struct Books {
     pub(super) pairs: Pairs,
     pub(super) latencies: Latencies,
     replicas: Replicas,
+    pub(super) history: History,
     pub(super) networks: Networks,
     pub(super) handshakes: HashMap<ContainerId, Latency>,
     /// The same by fixed steps, of every container.
@@ -82,6 +90,7 @@ impl Books {
             pairs: Pairs::new(settings.window),
             latencies: Latencies::default(),
             replicas: Replicas::default(),
+            history: History::new(settings.started, settings.booted),
             networks: Networks::new(settings.window),
             handshakes: HashMap::new(),
             steps: HashMap::new(),
@@ -103,7 +112,8 @@ impl Books {
         after: Option<DeviceCounters>,
     ) {
         self.marks.start(at);
-        self.accounts.insert(number, Account::new(kind, before, after));
+        let is_adopted = at < self.history.started();
+        self.accounts.insert(number, Account::new(kind, before, after, is_adopted));
     }
 
     /// A container on the host's network is not watched, and why; or it is.
@@ -175,6 +185,14 @@ impl Books {
         let is_client = talk.initiator == Initiator::Local;
         let port = talk.remote.port.filter(|_| is_client);
         self.peers.add(&container.id, End { port, ..talk.remote.clone() }, talk.traffic, talk.tick_end);
+        if talk.protocol == Protocol::TCP && talk.initiator != Initiator::Unknown {
+            let answers = answers(talk);
+            if talk.opened || answers != Answers::default() {
+                let span = self.history.container(container);
+                let connections = if is_client { &mut span.asked } else { &mut span.served };
+                *connections += Connections { opened: talk.opened.into(), answers };
+            }
+        }
         if talk.opened && talk.protocol == Protocol::TCP {
             change(&mut self.connections, &container.id, |(opened, accepted)| {
                 *(if is_client { opened } else { accepted }) += 1;
@@ -217,9 +235,12 @@ impl Books {
         for drop in &batch.drops {
             self.dropped_for(&drop.reason, drop.packets);
             let ends = attribution.ends_of_drop(drop);
-            let [source, destination] = ends.map(|end| end.map(|known| &known.container.id));
-            let both = [source, destination.filter(|id| source != Some(*id))];
-            for container in both.into_iter().flatten() {
+            let [source, destination] = ends.map(|end| end.map(Known::reference));
+            let both = [source, destination.filter(|it| source.is_none_or(|source| source.id != it.id))];
+            for reference in both.into_iter().flatten() {
+                let container = &reference.id;
+                let span = self.history.container(reference);
+                span.dropped = span.dropped.saturating_add(drop.packets);
                 change(&mut self.dropped, container, |packets| {
                     *packets = packets.saturating_add(drop.packets);
                 });
@@ -244,12 +265,15 @@ impl Books {
     /// Sums up what is over: interfaces that went before the window, containers that are forgotten.
     pub fn tidy(&mut self, attribution: &Attribution) {
         let base = self.marks.base();
-        let Self { accounts, closed, losses, .. } = self;
+        let Self { accounts, closed, losses, history, .. } = self;
         accounts.retain(|number, account| {
             if !account.left_the_window(base) {
                 return true;
             }
             if let Some(known) = attribution.owner(*number) {
+                if let Some(more) = account.tell() {
+                    history.container(known.reference()).traffic += more;
+                }
                 let mut sums = account.sums(base);
                 sums.window = Traffic::default();
                 *closed.entry(known.container.id.clone()).or_default() += sums;
@@ -276,6 +300,46 @@ impl Books {
         let services: HashSet<Service> = attribution.containers().map(Service::of_known).collect();
         self.latencies.keep(|service| !service.is_of_containers() || services.contains(service));
         self.peers.keep(known);
+    }
+
+    /// All of a tick that ended then is in: what it came to is history, if it ends an interval.
+    pub fn remember(&mut self, attribution: &Attribution, lookups: &mut Lookups, tick_end: KernelTime) {
+        let Self { history, accounts, pairs, latencies, .. } = self;
+        if !history.is_due(tick_end) {
+            return;
+        }
+        for (number, account) in accounts.iter_mut() {
+            // One that has no name yet is told of when it has.
+            let Some(known) = attribution.owner(*number) else { continue };
+            if let Some(more) = account.tell() {
+                history.container(known.reference()).traffic += more;
+            }
+        }
+        let (pairs, mut others) = pairs.tell();
+        let (names, more) = lookups.tell();
+        others += more;
+        history.seal(tick_end, pairs, latencies.tell(), names, others);
+    }
+
+    /// What was counted in the last hour.
+    #[must_use]
+    pub const fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The wall clock when the kernel's began, as both say now.
+    pub fn clock_is(&mut self, booted: WallTime) {
+        self.history.clock_is(booted);
+    }
+
+    /// A finding was told.
+    pub fn found(&mut self, finding: &Arc<Finding>) {
+        self.history.finding(finding);
+    }
+
+    /// A container asked for a name itself.
+    pub fn asked(&mut self, container: &Arc<ContainerRef>, told: &DnsExchange) {
+        self.history.container(container).name(told);
     }
 
     pub(super) fn base(&self) -> Base {
@@ -309,12 +373,16 @@ fn change<T: Default>(
 #[cfg(test)]
 mod tests {
     use super::{Books, OTHER_REASONS, REASONS, Settings};
-    use crate::model::SafeText;
+    use crate::model::{KernelTime, SafeText, WallTime};
     use std::time::Duration;
 
     #[test]
     fn drops_for_more_reasons_than_a_kernel_has_are_counted_as_one() {
-        let mut books = Books::new(Settings { window: Duration::from_secs(1) });
+        let mut books = Books::new(Settings {
+            window: Duration::from_secs(1),
+            started: KernelTime(0),
+            booted: WallTime(0),
+        });
         for number in 0..1_000 {
             books.dropped_for(&SafeText::new(&format!("REASON_{number}")), 2);
             books.dropped_for(&SafeText::new("REASON_7"), 1);

@@ -39,18 +39,30 @@ pub(super) struct Account {
     /// What the latest reading and the one before it both show.
     difference: Option<Difference>,
     at_marks: AtMarks,
+    /// What of the totals the history was told; absent if it begins with the next reading.
+    told: Option<Traffic>,
     /// When it was watched no longer.
     pub(super) gone: Option<KernelTime>,
 }
 
 impl Account {
+    /// `is_adopted`: whether it was watched before this watch began, so that its totals are not all of it.
     pub(super) fn new(
         kind: InterfaceKind,
         before: Option<DeviceCounters>,
         after: Option<DeviceCounters>,
+        is_adopted: bool,
     ) -> Self {
         let attached = before.map(|before| (before, after.unwrap_or(before)));
-        Self { is_inside: kind == InterfaceKind::Inside, attached, ..Self::default() }
+        let told = (!is_adopted).then(Traffic::default);
+        Self { is_inside: kind == InterfaceKind::Inside, attached, told, ..Self::default() }
+    }
+
+    /// What the history was not told of its totals; it counts as told.
+    pub(super) fn tell(&mut self) -> Option<Traffic> {
+        let latest = self.latest.as_ref()?.totals.traffic();
+        let told = self.told.replace(latest)?;
+        latest.since(&told).filter(|more| *more != Traffic::default())
     }
 
     fn difference(&self, reading: &Reading) -> Option<Difference> {
@@ -66,6 +78,7 @@ impl Account {
         let earlier = self.latest.as_ref().and_then(|latest| self.difference(latest));
         self.difference =
             self.difference(&reading).map(|now| earlier.map_or(now, |earlier| now.shared_with(earlier)));
+        self.told.get_or_insert_with(|| reading.totals.traffic());
         self.latest = Some(reading);
     }
 

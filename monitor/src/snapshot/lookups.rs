@@ -1,7 +1,8 @@
 //! What containers asked for, summed up: by name for a person, by container for metrics.
 
+use super::history::{NameSpan, Others};
 use super::{ContainerRef, End, EndKind};
-use crate::flows::Steps;
+use crate::flows::{Spread, Steps};
 use crate::model::{ContainerId, DnsExchange, DnsOutcome, DnsRecord, KernelTime, SafeText};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
@@ -35,6 +36,13 @@ impl Outcomes {
     #[must_use]
     pub fn sum(&self) -> u64 {
         self.0.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// What came on top of an earlier state of the same.
+    fn since(&self, before: &Self) -> Self {
+        let mut more = *self;
+        more.0.iter_mut().zip(before.0).for_each(|(count, had)| *count = count.saturating_sub(had));
+        more
     }
 
     /// Counts one.
@@ -128,6 +136,10 @@ struct Kept {
     row: NameRow,
     /// Whether it was asked for again since it was last looked at for room.
     again: bool,
+    /// What of its outcomes the history was told.
+    told: Outcomes,
+    /// How long those answers took that it was not told of.
+    untold: Spread,
 }
 
 #[derive(Debug)]
@@ -145,6 +157,8 @@ pub struct Lookups {
     /// Names of all.
     kept: usize,
     forgotten: u64,
+    /// What the history was not told of names that are gone.
+    departed: Others,
     changed: bool,
     made: KernelTime,
     rows: Arc<LookedUp>,
@@ -176,20 +190,32 @@ impl Lookups {
         if let Some(kept) = asker.names.get_mut(&key) {
             kept.again = true;
             kept.row.container = Arc::clone(container);
-            kept.row.add(told, resolver);
+            kept.add(told, resolver);
             return;
         }
         if asker.names.len() >= MOST_OF_CONTAINER || self.kept >= MOST {
             self.forgotten += 1;
-            let Some(from) = self.who_makes_room(&container.id) else { return };
-            if self.askers.get_mut(&from).is_some_and(Asker::make_room) {
+            let Some(from) = self.who_makes_room(&container.id) else {
+                let mut outcomes = Outcomes::default();
+                outcomes.add(told.outcome());
+                self.departed.name(outcomes);
+                return;
+            };
+            if let Some(gone) = self.askers.get_mut(&from).and_then(Asker::make_room) {
                 self.kept -= 1;
+                gone.departs(&mut self.departed);
             }
         }
         if let Some(asker) = self.askers.get_mut(&container.id) {
-            let row = NameRow::new(container, told, resolver);
+            let mut kept = Kept {
+                row: NameRow::new(container, told, resolver.clone()),
+                again: false,
+                told: Outcomes::default(),
+                untold: Spread::default(),
+            };
+            kept.add(told, resolver);
             asker.order.push_back(key.clone());
-            asker.names.insert(key, Kept { row, again: false });
+            asker.names.insert(key, kept);
             self.kept += 1;
         }
     }
@@ -206,11 +232,11 @@ impl Lookups {
     /// Forgets the names of containers that do not run, and the sums of those that are not known: whoever runs again goes on
     /// from its sums.
     pub fn tidy(&mut self, runs: impl Fn(&ContainerId) -> bool, is_known: impl Fn(&ContainerId) -> bool) {
-        let Self { askers, kept, changed, .. } = self;
+        let Self { askers, kept, changed, departed, .. } = self;
         askers.retain(|id, asker| {
             if !runs(id) && !asker.names.is_empty() {
                 *kept -= asker.names.len();
-                asker.names.clear();
+                asker.names.drain().for_each(|(_, gone)| gone.departs(departed));
                 asker.order.clear();
                 *changed = true;
             }
@@ -218,6 +244,12 @@ impl Lookups {
             *changed |= !stays;
             stays
         });
+    }
+
+    /// What came since the history was told last: of each name of which something did, and of those that are gone.
+    pub(super) fn tell(&mut self) -> (Vec<NameSpan>, Others) {
+        let names = self.askers.values_mut().flat_map(|asker| asker.names.values_mut());
+        (names.filter_map(Kept::tell).collect(), std::mem::take(&mut self.departed))
     }
 
     /// Names that made room for others.
@@ -267,26 +299,60 @@ impl Lookups {
 }
 
 impl Asker {
-    /// Forgets the name that came first of those that were not asked for again since. Whether there was one.
-    fn make_room(&mut self) -> bool {
+    /// Forgets the name that came first of those that were not asked for again since, if there is one.
+    fn make_room(&mut self) -> Option<Kept> {
         // Each is looked at once: after that, none is marked.
         for _ in 0..=self.order.len() {
-            let Some(key) = self.order.pop_front() else { return false };
+            let key = self.order.pop_front()?;
             match self.names.get_mut(&key) {
                 Some(kept) if kept.again => {
                     kept.again = false;
                     self.order.push_back(key);
                 }
-                _ => return self.names.remove(&key).is_some(),
+                _ => return self.names.remove(&key),
             }
         }
-        false
+        None
+    }
+}
+
+impl Kept {
+    fn add(&mut self, told: &DnsExchange, resolver: End) {
+        self.row.add(told, resolver);
+        if let Some(took) = told.took() {
+            self.untold.record(took);
+        }
+    }
+
+    /// What the history was not told yet, if there is something.
+    fn tell(&mut self) -> Option<NameSpan> {
+        if self.row.outcomes == self.told {
+            return None;
+        }
+        let outcomes = self.row.outcomes.since(&self.told);
+        self.told = self.row.outcomes;
+        let NameRow { container, name, record_type, forwarded, .. } = &self.row;
+        Some(NameSpan {
+            container: Arc::clone(container),
+            name: name.clone(),
+            record_type: record_type.clone(),
+            forwarded: *forwarded,
+            outcomes,
+            took: std::mem::take(&mut self.untold),
+        })
+    }
+
+    /// It goes before the history was told all of it.
+    fn departs(&self, others: &mut Others) {
+        if self.row.outcomes != self.told {
+            others.name(self.row.outcomes.since(&self.told));
+        }
     }
 }
 
 impl NameRow {
     fn new(container: &Arc<ContainerRef>, told: &DnsExchange, resolver: End) -> Self {
-        let mut row = Self {
+        Self {
             container: Arc::clone(container),
             name: told.name.clone(),
             record_type: told.record_type.clone(),
@@ -297,10 +363,8 @@ impl NameRow {
             last_took: None,
             code: None,
             answers: Vec::new(),
-            resolver: resolver.clone(),
-        };
-        row.add(told, resolver);
-        row
+            resolver,
+        }
     }
 
     fn add(&mut self, told: &DnsExchange, resolver: End) {

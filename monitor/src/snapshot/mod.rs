@@ -10,6 +10,7 @@ mod build;
 mod failures;
 mod findings;
 mod gaps;
+mod history;
 mod interfaces;
 mod latencies;
 mod lookups;
@@ -32,7 +33,7 @@ pub use crate::attribution::{
     Translated, reason,
 };
 pub use crate::document::nearest;
-pub use crate::flows::{Percentiles, Steps, Tcp, TcpState};
+pub use crate::flows::{Percentiles, Spread, Steps, Tcp, TcpState};
 pub use crate::policy::posture::{PostureRule, Standing, Subject};
 pub use crate::policy::{
     Answer, Asked, AskedEnd, ByHand, Conversation, Decision, Heading, Leg, Look, Place, PlaceInterface, Rule,
@@ -45,7 +46,11 @@ pub use build::Rows;
 pub use failures::{FailureRow, failures};
 pub use findings::findings;
 pub use gaps::GAPS;
-pub use latencies::{FirstByte, Handshake, Latencies, LatencyRow, Measured};
+pub use history::{
+    AskedPast, Connections, ContainerSpan, History, Interval, Kept, LatencySpan, Moment, NameSpan, NotKept,
+    Others, PairCounts, PairEnds, PairSpan, Past, Point, Told, look_back,
+};
+pub use latencies::{FirstByte, Handshake, Latencies, LatencyRow, Measured, ServicePair};
 pub use lookups::{AskerRow, LookedUp, Lookups, NameRow, Outcomes};
 pub use records::{FlowRecord, NameRecord, Record, SampleRecord};
 pub use rows::{
@@ -123,6 +128,10 @@ pub struct Snapshot {
     pub losses: Losses,
     /// How full the maps are.
     pub resources: Resources,
+    /// How much is kept of the last hour.
+    pub history: Kept,
+    /// The time that pairs, latencies and findings are about, where that is over.
+    pub past: Option<Told>,
 }
 
 impl Snapshot {

@@ -1,10 +1,12 @@
 //! Who talks to whom: one account for a client, a server and its service.
 
+use super::history::{Others, PairCounts, PairEnds, PairSpan};
 use super::recent::Recent;
+use super::shares::Shares;
 use super::talk::Talk;
-use super::{Answers, End, NetworkRef, PairRow, Part, Retransmits, Share, TcpState, Verdict, shares};
+use super::{Answers, End, PairRow, Part, Retransmits, TcpState, Verdict};
 use crate::attribution::Identity;
-use crate::flows::Latency;
+use crate::flows::{Latency, Spread};
 use crate::model::{ContainerId, Initiator, KernelTime, Protocol, TcpFlags, Traffic};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -41,26 +43,34 @@ impl Who {
 
 /// What makes conversations one pair's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Key {
+pub(super) struct Key {
     client: Who,
     server: Who,
     port: Option<u16>,
     protocol: Protocol,
 }
 
+impl Key {
+    /// That of a pair by its ends.
+    pub(super) fn of(ends: &PairEnds) -> Self {
+        let [client, server] = [&ends.client, &ends.server].map(Who::of);
+        Self { client, server, port: ends.server.port, protocol: ends.protocol }
+    }
+}
+
 #[derive(Debug)]
 struct Account {
     key: Key,
-    client: End,
-    server: End,
-    network: Option<NetworkRef>,
-    traffic: Traffic,
+    ends: Arc<PairEnds>,
+    counts: PairCounts,
+    /// What of these the history was told.
+    told: PairCounts,
     recent: Recent<Traffic>,
-    conversations: u64,
-    answers: Answers,
-    shares: Vec<Share>,
-    retransmits: Retransmits,
+    /// Of those that asked for shared names.
+    shares: Option<Box<Shares>>,
     handshakes: Option<Box<Latency>>,
+    /// Those that the history was not told.
+    handshakes_untold: Spread,
     verdict: Option<Verdict>,
     last_seen: KernelTime,
 }
@@ -76,6 +86,8 @@ pub(super) struct Pairs {
     histograms: usize,
     /// Pairs that made room for others.
     pub(super) forgotten: u64,
+    /// What the history was not told of pairs that are gone.
+    departed: Others,
 }
 
 impl Pairs {
@@ -87,6 +99,7 @@ impl Pairs {
             order: BinaryHeap::new(),
             histograms: 0,
             forgotten: 0,
+            departed: Others::default(),
         }
     }
 
@@ -109,29 +122,29 @@ impl Pairs {
         let (client, server) = whos;
         let slot = self.slot(Key { client, server, port, protocol: talk.protocol }, ends, talk);
         let Some(account) = self.slots.get_mut(slot as usize) else { return };
-        account.traffic += traffic;
+        account.counts.traffic += traffic;
         account.recent.add(talk.tick_end, self.window, traffic);
         account.last_seen = account.last_seen.max(talk.at);
         let counts_connections = is_client || talk.counts_connections();
         let (conversations, answers) =
             if counts_connections { (u64::from(talk.opened), answers(talk)) } else { Default::default() };
-        account.conversations += conversations;
-        account.answers += answers;
+        account.counts.conversations += conversations;
+        account.counts.answers += answers;
         if talk.asked.is_some() {
             let part = Part { traffic, conversations, answers };
-            shares::add(&mut account.shares, talk.alias(ends[1]), part);
+            account.shares.get_or_insert_default().add(talk.alias(ends[1]), part);
         }
         // What both interfaces see alike is told at the client's, where that is watched.
         if !counts_connections {
             return;
         }
-        renew(&mut account.client, ends[0], None);
-        renew(&mut account.server, ends[1], port);
-        if talk.network.is_some() && talk.network != account.network.as_ref() {
-            account.network = talk.network.cloned();
+        account.renew(ends, port);
+        if talk.network.is_some() && talk.network != account.ends.network.as_ref() {
+            Arc::make_mut(&mut account.ends).network = talk.network.cloned();
         }
         account.verdict = talk.verdict.cloned().or(account.verdict.take());
         if let Some(took) = talk.handshake() {
+            account.handshakes_untold.record(took);
             if account.handshakes.is_none() && self.histograms < HISTOGRAMS {
                 self.histograms += 1;
                 account.handshakes = Some(Box::default());
@@ -159,7 +172,7 @@ impl Pairs {
         let key = Key { client, server, port, protocol: Protocol::TCP };
         let slot = self.index.get(&key);
         let Some(account) = slot.and_then(|slot| self.slots.get_mut(*slot as usize)) else { return false };
-        let Retransmits { by_client, by_server } = &mut account.retransmits;
+        let Retransmits { by_client, by_server } = &mut account.counts.retransmits;
         *(if by_local == is_client { by_client } else { by_server }) += segments;
         true
     }
@@ -168,18 +181,21 @@ impl Pairs {
         if let Some(slot) = self.index.get(&key) {
             return *slot;
         }
-        let account = Account {
+        let ends = PairEnds {
             client: End { port: None, ..client.clone() },
             server: End { port: key.port, ..server.clone() },
-            key: key.clone(),
+            protocol: key.protocol,
             network: talk.network.cloned(),
-            traffic: Traffic::default(),
+        };
+        let account = Account {
+            key: key.clone(),
+            ends: Arc::new(ends),
+            counts: PairCounts::default(),
+            told: PairCounts::default(),
             recent: Recent::default(),
-            conversations: 0,
-            answers: Answers::default(),
-            shares: Vec::new(),
-            retransmits: Retransmits::default(),
+            shares: None,
             handshakes: None,
+            handshakes_untold: Spread::default(),
             verdict: None,
             last_seen: talk.at,
         };
@@ -189,6 +205,7 @@ impl Pairs {
             self.index.remove(&before.key);
             self.histograms -= usize::from(before.handshakes.is_some());
             self.forgotten += 1;
+            before.departs(&mut self.departed);
             slot
         } else {
             self.slots.push(account);
@@ -218,11 +235,23 @@ impl Pairs {
         if self.slots.iter().all(is_kept) {
             return;
         }
-        self.slots.retain(is_kept);
+        let departed = &mut self.departed;
+        self.slots.retain(|account| {
+            let stays = is_kept(account);
+            if !stays {
+                account.departs(departed);
+            }
+            stays
+        });
         self.histograms = self.slots.iter().filter(|account| account.handshakes.is_some()).count();
         let numbered = || self.slots.iter().zip(0_u32..);
         self.index = numbered().map(|(account, slot)| (account.key.clone(), slot)).collect();
         self.order = numbered().map(|(account, slot)| Reverse((account.last_seen, slot))).collect();
+    }
+
+    /// What came since the history was told last: of each pair of which something did, and of those that are gone.
+    pub(super) fn tell(&mut self) -> (Vec<PairSpan>, Others) {
+        (self.slots.iter_mut().filter_map(Account::tell).collect(), std::mem::take(&mut self.departed))
     }
 
     /// The rows, busiest in the window that began at `start` first.
@@ -231,7 +260,8 @@ impl Pairs {
         let mut busiest: Vec<(Traffic, &Account)> =
             self.slots.iter().map(|account| (account.recent.after(start), account)).collect();
         busiest.sort_unstable_by(|(a, one), (b, other)| {
-            let by_bytes = bytes(b).cmp(&bytes(a)).then(bytes(&other.traffic).cmp(&bytes(&one.traffic)));
+            let by_bytes =
+                bytes(b).cmp(&bytes(a)).then(bytes(&other.counts.traffic).cmp(&bytes(&one.counts.traffic)));
             by_bytes.then_with(|| one.key.cmp(&other.key))
         });
         busiest.into_iter().map(|(window, account)| account.row(window)).collect()
@@ -249,7 +279,7 @@ fn is_client(initiator: Initiator, here: &Who, there: &Who) -> bool {
 }
 
 /// What this tick tells of how a connection goes.
-fn answers(talk: &Talk<'_>) -> Answers {
+pub(super) fn answers(talk: &Talk<'_>) -> Answers {
     let failed = talk.tcp.filter(|tcp| tcp.failed);
     let reset = failed.filter(|tcp| tcp.state == TcpState::Reset);
     let by = |end: Initiator| {
@@ -267,27 +297,59 @@ fn answers(talk: &Talk<'_>) -> Answers {
     }
 }
 
-/// Keeps an end as it was last seen. It is the same as before as a rule, and comparing costs less than copying.
-fn renew(end: &mut End, seen: &End, port: Option<u16>) {
+/// Whether an end is as it was last seen, but for its port.
+fn is_as_seen(end: &End, seen: &End) -> bool {
     let told = |end: &End| (end.address, end.reason);
-    if told(end) != told(seen) || end.container != seen.container || end.swarm != seen.swarm {
-        *end = End { port, ..seen.clone() };
-    }
+    told(end) == told(seen) && end.container == seen.container && end.swarm == seen.swarm
 }
 
 impl Account {
+    /// Keeps both ends as they were last seen. They are the same as before as a rule, and comparing costs less than copying.
+    fn renew(&mut self, [client, server]: [&End; 2], port: Option<u16>) {
+        if !is_as_seen(&self.ends.client, client) {
+            Arc::make_mut(&mut self.ends).client = End { port: None, ..client.clone() };
+        }
+        if !is_as_seen(&self.ends.server, server) {
+            Arc::make_mut(&mut self.ends).server = End { port, ..server.clone() };
+        }
+    }
+
+    /// What the history was not told yet, if there is something.
+    fn tell(&mut self) -> Option<PairSpan> {
+        if self.counts == self.told {
+            return None;
+        }
+        let counts = self.counts.since(&self.told);
+        self.told = self.counts;
+        Some(PairSpan {
+            ends: Arc::clone(&self.ends),
+            counts,
+            shares: self.shares.as_mut().map(|shares| shares.tell()).unwrap_or_default(),
+            handshakes: std::mem::take(&mut self.handshakes_untold),
+            verdict: self.verdict.clone(),
+            last_seen: self.last_seen,
+        })
+    }
+
+    /// It goes before the history was told all of it.
+    fn departs(&self, others: &mut Others) {
+        if self.counts != self.told {
+            others.pair(self.counts.since(&self.told));
+        }
+    }
+
     fn row(&self, window: Traffic) -> PairRow {
         PairRow {
-            client: self.client.clone(),
-            server: self.server.clone(),
+            client: self.ends.client.clone(),
+            server: self.ends.server.clone(),
             protocol: self.key.protocol,
-            network: self.network.clone(),
-            traffic: self.traffic,
+            network: self.ends.network.clone(),
+            traffic: self.counts.traffic,
             window,
-            conversations: self.conversations,
-            answers: self.answers,
-            shares: self.shares.clone(),
-            retransmits: self.retransmits,
+            conversations: self.counts.conversations,
+            answers: self.counts.answers,
+            shares: self.shares.as_ref().map(|shares| shares.all.clone()).unwrap_or_default(),
+            retransmits: self.counts.retransmits,
             handshake: self.handshakes.as_ref().and_then(|handshakes| handshakes.percentiles()),
             verdict: self.verdict.clone(),
             last_seen: self.last_seen,

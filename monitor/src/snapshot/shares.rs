@@ -56,8 +56,35 @@ impl AddAssign for Part {
     }
 }
 
+/// The shares of one pair.
+#[derive(Debug, Default)]
+pub(super) struct Shares {
+    /// All since the watch began.
+    pub(super) all: Vec<Share>,
+    /// What of these the history was not told yet.
+    untold: Vec<Share>,
+}
+
+impl Shares {
+    /// Adds what a client came to by a name.
+    pub(super) fn add(&mut self, alias: Option<&Alias>, part: Part) {
+        add(&mut self.all, alias, part);
+        add(&mut self.untold, alias, part);
+    }
+
+    /// What the history was not told yet, which it is with this.
+    pub(super) fn tell(&mut self) -> Vec<Share> {
+        std::mem::take(&mut self.untold)
+    }
+}
+
+/// Adds what was counted later.
+pub(super) fn merge(shares: &mut Vec<Share>, later: &[Share]) {
+    later.iter().for_each(|share| add(shares, share.alias.as_ref(), share.part));
+}
+
 /// Adds what a client came to by a name.
-pub(super) fn add(shares: &mut Vec<Share>, alias: Option<&Alias>, part: Part) {
+fn add(shares: &mut Vec<Share>, alias: Option<&Alias>, part: Part) {
     if let Some(share) = shares.iter_mut().find(|share| share.alias.as_ref() == alias) {
         share.part += part;
     } else if alias.is_none() || shares.len() < MOST {
@@ -119,6 +146,18 @@ mod tests {
         assert_eq!([of("pool"), of("other"), of("third")], [(5, 3), (6, 4), (2, 0)]);
         let earlier = vec![Share { alias: Some(alias("pool")), part: part(2) }];
         assert_eq!(since(&row.shares, &earlier)[0].part, part(1));
+    }
+
+    #[test]
+    fn the_history_is_told_each_share_once() {
+        let mut shares = Shares::default();
+        let mut told = Vec::new();
+        for (name, count) in [("pool", 1), ("other", 2), ("pool", 4)] {
+            shares.add(Some(&alias(name)), part(count));
+            merge(&mut told, &shares.tell());
+        }
+        assert_eq!((&told, shares.tell()), (&shares.all, Vec::new()));
+        assert_eq!(told.iter().map(|share| share.part.conversations).collect::<Vec<_>>(), [5, 2]);
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! The view as a whole: takes in data and input, and draws itself.
 
-use super::board::Board;
+use super::board::{Board, Course};
 use super::context::Context;
 use super::draw::{self, Areas, Kept, Scene, Widths};
 use super::keys::{self, Here};
 use super::list::Table;
 use super::news::News;
 use super::state::State;
+use super::subject::Subject;
 use super::theme::Look;
 use super::update::{Action, Sight, update};
+use crate::model::ContainerId;
 use crate::snapshot::{Record, Snapshot};
 use crate::wire::Clock;
 use crossterm::event::{Event, MouseButton, MouseEvent, MouseEventKind};
@@ -134,6 +136,21 @@ impl App {
             Record::Lost(_) => true,
             Record::Finding(_) | Record::Standing(_) | Record::Sample(_) | Record::Name(_) => false,
         };
+    }
+
+    /// The container whose last hour is to be told, if one is opened.
+    #[must_use]
+    pub fn looks_back_at(&self) -> Option<&ContainerId> {
+        match &self.state.opened.last()?.subject {
+            Subject::Container(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Takes in the last hour of a container.
+    pub fn course(&mut self, course: Course) {
+        self.stale |= self.frozen.is_none() && self.looks_back_at() == Some(&course.container);
+        self.live.take_course(course);
     }
 
     /// Takes in a key, the mouse, or another size.

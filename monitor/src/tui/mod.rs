@@ -16,12 +16,14 @@ mod news;
 mod rank;
 mod recent;
 mod screens;
+mod spark;
 mod state;
 mod subject;
 mod theme;
 mod update;
 
 pub use app::{App, Effect};
+pub use board::Course;
 pub use theme::{Colours, Look};
 
 #[cfg(test)]

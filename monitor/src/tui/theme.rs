@@ -1,7 +1,11 @@
 //! What a terminal can show, and how each tone looks on it.
 
 use super::column::Tone;
+use super::spark::BARS;
 use ratatui::style::{Color, Modifier, Style};
+
+/// What stands for bars where there is nothing but ASCII.
+const BARS_OF_LETTERS: [char; 9] = [' ', '_', '.', ':', '-', '=', '+', '*', '#'];
 
 /// Colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,20 +102,14 @@ impl Look {
             '←' => '<',
             '↔' => '-',
             '…' => '~',
-            '█' => '#',
             '·' => '.',
             character if character.is_ascii() => character,
-            _ => '?',
+            character => {
+                let height = BARS.iter().position(|bar| *bar == character);
+                height.map_or('?', |height| BARS_OF_LETTERS[height])
+            }
         };
         text.chars().map(plain).collect::<String>().into()
-    }
-
-    /// A bar of a height from 0 to 8.
-    pub(super) fn bar(self, height: u8) -> char {
-        const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-        const LETTERS: [char; 9] = [' ', '_', '.', ':', '-', '=', '+', '*', '#'];
-        let bars = if self.ascii { LETTERS } else { BLOCKS };
-        bars[usize::from(height.min(8))]
     }
 }
 

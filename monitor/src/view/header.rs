@@ -4,9 +4,13 @@ use super::style::{Frame, Line, Tone, width, wrap};
 use super::units::{duration, plural};
 use crate::model::{AttachedBy, DockerState, SafeText};
 use crate::snapshot::Snapshot;
+use crate::wire::wall_date_and_time;
 
 /// The header of `top`.
 pub(super) fn header(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
+    if snapshot.past.is_some() {
+        return past(snapshot, frame);
+    }
     let mut first = Line::of(Tone::Strong, "vethwatch");
     first.push(Tone::Plain, format!("  {}", snapshot.host.name));
     first.push(Tone::Faint, format!("  {}", frame.clock.date_and_time(snapshot.taken_at)));
@@ -14,6 +18,24 @@ pub(super) fn header(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
     let mut lines = vec![first];
     lines.extend(agent(snapshot, frame));
     lines.extend(docker(snapshot, frame));
+    lines
+}
+
+/// The header of a look back: of which time it is, and how exactly that is known.
+pub(super) fn past(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
+    let Some(told) = &snapshot.past else { return Vec::new() };
+    let length = duration(told.end.kernel.since(told.start.kernel));
+    let [from, until] = [told.from, told.end.wall].map(wall_date_and_time);
+    let mut first = Line::of(Tone::Strong, "vethwatch");
+    first.push(Tone::Plain, format!("  {}", snapshot.host.name));
+    let mut lines = vec![first];
+    let text =
+        format!("from {from} until {until}: {length}, by intervals of {} at most", duration(told.resolution));
+    lines.extend(wrap(&text, frame.width).into_iter().map(|text| Line::of(Tone::Plain, text)));
+    if told.is_cut {
+        let text = "What was before that is not kept.";
+        lines.extend(wrap(text, frame.width).into_iter().map(|text| Line::of(Tone::Warning, text)));
+    }
     lines
 }
 

@@ -1,8 +1,8 @@
 //! Screens as text.
 
 use super::{
-    FlowLines, Frame, Line, NameLines, containers, failures, flows_ended, latency, networks, pairs, services,
-    standing, top,
+    FlowLines, Frame, Line, NameLines, containers, course, failures, flows_ended, latency, left_out,
+    networks, pairs, past_between, past_containers, past_names, services, standing, top,
 };
 use crate::model::{AttachedBy, DnsPlace, FlowPorts, Initiator, Overlay, Protocol};
 use crate::snapshot::{
@@ -426,4 +426,28 @@ fn services_of_the_example_have_a_line_for_each_replica() {
     let nothing = Snapshot { pairs: [].into(), ..fixtures::snapshot() };
     let frame = frame(80);
     assert!(draw(&all_services(&nothing, &frame), &frame).contains("no service and no shared name"));
+}
+
+#[test]
+fn a_look_back_of_the_example() {
+    let past = fixtures::past::past("shop-web-1");
+    let name = "shop-web-1";
+    for width in [80, 120, 200] {
+        let frame = frame(width);
+        let pairs = past.snapshot.pairs.iter().collect();
+        for (of, lines) in [
+            ("past_containers", past_containers(&past, &frame)),
+            ("course", course(&past, name, &frame)),
+            ("past_names", past_names(&past, past.names.iter(), &frame)),
+            ("past_between", past_between(&past, pairs, &frame)),
+        ] {
+            let text = draw(&lines, &frame);
+            check_width(&text, width);
+            insta::assert_snapshot!(format!("{of}_{width}"), text);
+        }
+    }
+    let left_out = left_out(&past.others).unwrap();
+    assert_eq!(left_out, "not told one by one, for want of room: 3 pairs (0 B), 1 name, 2 findings");
+    let hostile = draw(&course(&past, "evil\u{1b}[31m\u{202e}", &frame(80)), &frame(80));
+    assert!(!hostile.contains(['\u{1b}', '\u{202e}']), "{hostile:?}");
 }

@@ -1,5 +1,6 @@
 //! Snapshots and records for the tests of `wire` and `view`: the nginx → Flask example on a quiet host.
 
+pub(crate) mod past;
 pub(crate) mod why;
 
 use super::Clock;
@@ -10,7 +11,7 @@ use crate::model::{
     SwarmKind, SwarmMember, TcpFlags, Traffic, WallTime,
 };
 use crate::snapshot::{
-    Answers, BridgeRow, ContainerRef, ContainerRow, Conversations, End, EndKind, Expected, FlowRecord,
+    Answers, BridgeRow, ContainerRef, ContainerRow, Conversations, End, EndKind, Expected, FlowRecord, Kept,
     LatencyRow, LookedUp, Lookups, Measured, Membership, NameRecord, NetworkRef, NetworkRow, ObservedAt,
     OriginEnd, OriginKind, Outcome, PairRow, Peer, Percentiles, PostureRule, Reach, Retransmits, Rule,
     RuleName, SampleRecord, Service, Severity, Snapshot, Standing, Steps, Subject, SwarmRef, Tcp, TcpState,
@@ -283,6 +284,8 @@ pub(crate) fn snapshot() -> Snapshot {
             flips: 12,
             ..Resources::default()
         },
+        history: Kept::default(),
+        past: None,
     }
 }
 

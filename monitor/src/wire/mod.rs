@@ -12,6 +12,7 @@ mod dns;
 mod failure;
 mod finding;
 mod flow;
+mod history;
 mod latency;
 pub mod losses;
 mod network;
@@ -32,6 +33,7 @@ pub use dns::NameBody;
 pub use failure::FailureBody;
 pub use finding::FindingBody;
 pub use flow::{FlowBody, SampleBody};
+pub use history::{HistoryBody, LookupBody, PastBody};
 pub use latency::LatencyBody;
 pub use network::NetworkBody;
 pub use pair::PairBody;
@@ -46,7 +48,7 @@ pub use socket::{EndpointBody, ErrorBody, HealthBody, HelperPart, LostBody, Priv
 pub use standing::StandingBody;
 pub use status::StatusBody;
 pub use time::Clock;
-pub(crate) use time::wall_date_and_time;
+pub(crate) use time::{wall_date_and_time, wall_time_of_day};
 pub use why::WhyBody;
 
 use crate::model::HostId;

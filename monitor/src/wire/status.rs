@@ -1,5 +1,6 @@
 //! `status`: what is watched, what is not and why, and everything that was lost.
 
+use super::history::KeptPart;
 use super::parts::{BeforeWatchPart, NetworkPart, ObservedAtPart};
 use super::{Body, Clock};
 use crate::model::{AttachedBy, ContainerId, Counts, DockerState, Losses, NotWatched, Resources, SafeText};
@@ -33,6 +34,7 @@ pub struct StatusBody<'a> {
     posture: Option<PosturePart>,
     losses: &'a Losses,
     maps: MapsPart,
+    history: KeptPart,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<AgentPart>,
 }
@@ -154,6 +156,7 @@ impl<'a> StatusBody<'a> {
             unaccounted_bytes: unaccounted_bytes(&snapshot.containers),
             posture: (!snapshot.standing.is_empty()).then(|| snapshot.into()),
             losses: &snapshot.losses,
+            history: snapshot.history.into(),
             maps: MapsPart::new(&snapshot.resources, snapshot.flows_kept),
             agent: AgentPart::new(&snapshot.resources),
         }

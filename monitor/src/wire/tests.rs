@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+mod history;
 mod rows;
 
 fn line(body: impl Body) -> String {
@@ -296,6 +297,7 @@ fn a_status_has_the_promised_fields() {
                 ring_capacity",
         ),
         within("agent", "cpu_seconds resident_bytes"),
+        within("history", "since intervals_of_seconds intervals_of_minutes bytes"),
     ];
     let snapshot = fixtures::troubled_snapshot();
     check_fields(&value(StatusBody::new(&snapshot, &fixtures::clock())), &promised, &[]);

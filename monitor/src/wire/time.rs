@@ -64,6 +64,11 @@ pub(crate) fn wall_date_and_time(at: WallTime) -> String {
     timestamp(i128::from(at.0)).strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// A wall time as time of day in UTC, whole seconds, for a row.
+pub(crate) fn wall_time_of_day(at: WallTime) -> String {
+    timestamp(i128::from(at.0)).strftime("%H:%M:%S").to_string()
+}
+
 /// A wall time in RFC 3339, UTC, with milliseconds.
 pub(super) fn wall_rfc3339(at: WallTime) -> String {
     format!("{:.3}", timestamp(i128::from(at.0)))

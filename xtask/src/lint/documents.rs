@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The documents whose commands are checked.
-const DOCUMENTS: [&str; 19] = [
+const DOCUMENTS: [&str; 20] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -20,6 +20,7 @@ const DOCUMENTS: [&str; 19] = [
     "docs/configuration.md",
     "docs/drivers.md",
     "docs/health.md",
+    "docs/history.md",
     "docs/metrics.md",
     "docs/operations.md",
     "docs/policy.md",

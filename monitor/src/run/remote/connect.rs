@@ -39,11 +39,18 @@ pub(in crate::run) enum Refusal {
 /// # Errors
 /// When nobody does, or it is refused.
 pub(super) async fn connect(path: &Path, filter: Option<&Filter>) -> Result<Lines, Refusal> {
-    let asked = tokio::time::timeout(PATIENCE, ask(path, filter)).await;
-    asked.unwrap_or_else(|_| Err(not_well(path, "it does not answer in time")))
+    let target = format!("{}?{}", protocol::PATH, protocol::query(filter));
+    let asked = tokio::time::timeout(PATIENCE, ask(path, &target)).await;
+    asked
+        .map(|asked| asked.map(Lines::new))
+        .unwrap_or_else(|_| Err(not_well(path, "it does not answer in time")))
 }
 
-async fn ask(path: &Path, filter: Option<&Filter>) -> Result<Lines, Refusal> {
+/// Asks for what is at a target of HTTP.
+///
+/// # Errors
+/// When nobody answers, or it is refused.
+pub(super) async fn ask(path: &Path, target: &str) -> Result<Incoming, Refusal> {
     let stream = UnixStream::connect(path).await.map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::NotADirectory => Refusal::NotThere,
         ErrorKind::PermissionDenied => Refusal::NotPermitted,
@@ -53,13 +60,13 @@ async fn ask(path: &Path, filter: Option<&Filter>) -> Result<Lines, Refusal> {
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| not_well(path, error))?;
     // It ends by itself when the answer was read or dropped.
     tokio::spawn(driver);
-    let request = Request::get(format!("{}?{}", protocol::PATH, protocol::query(filter)))
+    let request = Request::get(target)
         .header(HOST, "vethwatch")
         .body(Empty::<Bytes>::new())
         .map_err(|error| not_well(path, error))?;
     let response = sender.send_request(request).await.map_err(|error| not_well(path, error))?;
     if response.status() == StatusCode::OK {
-        return Ok(Lines::new(response.into_body()));
+        return Ok(response.into_body());
     }
     Err(refusal(path, response).await)
 }
@@ -84,6 +91,6 @@ async fn refusal(path: &Path, response: Response<Incoming>) -> Refusal {
     }
 }
 
-fn not_well(path: &Path, why: impl std::fmt::Display) -> Refusal {
+pub(super) fn not_well(path: &Path, why: impl std::fmt::Display) -> Refusal {
     Refusal::NotWell(format!("the agent at {} cannot be asked: {why}", path.display()))
 }

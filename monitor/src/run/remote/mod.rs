@@ -3,8 +3,10 @@
 mod connect;
 mod follow;
 mod lines;
+mod past;
 
 pub(super) use connect::Refusal;
+pub(super) use past::past;
 
 use super::failure::Failure;
 use super::protocol::{Hello, Message};
@@ -107,6 +109,11 @@ impl Remote {
             why,
             next_try: Instant::now(),
         })
+    }
+
+    /// Where its socket is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What it said of itself.

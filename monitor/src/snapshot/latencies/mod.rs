@@ -8,8 +8,9 @@ mod halves;
 
 pub use first_byte::FirstByte;
 
+use super::history::LatencySpan;
 use super::{End, EndKind, FlowRecord, Service, Talk};
-use crate::flows::{Latency, Percentiles, Steps};
+use crate::flows::{Latency, Percentiles, Spread, Steps};
 use crate::model::{Initiator, InterfaceKind, KernelTime, Losses};
 use halves::{Half, Halves};
 use serde::{Deserialize, Serialize};
@@ -109,23 +110,30 @@ impl LatencyRow {
     }
 }
 
+/// Two services, and the port that one asks the other for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Key {
-    client: Service,
-    server: Service,
-    port: Option<u16>,
+pub struct ServicePair {
+    /// Who opens connections.
+    pub client: Service,
+    /// Who is asked.
+    pub server: Service,
+    /// The port that is asked.
+    pub port: Option<u16>,
 }
 
 #[derive(Debug, Default)]
 struct Timed {
     latency: Option<Box<Latency>>,
     steps: Steps,
+    /// What the history was not told.
+    untold: Spread,
 }
 
 impl Timed {
     fn record(&mut self, took: Duration) {
         self.latency.get_or_insert_default().record(took);
         self.steps.record(took);
+        self.untold.record(took);
     }
 
     fn measured(&self) -> Option<Measured> {
@@ -144,8 +152,8 @@ struct Account {
 }
 
 impl Account {
-    fn row(&self, key: &Key) -> LatencyRow {
-        let Key { client, server, port } = key.clone();
+    fn row(&self, key: &ServicePair) -> LatencyRow {
+        let ServicePair { client, server, port } = key.clone();
         let all = [&self.at_client, &self.at_server, &self.between, &self.first_byte];
         let [at_client, at_server, between, first_byte] = all.map(Timed::measured);
         LatencyRow { client, server, port, at_client, at_server, between, first_byte }
@@ -155,7 +163,7 @@ impl Account {
 /// All of them.
 #[derive(Debug, Default)]
 pub struct Latencies {
-    accounts: HashMap<Key, Account>,
+    accounts: HashMap<Arc<ServicePair>, Account>,
     halves: Halves,
     /// Before this no account was idle for long enough.
     full_until: KernelTime,
@@ -188,12 +196,15 @@ impl Latencies {
 
     /// That of two ends, if there is room for it.
     fn account(&mut self, [client, server]: [&End; 2], at: KernelTime) -> Option<&mut Account> {
-        let key =
-            Key { client: Service::of_client(client), server: Service::of_server(server), port: server.port };
-        if !self.accounts.contains_key(&key) && !self.has_room(at) {
-            return None;
+        let (client, port) = (Service::of_client(client), server.port);
+        let key = ServicePair { client, server: Service::of_server(server), port };
+        if !self.accounts.contains_key(&key) {
+            if !self.has_room(at) {
+                return None;
+            }
+            self.accounts.insert(Arc::new(key.clone()), Account::default());
         }
-        let account = self.accounts.entry(key).or_default();
+        let account = self.accounts.get_mut(&key)?;
         account.last = account.last.max(at);
         Some(account)
     }
@@ -207,7 +218,9 @@ impl Latencies {
             return false;
         }
         let oldest = self.accounts.iter().min_by_key(|(key, account)| (account.last, *key));
-        let Some((key, last)) = oldest.map(|(key, account)| (key.clone(), account.last)) else { return true };
+        let Some((key, last)) = oldest.map(|(key, account)| (Arc::clone(key), account.last)) else {
+            return true;
+        };
         self.full_until = last.plus(IDLE);
         let is_idle = now >= self.full_until;
         if is_idle {
@@ -220,6 +233,22 @@ impl Latencies {
     /// Forgets those with a service that is no longer known.
     pub(super) fn keep(&mut self, known: impl Fn(&Service) -> bool) {
         self.accounts.retain(|key, _| known(&key.client) && known(&key.server));
+    }
+
+    /// What came since the history was told last, of each pair of services of which something did.
+    pub(super) fn tell(&mut self) -> Vec<LatencySpan> {
+        let told = self.accounts.iter_mut().filter_map(|(services, account)| {
+            let all = [
+                &mut account.at_client,
+                &mut account.at_server,
+                &mut account.between,
+                &mut account.first_byte,
+            ];
+            let seen = all.map(|timed| std::mem::take(&mut timed.untold));
+            let is_something = seen.iter().any(|spread| spread.count() > 0);
+            is_something.then(|| LatencySpan { services: Arc::clone(services), seen })
+        });
+        told.collect()
     }
 
     /// The rows, those with the most connections first.

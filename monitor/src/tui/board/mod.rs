@@ -15,10 +15,21 @@ use super::context::{Context, Way};
 use super::recent::{Both, Recent};
 use super::subject::PairKey;
 use crate::model::{ContainerId, InterfaceNumber, KernelTime, NetworkId};
-use crate::snapshot::{Record, Snapshot};
+use crate::snapshot::{Point, Record, Snapshot};
 use beat::Beat;
 use counters::Counters;
 use std::sync::Arc;
+
+/// What a container did in the last hour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Course {
+    /// Who.
+    pub container: ContainerId,
+    /// All of it.
+    pub hour: Vec<Point>,
+    /// The last five minutes.
+    pub minutes: Vec<Point>,
+}
 
 /// The data of the view.
 #[derive(Clone, Debug)]
@@ -31,6 +42,7 @@ pub(super) struct Board {
     pairs: Counters<PairKey>,
     flows: Flows,
     records_lost: u64,
+    course: Option<Course>,
 }
 
 impl Board {
@@ -45,6 +57,7 @@ impl Board {
             pairs: Counters::default(),
             flows: Flows::default(),
             records_lost: 0,
+            course: None,
         };
         board.count();
         board
@@ -69,6 +82,16 @@ impl Board {
             // The snapshot has them all.
             Record::Finding(_) | Record::Standing(_) | Record::Sample(_) | Record::Name(_) => {}
         }
+    }
+
+    /// Takes in the last hour of what is opened.
+    pub(super) fn take_course(&mut self, course: Course) {
+        self.course = Some(course);
+    }
+
+    /// The last hour of a container, if it was told.
+    pub(super) fn course(&self, container: &ContainerId) -> Option<&Course> {
+        self.course.as_ref().filter(|course| course.container == *container)
     }
 
     /// The latest snapshot.

@@ -2,6 +2,7 @@
 
 use super::handshake::handshake;
 use super::paper::Paper;
+use super::past::past;
 use super::words;
 use super::{listed, talk};
 use crate::model::Details;
@@ -22,6 +23,7 @@ pub(super) fn container(row: &ContainerRow, board: &Board, context: &Context<'_>
     allowed(&mut paper, row.details.as_deref());
     networks(&mut paper, row);
     traffic(&mut paper, row, board, context);
+    past(&mut paper, board.course(&row.container.id), context);
     serves(&mut paper, row, snapshot);
     talk::peers(&mut paper, row, snapshot);
     handshake(&mut paper, row.handshake.as_ref(), "that it opened");

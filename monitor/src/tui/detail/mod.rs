@@ -14,6 +14,7 @@ mod name;
 mod network;
 mod pair;
 mod paper;
+mod past;
 mod talk;
 mod together;
 mod words;

@@ -6,7 +6,7 @@ use super::{Areas, Scene, take_top};
 use crate::tui::column::{Align, Cell, Tone};
 use crate::tui::line::Line;
 use crate::tui::list::Heading;
-use crate::tui::theme::Look;
+use crate::tui::spark::spark;
 use crate::tui::update::Action;
 use crate::view::style::{cut_name, width};
 use ratatui::buffer::Buffer;
@@ -156,7 +156,7 @@ fn draw_cell(scene: &Scene<'_>, cell: &Cell, heading: &Heading, place: Rect, buf
             align(scene, &text, heading.align, scene.look.tone(*tone), place, buffer);
         }
         Cell::Spark(bars) => {
-            let bars = spark(bars, place.width.into(), scene.look);
+            let bars = spark(bars, place.width.into());
             write(buffer, place, place.x, &bars, scene.look.tone(Tone::Good), scene.look);
         }
     }
@@ -173,44 +173,4 @@ fn align(scene: &Scene<'_>, text: &str, align: Align, style: Style, place: Rect,
         Align::Right => u16::try_from(room.saturating_sub(width(&text))).unwrap_or_default(),
     };
     buffer.set_stringn(place.x + before, place.y, &text, room, style);
-}
-
-/// Bars in a number of columns; each is the sum of as many seconds as are needed.
-fn spark(bars: &[u64], columns: usize, look: Look) -> String {
-    if columns == 0 || bars.is_empty() {
-        return String::new();
-    }
-    let each = bars.len().div_ceil(columns);
-    let sums: Vec<u64> = bars
-        .rchunks(each)
-        .rev()
-        .map(|part| part.iter().fold(0, |sum: u64, bar| sum.saturating_add(*bar)))
-        .collect();
-    let most = sums.iter().copied().max().unwrap_or_default().max(1);
-    let height = |sum: u64| match sum {
-        0 => 0,
-        // Something is never drawn as nothing.
-        sum => 1 + u8::try_from(u128::from(sum) * 7 / u128::from(most)).unwrap_or(7),
-    };
-    sums.into_iter().map(|sum| look.bar(height(sum))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::spark;
-    use crate::tui::theme::Look;
-
-    fn check(bars: &[u64], columns: usize, expected: &str) {
-        assert_eq!(spark(bars, columns, Look::default()), expected, "{bars:?} in {columns}");
-    }
-
-    #[test]
-    fn bars_are_against_the_greatest_and_something_is_never_nothing() {
-        check(&[0, 1, 500, 1_000], 4, " ▁▄█");
-        check(&[0, 0, 0, 0], 4, "    ");
-        check(&[u64::MAX, u64::MAX, 0, 1], 2, "█▁");
-        check(&[1, 1, 1, 1, 2, 2], 4, "▄▄█");
-        check(&[], 4, "");
-        check(&[1], 0, "");
-    }
 }

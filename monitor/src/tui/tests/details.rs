@@ -2,6 +2,7 @@
 
 use super::{View, data, world};
 use crate::snapshot::{Finding, Snapshot, Standing};
+use crate::tui::{Colours, Course, Look};
 use crate::wire::fixtures;
 use std::sync::Arc;
 
@@ -103,6 +104,33 @@ fn screens_with_names_made_to_harm() {
 #[test]
 fn a_container_that_is_opened() {
     check("container", &TALL, &world::shop(), "/nginx enter enter");
+}
+
+#[test]
+fn a_container_with_its_last_hour() {
+    let shop = world::shop();
+    let nginx = shop.containers.iter().find(|row| row.container.name.as_str().contains("nginx")).unwrap();
+    let container = &nginx.container.id;
+    for ascii in [false, true] {
+        let look = Look { colours: Colours::None, ascii };
+        let mut view = View::with_look(look, Arc::clone(&shop), 80, 100);
+        for word in ["/nginx", "enter", "enter"] {
+            view.keys(word).picture();
+        }
+        assert_eq!(view.app.looks_back_at(), Some(container));
+        let hour = fixtures::past::points("web");
+        let minutes = hour[55..].to_vec();
+        view.app.course(Course { container: container.clone(), hour, minutes });
+        assert!(view.app.is_stale());
+        let picture = view.picture();
+        if ascii {
+            assert!(picture.contains("failed") && picture.contains("__.."), "{picture}");
+        } else {
+            insta::assert_snapshot!("container_past_80x100", picture);
+        }
+        view.keys("esc");
+        assert_eq!(view.app.looks_back_at(), None);
+    }
 }
 
 #[test]

@@ -22,6 +22,15 @@ fn what_makes_no_sense_is_refused_and_harms_nobody() -> Result<()> {
         ("/v1/flows?bridges=perhaps", 400),
         ("/v1/violations?kind=%1b%5b31m", 400),
         ("/v1/networks?x", 400),
+        ("/v1/history?since=%1b%5b31m", 400),
+        ("/v1/history?since=9999999999", 400),
+        ("/v1/history?since=1m&until=2m", 400),
+        ("/v1/history?since=-1", 400),
+        ("/v1/history?of=everything", 400),
+        ("/v1/history?step=1s", 400),
+        ("/v1/history?container=%1b%5b31m", 404),
+        ("/v1/history?since=3h&until=2h", 404),
+        ("/private/past?version=0.0.0", 409),
     ] {
         let (told, body) = get(&at, path)?;
         ensure!(told == status, "{path}: {told} {body}");

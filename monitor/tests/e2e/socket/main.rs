@@ -5,6 +5,7 @@ mod crowd;
 mod documented;
 mod ends;
 mod group;
+mod history;
 mod hostile;
 mod isolation;
 mod rig;

@@ -4,7 +4,7 @@ use super::in_time::InTime;
 use super::reply::{Content, lines, refusal};
 use super::request::{Refused, Wanted, understand};
 use super::server::MOST;
-use super::{Shared, answers, stream, watch};
+use super::{Shared, answers, past, stream, watch};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -33,7 +33,7 @@ pub(super) async fn serve(stream: UnixStream, shared: Arc<Shared>) {
     stream.set_write_timeout(Some(TO_TAKE));
     let answer = service_fn(move |request| {
         let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(answer(&request, &shared)) }
+        async move { Ok::<_, Infallible>(answer(&request, &shared).await) }
     });
     drop(http().serve_connection(TokioIo::new(Box::pin(stream)), answer).await);
 }
@@ -55,13 +55,15 @@ fn http() -> http1::Builder {
     http
 }
 
-fn answer(request: &Request<Incoming>, shared: &Arc<Shared>) -> Response<Content> {
+async fn answer(request: &Request<Incoming>, shared: &Arc<Shared>) -> Response<Content> {
     let uri = request.uri();
     match understand(request.method(), uri.path(), uri.query()) {
         Err(refused) => refusal(shared, &refused),
         Ok(Wanted::Flows(filter) | Wanted::Names(filter)) => lines(stream::records(shared, filter)),
         Ok(Wanted::Violations(kinds)) => lines(stream::violations(shared, kinds)),
         Ok(Wanted::Watch(filter)) => lines(watch::watch(shared, filter)),
+        Ok(Wanted::Past(asked)) => past::for_command(shared, &asked).await,
+        Ok(Wanted::History(wanted)) => past::for_all(shared, &wanted).await,
         Ok(Wanted::Index) => answers::index(shared),
         Ok(Wanted::Health) => answers::health(shared),
         Ok(Wanted::Snapshot) => answers::snapshot(shared),

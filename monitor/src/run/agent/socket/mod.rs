@@ -14,6 +14,7 @@ mod connection;
 mod door;
 mod hub;
 mod in_time;
+mod past;
 mod pictures;
 mod reply;
 mod request;
@@ -30,6 +31,7 @@ use super::health::Health;
 use super::part::{Run, Sight};
 use super::processes::Processes;
 use crate::collector::clock;
+use crate::engine::Feed;
 use crate::helper::Helper;
 use crate::model::{HostId, KernelTime};
 use crate::run::failure::Failure;
@@ -61,6 +63,7 @@ pub(super) struct Socket {
 struct Shared {
     hello: Hello,
     clock: Clock,
+    feed: Feed,
     snapshots: Receiver<Arc<Snapshot>>,
     docker_told: Receiver<Option<KernelTime>>,
     health: Health,
@@ -80,6 +83,7 @@ impl Shared {
             docker_told,
             health,
             hub: Hub::new(&feed),
+            feed,
             pictures: Pictures::new(pictures::MOST),
             tally: clients,
             processes,

@@ -106,6 +106,22 @@ impl Pictures {
     }
 }
 
+impl Pictures {
+    /// A text that nobody else wants, counted as the others.
+    ///
+    /// # Errors
+    /// When clients have too much already.
+    pub(super) fn once(&self, text: Vec<u8>) -> Result<Bytes, NoPicture> {
+        if self.held.load(Relaxed) >= self.most {
+            return Err(NoPicture::NoRoom);
+        }
+        let text = text.into_boxed_slice();
+        self.held.fetch_add(text.len(), Relaxed);
+        let held = Arc::clone(&self.held);
+        Ok(Arc::new(Picture { of: Weak::new(), docker_told: None, text, held }).bytes())
+    }
+}
+
 impl Picture {
     /// The text, which is there as long as any of these.
     pub(super) fn bytes(self: &Arc<Self>) -> Bytes {

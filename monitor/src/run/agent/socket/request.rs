@@ -1,15 +1,18 @@
 //! What a client asks for.
 
-use crate::cli::FindingKind;
+use crate::cli::{self, FindingKind, NotAMoment};
 use crate::engine::{Filter, Topic};
+use crate::model::WallTime;
 use crate::run::protocol;
-use crate::settings::{self, Kinds};
+use crate::settings::{self, Kinds, PastOf};
+use crate::snapshot::AskedPast;
 use clap::ValueEnum as _;
 use hyper::{Method, StatusCode};
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// What can be asked, and what is told.
-pub(super) const ENDPOINTS: [(&str, &str); 12] = [
+pub(super) const ENDPOINTS: [(&str, &str); 13] = [
     ("/v1/snapshot", "containers, networks, pairs and the status, as they are now"),
     ("/v1/containers", "containers and the status, as they are now"),
     ("/v1/networks", "networks and the status, as they are now"),
@@ -20,6 +23,11 @@ pub(super) const ENDPOINTS: [(&str, &str); 12] = [
     ("/v1/flows?container=NAME&bridges=true", "flows, for as long as they are read"),
     ("/v1/dns?container=NAME", "names that containers ask for, for as long as they are read"),
     ("/v1/violations?kind=KIND,KIND", "findings, those that are open first, for as long as they are read"),
+    (
+        "/v1/history?of=KIND&container=NAME&since=TIME&until=TIME&step=TIME",
+        "what was in a time of the last hour: containers, or one of them from step to step; or KIND: pairs, latency, failures, \
+         services, dns, violations",
+    ),
     ("/v1/health", "whether the agent counts"),
     ("/healthz", "the same"),
 ];
@@ -51,6 +59,10 @@ pub(super) enum Wanted {
     Names(Filter),
     /// A stream of findings.
     Violations(Kinds),
+    /// What was.
+    History(settings::Past),
+    /// What was, for a command of ours.
+    Past(AskedPast),
     /// What a command of ours asks: snapshots, and records if there is a filter.
     Watch(Option<Filter>),
 }
@@ -74,7 +86,7 @@ impl Refused {
 /// When there is nothing at its path, it is no `GET`, or a parameter is not understood.
 pub(super) fn understand(method: &Method, path: &str, query: Option<&str>) -> Result<Wanted, Refused> {
     let known = ENDPOINTS.iter().map(|(endpoint, _)| endpoint.split('?').next().unwrap_or_default());
-    if !known.chain(["/", protocol::PATH]).any(|known| known == path) {
+    if !known.chain(["/", protocol::PATH, protocol::PAST_PATH]).any(|known| known == path) {
         return Err(Refused {
             status: StatusCode::NOT_FOUND,
             why: "there is nothing here; / lists what is".into(),
@@ -95,6 +107,8 @@ pub(super) fn understand(method: &Method, path: &str, query: Option<&str>) -> Re
         "/v1/flows" => Wanted::Flows(flows(&mut parameters)?),
         "/v1/dns" => Wanted::Names(names(&mut parameters)),
         "/v1/violations" => Wanted::Violations(kinds(&mut parameters)?),
+        "/v1/history" => Wanted::History(history(&mut parameters)?),
+        protocol::PAST_PATH => Wanted::Past(past(&mut parameters)?),
         protocol::PATH => Wanted::Watch(watch(&mut parameters)?),
         "/" => Wanted::Index,
         _ => Wanted::Health,
@@ -134,12 +148,62 @@ fn kinds(parameters: &mut Parameters<'_>) -> Result<Kinds, Refused> {
     Ok(settings::kinds(&kinds))
 }
 
-fn watch(parameters: &mut Parameters<'_>) -> Result<Option<Filter>, Refused> {
+fn history(parameters: &mut Parameters<'_>) -> Result<settings::Past, Refused> {
+    let name = container(parameters);
+    let step = parameter(parameters, "step", |text| cli::parse(text).map_err(|why| why.to_string()))?;
+    let of = match parameters.take("of").as_deref() {
+        None | Some("containers") if name.is_some() => PastOf::Course(step),
+        _ if step.is_some() => return Err(Refused::bad("step is of the course of one container")),
+        None | Some("containers") => PastOf::Containers,
+        Some("pairs") => PastOf::Pairs,
+        Some("latency") => PastOf::Latency,
+        Some("failures") => PastOf::Failures,
+        Some("services") => PastOf::Services,
+        Some("dns") => PastOf::Names,
+        Some("violations") => PastOf::Findings(kinds(parameters)?),
+        Some(_) => {
+            return Err(Refused::bad(
+                "of is containers, pairs, latency, failures, services, dns or violations",
+            ));
+        }
+    };
+    let when = |text: &str| text.parse().map_err(|why: NotAMoment| why.to_string());
+    let since = parameter(parameters, "since", when)?;
+    let until = parameter(parameters, "until", when)?;
+    Ok(settings::Past { of, since, until, name })
+}
+
+/// A parameter that is read as something, if it is there.
+fn parameter<T>(
+    parameters: &mut Parameters<'_>,
+    name: &str,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, Refused> {
+    let Some(text) = parameters.take(name) else { return Ok(None) };
+    read(&text).map(Some).map_err(|why| Refused::bad(format!("{name}: {why}")))
+}
+
+fn past(parameters: &mut Parameters<'_>) -> Result<AskedPast, Refused> {
+    same_version(parameters)?;
+    let number = |text: &str| text.parse().map_err(|_| "no number".to_owned());
+    let since = parameter(parameters, "since", number)?.map(WallTime);
+    let until = parameter(parameters, "until", number)?.map(WallTime);
+    let millis = |text: &str| text.parse().map(Duration::from_millis).map_err(|_| "no number".to_owned());
+    let step = parameter(parameters, "step_ms", millis)?;
+    Ok(AskedPast { since, until, name: container(parameters), step })
+}
+
+fn same_version(parameters: &mut Parameters<'_>) -> Result<(), Refused> {
     let version = parameters.take("version").unwrap_or_default();
-    if version != protocol::VERSION {
-        let why = format!("the agent is version {}, and was asked by version {version}", protocol::VERSION);
-        return Err(Refused { status: StatusCode::CONFLICT, why });
+    if version == protocol::VERSION {
+        return Ok(());
     }
+    let why = format!("the agent is version {}, and was asked by version {version}", protocol::VERSION);
+    Err(Refused { status: StatusCode::CONFLICT, why })
+}
+
+fn watch(parameters: &mut Parameters<'_>) -> Result<Option<Filter>, Refused> {
+    same_version(parameters)?;
     let topic = match parameters.take("topic").as_deref() {
         None => return Ok(None),
         Some("flows") => Topic::Flows,

@@ -1,0 +1,65 @@
+//! A look back as JSON lines, for a command and for whoever asks the socket.
+
+use super::{
+    between, clock_of, since, wanted_failures, wanted_findings, wanted_latencies, wanted_names, wanted_pairs,
+    wanted_services,
+};
+use crate::settings::PastOf;
+use crate::snapshot::{Kept, Past};
+use crate::wire::{
+    Body, FailureBody, FindingBody, HistoryBody, LatencyBody, LookupBody, PairBody, PastBody, ServiceBody,
+    Stream,
+};
+
+/// The lines, the one about all of them last.
+pub(in crate::run) fn lines(
+    past: &Past,
+    kept: Kept,
+    of: &PastOf,
+    name: Option<&str>,
+    stream: &mut Stream,
+) -> Vec<String> {
+    let (clock, since, sees_drops) = (clock_of(past), since(past), past.sees_drops());
+    let mut lines = match of {
+        PastOf::Containers => {
+            let bodies = past.containers.iter().map(|row| HistoryBody::new(row, &past.told, sees_drops));
+            all(stream, bodies)
+        }
+        PastOf::Course(_) => {
+            all(stream, past.points.iter().map(|point| HistoryBody::of_point(point, sees_drops)))
+        }
+        PastOf::Pairs => {
+            let bodies = wanted_pairs(past, name).map(|row| PairBody::new(row, &past.snapshot, &clock));
+            all(stream, bodies)
+        }
+        PastOf::Latency => {
+            all(stream, wanted_latencies(past, name).map(|row| LatencyBody::new(row, since, &clock)))
+        }
+        PastOf::Failures => {
+            let rows = wanted_failures(past, name);
+            all(stream, rows.iter().map(|row| FailureBody::new(row, since, &clock)))
+        }
+        PastOf::Services => {
+            let rows = wanted_services(past, name);
+            all(stream, rows.iter().map(|row| ServiceBody::new(row, since, &clock)))
+        }
+        PastOf::Names => all(stream, wanted_names(past, name).map(|row| LookupBody::new(row, &past.told))),
+        PastOf::Between(from, to) => {
+            let pairs = between::pairs(past, from, to);
+            let findings = between::findings(past, from, to);
+            let mut lines =
+                all(stream, pairs.into_iter().map(|row| PairBody::new(row, &past.snapshot, &clock)));
+            lines.extend(all(stream, findings.into_iter().map(|it| FindingBody::new(it, &clock))));
+            lines
+        }
+        PastOf::Findings(kinds) => {
+            all(stream, wanted_findings(past, kinds).map(|finding| FindingBody::new(finding, &clock)))
+        }
+    };
+    lines.push(stream.line(PastBody::new(&past.told, &past.others, kept)));
+    lines
+}
+
+fn all<B: Body>(stream: &mut Stream, bodies: impl Iterator<Item = B>) -> Vec<String> {
+    bodies.map(|body| stream.line(body)).collect()
+}

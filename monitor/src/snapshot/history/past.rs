@@ -1,0 +1,254 @@
+//! What was in a span of time: rows as those of now.
+
+use super::interval::{Interval, Moment, Sum};
+use super::spans::{ContainerSpan, LatencySpan, NameSpan, Others, PairSpan};
+use crate::flows::Spread;
+use crate::model::WallTime;
+use crate::policy::Kind;
+use crate::snapshot::latencies::ServicePair;
+use crate::snapshot::{ContainerRef, LatencyRow, Measured, PairRow, Service, Snapshot};
+use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The most rows that a course has where nobody says how long each is.
+const USUAL_POINTS: u32 = 60;
+/// What an interval may be shorter than a step: ticks are not exact.
+const SLACK: Duration = Duration::from_millis(100);
+
+/// What is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// From when; from the beginning, if absent.
+    pub since: Option<WallTime>,
+    /// Until when; until now, if absent.
+    pub until: Option<WallTime>,
+    /// Whose course: a container by name or the beginning of its id, or a service.
+    pub name: Option<String>,
+    /// How long each row of the course is at least; if absent, so that there are 60 at most.
+    pub step: Option<Duration>,
+}
+
+/// Why nothing is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NotKept {
+    /// No interval is in that time.
+    Time,
+    /// Nobody of that name did anything in it.
+    Name,
+}
+
+impl fmt::Display for NotKept {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::Time => "nothing is kept of that time",
+            Self::Name => "nothing of that name is kept in that time",
+        })
+    }
+}
+
+/// The time that is told of: whole intervals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// From when.
+    pub start: Moment,
+    /// Until when.
+    pub end: Moment,
+    /// The beginning of the first, on the wall clock of now.
+    pub from: WallTime,
+    /// The longest of its intervals: start and end are that much off at most.
+    pub resolution: Duration,
+    /// Whether time was asked for that is not kept any more, or was not watched.
+    pub is_cut: bool,
+}
+
+/// What one container, or one service, did in a part of the time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Point {
+    /// From when.
+    pub start: WallTime,
+    /// Until when.
+    pub end: WallTime,
+    /// How long, on the kernel's clock.
+    pub length: Duration,
+    /// What was counted; where it is of several containers together, the span's container is one of them.
+    pub span: ContainerSpan,
+    /// Whether it is of several containers, all of one service.
+    pub is_service: bool,
+    /// Findings told in it, with an end there: violations, what is broken, and crossings.
+    pub findings: [u64; 3],
+}
+
+/// What was in a span of time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Past {
+    /// The time.
+    pub told: Told,
+    /// Containers of which something was counted, busiest first.
+    pub containers: Vec<ContainerSpan>,
+    /// Names that were asked for, those that failed most first.
+    pub names: Vec<NameSpan>,
+    /// What found no room in rows.
+    pub others: Others,
+    /// The course of whom was asked about.
+    pub points: Vec<Point>,
+    /// The latest snapshot, with pairs, latencies and findings of that time.
+    pub snapshot: Snapshot,
+}
+
+impl Past {
+    /// Whether what the kernel drops is seen here.
+    #[must_use]
+    pub fn sees_drops(&self) -> bool {
+        !self.snapshot.missing.contains_key("drops")
+    }
+}
+
+/// Looks back. `intervals` are in their order, `latest` is how it is now.
+///
+/// # Errors
+/// When nothing is kept of what is asked for.
+pub fn look_back(intervals: &[Arc<Interval>], asked: &Asked, latest: &Snapshot) -> Result<Past, NotKept> {
+    let is_within = |interval: &&Arc<Interval>| {
+        asked.since.is_none_or(|since| interval.end.wall > since)
+            && asked.until.is_none_or(|until| interval.from() < until)
+    };
+    let within: Vec<&Arc<Interval>> = intervals.iter().filter(is_within).collect();
+    let (Some(first), Some(last)) = (within.first(), within.last()) else { return Err(NotKept::Time) };
+    let (start, from) = (first.start, first.from());
+    let mut sum = Sum::starting(start);
+    within.iter().for_each(|interval| sum.add(interval));
+    let told = Told {
+        start,
+        end: last.end,
+        from,
+        resolution: within.iter().map(|interval| interval.length()).max().unwrap_or_default(),
+        is_cut: asked.since.is_some_and(|since| since < from),
+    };
+    let points = match &asked.name {
+        None => Vec::new(),
+        Some(name) => points(&within, name, asked.step, told.end.kernel.since(start.kernel))?,
+    };
+    let Interval { mut containers, pairs, latencies, mut names, findings, others, .. } = sum.take(last.end);
+    containers.sort_by_cached_key(|row| {
+        let bytes = row.traffic.sent.bytes.saturating_add(row.traffic.received.bytes);
+        (Reverse(bytes), row.container.name.clone(), row.container.id.clone())
+    });
+    names.sort_by_cached_key(|row| (Reverse(row.weight()), row.container.name.clone(), row.name.clone()));
+    let snapshot = Snapshot {
+        taken_at: last.end.kernel,
+        watching_since: start.kernel,
+        window: last.end.kernel.since(start.kernel),
+        pairs: pair_rows(pairs),
+        latencies: latency_rows(latencies),
+        findings: crate::snapshot::findings(findings.iter().map(AsRef::as_ref)),
+        past: Some(told),
+        containers: latest
+            .containers
+            .iter()
+            .filter(|row| row.started_at.is_none_or(|started| started <= last.end.wall))
+            .cloned()
+            .collect(),
+        ..latest.clone()
+    };
+    Ok(Past { told, containers, names, others, points, snapshot })
+}
+
+fn pair_rows(mut pairs: Vec<PairSpan>) -> Arc<[PairRow]> {
+    pairs.sort_by_cached_key(|pair| {
+        let traffic = pair.counts.traffic;
+        (Reverse(traffic.sent.bytes.saturating_add(traffic.received.bytes)), pair.key())
+    });
+    let row = |pair: PairSpan| PairRow {
+        client: pair.ends.client.clone(),
+        server: pair.ends.server.clone(),
+        protocol: pair.ends.protocol,
+        network: pair.ends.network.clone(),
+        traffic: pair.counts.traffic,
+        window: pair.counts.traffic,
+        conversations: pair.counts.conversations,
+        answers: pair.counts.answers,
+        shares: pair.shares,
+        retransmits: pair.counts.retransmits,
+        handshake: pair.handshakes.percentiles(),
+        verdict: pair.verdict,
+        last_seen: pair.last_seen,
+    };
+    pairs.into_iter().map(row).collect()
+}
+
+fn latency_rows(latencies: Vec<LatencySpan>) -> Arc<[LatencyRow]> {
+    let measured = |spread: &Spread| {
+        spread.percentiles().map(|percentiles| Measured { percentiles, steps: spread.steps() })
+    };
+    let row = |span: &LatencySpan| {
+        let ServicePair { client, server, port } = (*span.services).clone();
+        let [at_client, at_server, between, first_byte] = span.seen.each_ref().map(measured);
+        LatencyRow { client, server, port, at_client, at_server, between, first_byte }
+    };
+    let mut rows: Vec<LatencyRow> = latencies.iter().map(row).collect();
+    rows.sort_by_cached_key(|row| {
+        (Reverse(row.connections()), row.client.clone(), row.server.clone(), row.port)
+    });
+    rows.into()
+}
+
+/// The course of all containers of a name.
+fn points(
+    within: &[&Arc<Interval>],
+    name: &str,
+    step: Option<Duration>,
+    length: Duration,
+) -> Result<Vec<Point>, NotKept> {
+    let is_meant = |container: &ContainerRef| {
+        container.is_called(name) || Service::of_container(container).is_called(name)
+    };
+    let all = within.iter().flat_map(|interval| &interval.containers);
+    let mut meant = all.map(|span| &span.container).filter(|container| is_meant(container));
+    let who = meant.next().ok_or(NotKept::Name)?;
+    let is_service = meant.any(|container| container.id != who.id);
+    let step = step.unwrap_or_else(|| round_up(length / USUAL_POINTS));
+    let mut points: Vec<Point> = Vec::new();
+    let mut told = HashSet::new();
+    for interval in within {
+        let is_full = |point: &Point| point.length + interval.length().min(SLACK) > step;
+        if points.last().is_none_or(is_full) {
+            told.clear();
+            points.push(Point {
+                start: interval.from(),
+                end: interval.end.wall,
+                length: Duration::ZERO,
+                span: ContainerSpan::nothing(Arc::clone(who)),
+                is_service,
+                findings: [0; 3],
+            });
+        }
+        let Some(point) = points.last_mut() else { continue };
+        point.end = interval.end.wall;
+        point.length += interval.length();
+        let of_name = interval.containers.iter().filter(|span| is_meant(&span.container));
+        of_name.for_each(|span| point.span.add(span));
+        for finding in &interval.findings {
+            let ends = [&finding.source, &finding.destination].map(|end| end.container.as_deref());
+            if ends.into_iter().flatten().any(is_meant) && told.insert(finding.id) {
+                let [violations, broken, crossings] = &mut point.findings;
+                *(match finding.kind {
+                    Kind::Violation => violations,
+                    Kind::Broken => broken,
+                    Kind::Crossing => crossings,
+                }) += 1;
+            }
+        }
+    }
+    Ok(points)
+}
+
+/// The next length that a person would choose.
+fn round_up(step: Duration) -> Duration {
+    const STEPS: [u64; 6] = [1, 2, 5, 10, 30, 60];
+    let chosen = STEPS.into_iter().map(Duration::from_secs).find(|chosen| *chosen >= step);
+    chosen.unwrap_or(step)
+}

@@ -1,0 +1,270 @@
+//! What was counted in one span of time: of a container, a pair, two services, a name.
+
+use crate::flows::Spread;
+use crate::model::{DnsExchange, DnsOutcome, KernelTime, Protocol, SafeText, Traffic};
+use crate::snapshot::latencies::ServicePair;
+use crate::snapshot::pairs::Key;
+use crate::snapshot::{
+    Answers, ContainerRef, End, NetworkRef, Outcomes, Retransmits, Share, Verdict, shares,
+};
+use serde::{Deserialize, Serialize};
+use std::ops::AddAssign;
+use std::sync::Arc;
+
+/// TCP connections, and how they went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connections {
+    /// Those that were opened.
+    pub opened: u64,
+    /// How they went.
+    pub answers: Answers,
+}
+
+impl AddAssign for Connections {
+    fn add_assign(&mut self, other: Self) {
+        self.opened += other.opened;
+        self.answers += other.answers;
+    }
+}
+
+/// A container's share of a span of time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerSpan {
+    /// Who.
+    pub container: Arc<ContainerRef>,
+    /// By the totals of its interfaces.
+    pub traffic: Traffic,
+    /// TCP connections that it opened.
+    pub asked: Connections,
+    /// TCP connections that were opened to it.
+    pub served: Connections,
+    /// Packets from or to it that the kernel dropped.
+    pub dropped: u64,
+    /// What came of the names that it asked for.
+    pub names: Outcomes,
+    /// How long the answers to these took.
+    pub names_took: Spread,
+}
+
+impl ContainerSpan {
+    /// One in which nothing was counted.
+    #[must_use]
+    pub fn nothing(container: Arc<ContainerRef>) -> Self {
+        Self {
+            container,
+            traffic: Traffic::default(),
+            asked: Connections::default(),
+            served: Connections::default(),
+            dropped: 0,
+            names: Outcomes::default(),
+            names_took: Spread::default(),
+        }
+    }
+
+    /// Names that it asked for without getting what it asked for.
+    #[must_use]
+    pub fn names_failed(&self) -> u64 {
+        self.names.sum().saturating_sub(self.names.of(DnsOutcome::Answered))
+    }
+
+    /// Adds what came of a question for a name.
+    pub(in crate::snapshot) fn name(&mut self, told: &DnsExchange) {
+        self.names.add(told.outcome());
+        if let Some(took) = told.took() {
+            self.names_took.record(took);
+        }
+    }
+
+    /// Adds what was counted later.
+    pub(super) fn add(&mut self, later: &Self) {
+        self.container = Arc::clone(&later.container);
+        self.traffic += later.traffic;
+        self.asked += later.asked;
+        self.served += later.served;
+        self.dropped = self.dropped.saturating_add(later.dropped);
+        self.names += later.names;
+        self.names_took.merge(&later.names_took);
+    }
+}
+
+/// The two ends of a pair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairEnds {
+    /// Who opens conversations; without a port.
+    pub client: End,
+    /// Who is asked; its port is the service's.
+    pub server: End,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// The Docker network they were seen on.
+    pub network: Option<NetworkRef>,
+}
+
+/// What is counted of a pair; it only grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairCounts {
+    /// What the client sent and received.
+    pub traffic: Traffic,
+    /// Conversations that were opened.
+    pub conversations: u64,
+    /// How its TCP connections went.
+    pub answers: Answers,
+    /// What they sent again.
+    pub retransmits: Retransmits,
+}
+
+impl PairCounts {
+    /// What came on top of an earlier state of the same.
+    pub(in crate::snapshot) fn since(&self, before: &Self) -> Self {
+        Self {
+            traffic: self.traffic.since(&before.traffic).unwrap_or_default(),
+            conversations: self.conversations.saturating_sub(before.conversations),
+            answers: self.answers.since(before.answers),
+            retransmits: self.retransmits.since(before.retransmits),
+        }
+    }
+}
+
+impl AddAssign for PairCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.traffic += other.traffic;
+        self.conversations += other.conversations;
+        self.answers += other.answers;
+        self.retransmits += other.retransmits;
+    }
+}
+
+/// A pair's share of a span of time.
+#[derive(Clone, Debug)]
+pub struct PairSpan {
+    /// Its ends.
+    pub ends: Arc<PairEnds>,
+    /// What was counted.
+    pub counts: PairCounts,
+    /// What of it the client came to by which shared name.
+    pub shares: Vec<Share>,
+    /// How long its TCP connections took to be answered.
+    pub handshakes: Spread,
+    /// What is expected of the latest of its conversations, and what became of it.
+    pub verdict: Option<Verdict>,
+    /// The last packet.
+    pub last_seen: KernelTime,
+}
+
+impl PairSpan {
+    /// Memory it takes beside itself, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.shares.capacity() * size_of::<Share>() + self.handshakes.bytes()
+    }
+
+    /// Gives back memory that it does not need.
+    pub(super) fn shrink(&mut self) {
+        self.shares.shrink_to_fit();
+        self.handshakes.shrink();
+    }
+
+    /// What makes it the same pair as another.
+    pub(super) fn key(&self) -> Key {
+        Key::of(&self.ends)
+    }
+
+    /// What makes one worth its room more than another: what failed, then bytes.
+    pub(super) fn weight(&self) -> (u64, u64) {
+        let PairCounts { answers, traffic, .. } = &self.counts;
+        (answers.refused + answers.reset, traffic.sent.bytes.saturating_add(traffic.received.bytes))
+    }
+
+    pub(super) fn add(&mut self, later: &Self) {
+        self.ends = Arc::clone(&later.ends);
+        self.counts += later.counts;
+        shares::merge(&mut self.shares, &later.shares);
+        self.handshakes.merge(&later.handshakes);
+        self.verdict = later.verdict.clone().or(self.verdict.take());
+        self.last_seen = self.last_seen.max(later.last_seen);
+    }
+}
+
+/// How long two services took to answer each other in a span of time: at the client's and at the server's interface,
+/// between the two, and to the first byte.
+#[derive(Clone, Debug)]
+pub struct LatencySpan {
+    /// The services.
+    pub services: Arc<ServicePair>,
+    /// What was measured.
+    pub seen: [Spread; 4],
+}
+
+/// What came of one name that a container asked for in a span of time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameSpan {
+    /// Who asked.
+    pub container: Arc<ContainerRef>,
+    /// What for.
+    pub name: SafeText,
+    /// The type of record.
+    pub record_type: SafeText,
+    /// Whether Docker's resolver asked on for the container.
+    pub forwarded: bool,
+    /// What came of it how often.
+    pub outcomes: Outcomes,
+    /// How long the answers took.
+    pub took: Spread,
+}
+
+impl NameSpan {
+    /// How often it did not get what it asked for.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.outcomes.sum().saturating_sub(self.outcomes.of(DnsOutcome::Answered))
+    }
+
+    /// What makes one worth its room more than another: what failed, then how often it was asked for.
+    pub(super) fn weight(&self) -> (u64, u64) {
+        (self.failed(), self.outcomes.sum())
+    }
+
+    pub(super) fn add(&mut self, later: &Self) {
+        self.container = Arc::clone(&later.container);
+        self.outcomes += later.outcomes;
+        self.took.merge(&later.took);
+    }
+}
+
+/// What found no room of its own in a span of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Others {
+    /// Pairs, once for each interval that they were in.
+    pub pairs: u64,
+    /// What was counted of these.
+    pub counts: PairCounts,
+    /// Names, once for each interval that they were in.
+    pub names: u64,
+    /// What came of these.
+    pub outcomes: Outcomes,
+    /// Findings.
+    pub findings: u64,
+}
+
+impl Others {
+    /// One more pair.
+    pub(in crate::snapshot) fn pair(&mut self, counts: PairCounts) {
+        self.pairs += 1;
+        self.counts += counts;
+    }
+
+    /// One more name.
+    pub(in crate::snapshot) fn name(&mut self, outcomes: Outcomes) {
+        self.names += 1;
+        self.outcomes += outcomes;
+    }
+}
+
+impl AddAssign for Others {
+    fn add_assign(&mut self, other: Self) {
+        self.pairs += other.pairs;
+        self.counts += other.counts;
+        self.names += other.names;
+        self.outcomes += other.outcomes;
+        self.findings += other.findings;
+    }
+}
