@@ -41,6 +41,7 @@ impl State {
         self.flows.batch_done(&batch);
         if batch.last {
             self.book_retransmits(now);
+            self.book_failures(now);
             self.books.ticked(tick_end);
             self.ticked = Some(epoch);
             self.counted_at = tick_end;
@@ -115,6 +116,7 @@ impl State {
 
     /// A flow is over: its last record counts nothing.
     pub(super) fn flow_is_over(&mut self, flow: &Flow, now: KernelTime) {
+        self.book_half_open(flow, now);
         let kind = self.attribution.interface(flow.key.interface).map(|watched| watched.interface.kind);
         let owner = self.attribution.owner(flow.key.interface).map(|known| known.reference().clone());
         let wanted = kind.is_some_and(|kind| self.subscribers.want_flow(kind, owner.as_deref()));
@@ -129,6 +131,8 @@ impl State {
             handshake: None,
             failed: false,
             first_byte: None,
+            half_open: false,
+            silent: None,
         });
         let update = Update {
             first_seen: flow.first_seen,

@@ -1,28 +1,34 @@
 //! What fails between two services.
 
 use super::services::{identity, since};
-use super::{Answers, PairRow, Service};
+use super::{Answers, IcmpRow, PairRow, Service, ZeroWindows, icmp};
 use crate::model::Protocol;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-/// What failed of one service's TCP connections with another.
+/// What failed of one service's conversations with another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailureRow {
     /// Who opened them.
     pub client: Service,
     /// Who was asked.
     pub server: Service,
-    /// The port that was asked; absent where nobody can tell who opened them.
+    /// The port that was asked; absent where nobody can tell who opened them, and where the protocol has none.
     pub port: Option<u16>,
-    /// Connections that were opened.
+    /// Protocol. Only of TCP anything but errors of ICMP can be told.
+    pub protocol: Protocol,
+    /// Conversations that were opened.
     pub connections: u64,
-    /// How they went.
+    /// How connections went.
     pub answers: Answers,
     /// Segments that the client's end sent again; absent if its sockets are not on this host, or that cannot be seen.
     pub sent_again_by_client: Option<u64>,
     /// Segments that the server's end sent again; as the client's.
     pub sent_again_by_server: Option<u64>,
+    /// Segments that said that there is no room for more.
+    pub zero_windows: ZeroWindows,
+    /// Errors of ICMP about packets of either end, the most frequent first.
+    pub icmp: Vec<IcmpRow>,
 }
 
 impl FailureRow {
@@ -34,38 +40,53 @@ impl FailureRow {
 
     /// Whether connections were asked for and none was answered.
     #[must_use]
-    pub const fn is_not_served(&self) -> bool {
-        self.answers.answered == 0 && self.answers.refused + self.unanswered() > 0
+    pub fn is_not_served(&self) -> bool {
+        self.protocol == Protocol::TCP
+            && self.answers.answered == 0
+            && self.answers.refused + self.unanswered() > 0
     }
 
-    /// Connections that failed, and segments that were sent again.
+    /// Whether an end was told that its packets are too big for the way, and went on to send such.
+    #[must_use]
+    pub fn is_wrong_mtu(&self) -> bool {
+        self.icmp.iter().any(|row| row.again > 0)
+    }
+
+    /// Conversations that failed and packets that did not arrive, and segments that tell of trouble.
     fn failed(&self) -> (u64, u64) {
-        let Answers { refused, reset, .. } = self.answers;
+        let Answers { refused, reset, half_open, silent_client, silent_server, .. } = self.answers;
         let [client, server] =
             [self.sent_again_by_client, self.sent_again_by_server].map(Option::unwrap_or_default);
-        let segments = client.saturating_add(server);
-        (refused.saturating_add(reset).saturating_add(self.unanswered()), segments)
+        let ZeroWindows { by_client, by_server } = self.zero_windows;
+        let add = |figures: &[u64]| figures.iter().fold(0, |sum: u64, figure| sum.saturating_add(*figure));
+        let segments = add(&[client, server, by_client, by_server]);
+        let errors = self.icmp.iter().fold(0, |sum: u64, row| sum.saturating_add(row.packets));
+        let unanswered = if self.protocol == Protocol::TCP { self.unanswered() } else { 0 };
+        (add(&[refused, reset, half_open, silent_client, silent_server, unanswered, errors]), segments)
     }
 }
 
-/// All between which something failed, those with the most failed connections first: what is in `pairs` and was not in
-/// `before`. `sees_retransmits`: whether what is sent again is seen here.
+/// All between which something failed, those with the most failures first: what is in `pairs` and was not in `before`.
+/// `sees_retransmits`: whether what is sent again is seen here.
 #[must_use]
 pub fn failures(pairs: &[PairRow], before: &[PairRow], sees_retransmits: bool) -> Vec<FailureRow> {
     let before: HashMap<_, &PairRow> = before.iter().map(|row| (identity(row), row)).collect();
-    let mut sums: BTreeMap<(Service, Service, Option<u16>), FailureRow> = BTreeMap::new();
-    for row in pairs.iter().filter(|row| row.protocol == Protocol::TCP) {
+    let mut sums: BTreeMap<(Service, Service, Option<u16>, Protocol), FailureRow> = BTreeMap::new();
+    for row in pairs {
         let Some(more) = since(row, before.get(&identity(row)).copied()) else { continue };
-        let key = (Service::of_client(&row.client), Service::of_server(&row.server), row.server.port);
-        let (client, server, port) = key.clone();
-        let sum = sums.entry(key).or_insert(FailureRow {
+        let (client, server) = (Service::of_client(&row.client), Service::of_server(&row.server));
+        let (port, protocol) = (row.server.port, row.protocol);
+        let sum = sums.entry((client.clone(), server.clone(), port, protocol)).or_insert(FailureRow {
             client,
             server,
             port,
+            protocol,
             connections: 0,
             answers: Answers::default(),
             sent_again_by_client: None,
             sent_again_by_server: None,
+            zero_windows: ZeroWindows::default(),
+            icmp: Vec::new(),
         });
         sum.connections += more.conversations;
         sum.answers += more.answers;
@@ -75,8 +96,12 @@ pub fn failures(pairs: &[PairRow], before: &[PairRow], sees_retransmits: bool) -
                 *of = Some(of.unwrap_or(0).saturating_add(segments));
             }
         }
+        sum.zero_windows += more.zero_windows;
+        sum.icmp.extend(more.icmp);
     }
-    let mut rows: Vec<FailureRow> = sums.into_values().filter(|row| row.failed() != (0, 0)).collect();
+    let merged = |row: FailureRow| FailureRow { icmp: icmp::merged(row.icmp), ..row };
+    let mut rows: Vec<FailureRow> =
+        sums.into_values().filter(|row| row.failed() != (0, 0)).map(merged).collect();
     // Stable, so that the rest stays in the order of names.
     rows.sort_by_key(|row| Reverse(row.failed()));
     rows
@@ -95,7 +120,7 @@ mod tests {
     }
 
     fn answers([answered, refused, reset, reset_by_server]: [u64; 4]) -> Answers {
-        Answers { answered, refused, reset, reset_by_client: 0, reset_by_server }
+        Answers { answered, refused, reset, reset_by_server, ..Answers::default() }
     }
 
     #[test]

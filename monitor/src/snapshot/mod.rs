@@ -10,6 +10,7 @@ mod build;
 mod failures;
 mod findings;
 mod gaps;
+mod icmp;
 mod interfaces;
 mod latencies;
 mod lookups;
@@ -43,12 +44,14 @@ pub use build::Rows;
 pub use failures::{FailureRow, failures};
 pub use findings::findings;
 pub use gaps::GAPS;
+pub use icmp::IcmpRow;
 pub use latencies::{FirstByte, Handshake, Latencies, LatencyRow, Measured};
 pub use lookups::{AskerRow, LookedUp, Lookups, NameRow, Outcomes};
+pub use pairs::Sign;
 pub use records::{FlowRecord, NameRecord, Record, SampleRecord};
 pub use rows::{
     Answers, BridgeRow, ContainerRow, Conversations, Membership, NetworkRow, PairRow, Peer, Reach,
-    Retransmits, UnattributedRow,
+    Retransmits, UnattributedRow, ZeroWindows,
 };
 pub use service::Service;
 pub use services::{ReplicaRow, ServiceRow, services};

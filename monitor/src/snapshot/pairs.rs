@@ -2,9 +2,11 @@
 
 use super::recent::Recent;
 use super::talk::Talk;
-use super::{Answers, End, EndKind, NetworkRef, PairRow, Retransmits, TcpState, Verdict};
+use super::{
+    Answers, End, EndKind, IcmpRow, NetworkRef, PairRow, Retransmits, TcpState, Verdict, ZeroWindows, icmp,
+};
 use crate::flows::Latency;
-use crate::model::{ContainerId, Initiator, KernelTime, Protocol, TcpFlags, Traffic};
+use crate::model::{ContainerId, Direction, IcmpError, Initiator, KernelTime, Protocol, TcpFlags, Traffic};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::IpAddr;
@@ -59,9 +61,29 @@ struct Account {
     conversations: u64,
     answers: Answers,
     retransmits: Retransmits,
+    zero_windows: ZeroWindows,
+    icmp: Vec<IcmpRow>,
     handshakes: Option<Box<Latency>>,
     verdict: Option<Verdict>,
     last_seen: KernelTime,
+}
+
+/// What tells of a failure.
+#[derive(Clone, Debug)]
+pub enum Sign {
+    /// An error of ICMP, about a packet of the end.
+    Icmp {
+        /// Who sent it.
+        by: End,
+        /// What it says.
+        error: IcmpError,
+        /// When.
+        at: KernelTime,
+    },
+    /// The end has no room for more.
+    ZeroWindow,
+    /// A connection is over whose opener never acknowledged that it was answered.
+    HalfOpen,
 }
 
 /// All pairs.
@@ -75,6 +97,8 @@ pub(super) struct Pairs {
     histograms: usize,
     /// Pairs that made room for others.
     pub(super) forgotten: u64,
+    /// Errors of ICMP that differ from all that are kept of their pair.
+    pub(super) errors_not_kept: u64,
 }
 
 impl Pairs {
@@ -86,6 +110,7 @@ impl Pairs {
             order: BinaryHeap::new(),
             histograms: 0,
             forgotten: 0,
+            errors_not_kept: 0,
         }
     }
 
@@ -138,22 +163,57 @@ impl Pairs {
     /// Whether the pair is kept.
     pub(super) fn retransmitted(
         &mut self,
-        [local, remote]: [&End; 2],
+        ends: [&End; 2],
         initiator: Initiator,
         by_local: bool,
         segments: u64,
     ) -> bool {
+        let Some((account, is_client)) = self.account(ends, initiator, Protocol::TCP) else { return false };
+        let Retransmits { by_client, by_server } = &mut account.retransmits;
+        *(if by_local == is_client { by_client } else { by_server }) += segments;
+        true
+    }
+
+    /// Something told of a failure: of what the end did whose interface it was seen at (`of_local`), or the other. Whether the
+    /// pair is kept.
+    pub(super) fn failed(
+        &mut self,
+        ends: [&End; 2],
+        initiator: Initiator,
+        protocol: Protocol,
+        of_local: bool,
+        sign: Sign,
+    ) -> bool {
+        let Some((account, is_client)) = self.account(ends, initiator, protocol) else { return false };
+        let of_client = of_local == is_client;
+        match sign {
+            Sign::Icmp { by, error, at } => {
+                let is_kept = icmp::note(&mut account.icmp, of_client, by, &error, at);
+                self.errors_not_kept += u64::from(!is_kept);
+            }
+            Sign::ZeroWindow => {
+                let ZeroWindows { by_client, by_server } = &mut account.zero_windows;
+                *(if of_client { by_client } else { by_server }) += 1;
+            }
+            Sign::HalfOpen => account.answers.half_open += 1,
+        }
+        true
+    }
+
+    /// The account of a conversation, and whether the end whose interface it was seen at is the client.
+    fn account(
+        &mut self,
+        [local, remote]: [&End; 2],
+        initiator: Initiator,
+        protocol: Protocol,
+    ) -> Option<(&mut Account, bool)> {
         let [here, there] = [Who::of(local), Who::of(remote)];
         let is_client = is_client(initiator, &here, &there);
         let (client, server, port) =
             if is_client { (here, there, remote.port) } else { (there, here, local.port) };
         let port = port.filter(|_| initiator != Initiator::Unknown);
-        let key = Key { client, server, port, protocol: Protocol::TCP };
-        let slot = self.index.get(&key);
-        let Some(account) = slot.and_then(|slot| self.slots.get_mut(*slot as usize)) else { return false };
-        let Retransmits { by_client, by_server } = &mut account.retransmits;
-        *(if by_local == is_client { by_client } else { by_server }) += segments;
-        true
+        let slot = self.index.get(&Key { client, server, port, protocol })?;
+        Some((self.slots.get_mut(*slot as usize)?, is_client))
     }
 
     fn slot(&mut self, key: Key, [client, server]: [&End; 2], talk: &Talk<'_>) -> u32 {
@@ -170,6 +230,8 @@ impl Pairs {
             conversations: 0,
             answers: Answers::default(),
             retransmits: Retransmits::default(),
+            zero_windows: ZeroWindows::default(),
+            icmp: Vec::new(),
             handshakes: None,
             verdict: None,
             last_seen: talk.at,
@@ -249,12 +311,20 @@ fn answers(talk: &Talk<'_>) -> Answers {
         // Where both did in one tick, nobody can tell who was first.
         u64::from(sent != received && sent == (talk.initiator == end) && talk.initiator != Initiator::Unknown)
     };
+    let silent = |opener: Initiator, way: Direction| {
+        u64::from(talk.initiator == opener && talk.tcp.is_some_and(|tcp| tcp.silent == Some(way)))
+    };
     Answers {
         answered: u64::from(talk.handshake().is_some()),
         refused: u64::from(failed.is_some_and(|tcp| tcp.state == TcpState::Refused)),
         reset: u64::from(reset.is_some()),
         reset_by_client: by(Initiator::Local),
         reset_by_server: by(Initiator::Remote),
+        half_open: u64::from(talk.tcp.is_some_and(|tcp| tcp.half_open)),
+        silent_client: silent(Initiator::Local, Direction::Sent)
+            + silent(Initiator::Remote, Direction::Received),
+        silent_server: silent(Initiator::Local, Direction::Received)
+            + silent(Initiator::Remote, Direction::Sent),
     }
 }
 
@@ -277,6 +347,8 @@ impl Account {
             conversations: self.conversations,
             answers: self.answers,
             retransmits: self.retransmits,
+            zero_windows: self.zero_windows,
+            icmp: self.icmp.clone(),
             handshake: self.handshakes.as_ref().and_then(|handshakes| handshakes.percentiles()),
             verdict: self.verdict.clone(),
             last_seen: self.last_seen,

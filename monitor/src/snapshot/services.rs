@@ -1,6 +1,6 @@
 //! How connections are spread over the containers of a service.
 
-use super::{Answers, ContainerRef, ContainerRow, PairRow, Retransmits, Service};
+use super::{Answers, ContainerRef, ContainerRow, PairRow, Retransmits, Service, ZeroWindows, icmp};
 use crate::model::{ContainerState, Counts, Protocol, SafeText, Traffic};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -138,7 +138,21 @@ pub(super) fn since(row: &PairRow, before: Option<&PairRow>) -> Option<PairRow> 
     let conversations = row.conversations - before.conversations;
     let answers = row.answers.since(before.answers);
     let retransmits = row.retransmits.since(before.retransmits);
-    let is_nothing =
-        traffic == Traffic::default() && conversations == 0 && retransmits == Retransmits::default();
-    (!is_nothing).then(|| PairRow { traffic, conversations, answers, retransmits, ..row.clone() })
+    let zero_windows = row.zero_windows.since(before.zero_windows);
+    let icmp = icmp::since(&row.icmp, &before.icmp);
+    let is_nothing = traffic == Traffic::default()
+        && conversations == 0
+        && answers == Answers::default()
+        && retransmits == Retransmits::default()
+        && zero_windows == ZeroWindows::default()
+        && icmp.is_empty();
+    (!is_nothing).then(|| PairRow {
+        traffic,
+        conversations,
+        answers,
+        retransmits,
+        zero_windows,
+        icmp,
+        ..row.clone()
+    })
 }
