@@ -27,6 +27,8 @@ pub mod interface_flag {
     pub const CAPTURE: u32 = 1 << 1;
     /// Copy DNS messages that cross here, where [`crate::settings::feature::DNS`] is on.
     pub const DNS: u32 = 1 << 2;
+    /// Copy what tells of a failure here, where [`crate::settings::feature::FAILURES`] is on.
+    pub const FAILURES: u32 = 1 << 3;
 }
 
 /// One watched interface, as the programs find it by ifindex.

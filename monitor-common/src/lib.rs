@@ -12,6 +12,7 @@ pub mod counters;
 pub mod dns;
 pub mod drops;
 pub mod event;
+pub mod failure;
 pub mod flow;
 pub mod flow_table;
 pub mod interface;

@@ -24,10 +24,15 @@ pub enum Loss {
     RetransmitMapFull = 8,
     /// DNS messages that are in no record because their interface or namespace had too many in a short time.
     DnsRateCapped = 9,
+    /// Packets that tell of a failure and are in no record because the ring of such packets was full, or their bytes could not
+    /// be read.
+    FailureRingFull = 10,
+    /// Packets that tell of a failure and are in no record because their interface had too many in a short time.
+    FailureRateCapped = 11,
 }
 
 /// Entries of `LOSSES`.
-pub const LOSSES: u32 = 10;
+pub const LOSSES: u32 = 12;
 
 impl Loss {
     /// All of them, in the order of their index.
@@ -42,6 +47,8 @@ impl Loss {
         Self::DnsRingFull,
         Self::RetransmitMapFull,
         Self::DnsRateCapped,
+        Self::FailureRingFull,
+        Self::FailureRateCapped,
     ];
 
     /// The name in JSON, in metrics and on screen.
@@ -58,6 +65,8 @@ impl Loss {
             Self::DnsRingFull => "dns_ring_full",
             Self::RetransmitMapFull => "retransmit_map_full",
             Self::DnsRateCapped => "dns_rate_capped",
+            Self::FailureRingFull => "failure_ring_full",
+            Self::FailureRateCapped => "failure_rate_capped",
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The only packet parser: the kernel programs, the tests and the fuzzer all run this one.
 //!
 //! It reads byte arrays from a [`ByteSource`] and never trusts a length, so any bytes at all either parse or are
-//! [`Network::Other`]. It says what a flow key needs and how long the headers are, nothing more.
+//! [`Network::Other`]. It says what a flow key needs, how long the headers are, and whether the packet tells of a failure.
 
 use crate::counters::Direction;
+use crate::failure;
 use crate::flow::{FlowKey4, FlowKey6, key_kind};
 
 /// Where the parser reads from: a slice on the host, the packet in the kernel.
@@ -74,6 +75,8 @@ pub mod protocol {
 pub mod tcp_flag {
     /// SYN.
     pub const SYN: u8 = 1 << 1;
+    /// RST.
+    pub const RST: u8 = 1 << 2;
     /// PSH: the end of a write.
     pub const PSH: u8 = 1 << 3;
     /// ACK.
@@ -146,6 +149,8 @@ pub struct Transport {
     pub header_length: u16,
     /// Bytes of the transport header that `header_length` counts; 0 where it ends before it.
     pub own_length: u8,
+    /// Whether it tells of a failure, as [`crate::failure`] has it.
+    pub tells_failure: bool,
 }
 
 /// Goes on with a parsed frame, a way for each [`Network`].
@@ -421,14 +426,17 @@ fn ports<S: ByteSource + ?Sized>(source: &S, offset: usize, number: u8) -> Trans
     let Some([s0, s1, d0, d1]) = source.read(offset) else {
         return without_ports(offset, number, key_kind::NO_HEADER);
     };
-    let (length, tcp_flags) = match number {
+    let (length, tcp_flags, tells_failure) = match number {
         protocol::TCP => match source.read(offset + 12) {
-            Some([data_offset, flags]) => ((data_offset >> 4).max(5) * 4, flags),
-            None => (20, 0),
+            Some([data_offset, flags, high, low]) => {
+                let is_closed = failure::is_closed(flags, u16::from_be_bytes([high, low]));
+                ((data_offset >> 4).max(5) * 4, flags, is_closed)
+            }
+            None => (20, 0, false),
         },
-        protocol::UDP => (8, 0),
-        protocol::SCTP => (12, 0),
-        _ => (0, 0),
+        protocol::UDP => (8, 0, false),
+        protocol::SCTP => (12, 0, false),
+        _ => (0, 0, false),
     };
     Transport {
         protocol: number,
@@ -438,6 +446,7 @@ fn ports<S: ByteSource + ?Sized>(source: &S, offset: usize, number: u8) -> Trans
         tcp_flags,
         header_length: frame_length(offset) + length as u16,
         own_length: length,
+        tells_failure,
     }
 }
 
@@ -446,11 +455,13 @@ fn echo<S: ByteSource + ?Sized>(source: &S, offset: usize, icmp: &Icmp) -> Trans
     let Some([kind, code, _, _, id_high, id_low]) = source.read(offset) else {
         return without_ports(offset, icmp.protocol, key_kind::NO_HEADER);
     };
+    let tells_failure = failure::is_error(icmp.protocol, kind);
     let kind = if kind == icmp.reply { icmp.request } else { kind };
     let identifier = if kind == icmp.request { u16::from_be_bytes([id_high, id_low]) } else { 0 };
     Transport {
         source_port: identifier,
         destination_port: u16::from_be_bytes([kind, code]),
+        tells_failure,
         ..without_ports(offset, icmp.protocol, key_kind::ICMP)
     }
 }
@@ -466,6 +477,7 @@ fn without_ports(offset: usize, protocol: u8, kind: u8) -> Transport {
         tcp_flags: 0,
         header_length,
         own_length: 0,
+        tells_failure: false,
     }
 }
 

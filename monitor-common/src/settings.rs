@@ -28,12 +28,16 @@ pub mod feature {
     pub const CAPTURE: u32 = 1 << 8;
     /// Copy DNS messages of interfaces with [`crate::interface::interface_flag::DNS`].
     pub const DNS: u32 = 1 << 9;
+    /// Copy the beginning of packets that tell of a failure, at interfaces with
+    /// [`crate::interface::interface_flag::FAILURES`].
+    pub const FAILURES: u32 = 1 << 10;
     /// Test switch: leave out one add of the totals for every 1,000th packet, so that the exactness check is
     /// seen to fail.
     pub const TEST_SKIP_ADD: u32 = 1 << 31;
 
     /// What an agent runs with.
-    pub const DEFAULT: u32 = ORIGIN | SOURCE_MAC | HANDSHAKE | CGROUP | FIRST_PACKET | FLOWS | PENDING | DNS;
+    pub const DEFAULT: u32 =
+        ORIGIN | SOURCE_MAC | HANDSHAKE | CGROUP | FIRST_PACKET | FLOWS | PENDING | DNS | FAILURES;
 }
 
 /// The global `SETTINGS` in the programs' read-only data.

@@ -17,6 +17,7 @@ mod claims;
 mod clock;
 mod entry;
 mod events;
+mod failures;
 mod flows;
 mod hooks;
 mod key;
@@ -26,6 +27,7 @@ mod names;
 mod options;
 mod packet;
 mod pending;
+mod rate;
 mod record;
 
 use aya_ebpf::{

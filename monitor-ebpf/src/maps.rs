@@ -156,6 +156,16 @@ pub static NAMES: RingBuf = RingBuf::with_byte_size(4_096, 0);
 #[map]
 pub static NAME_RATES: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1024, 0);
 
+/// Records of [`monitor_common::failure`].
+/// Written by the programs for packets of containers that tell of a failure, read by the collector once a tick. A page where
+/// those are not looked at; else the loader sets the size.
+#[map]
+pub static FAILURES: RingBuf = RingBuf::with_byte_size(4_096, 0);
+
+/// Interface and direction of packets that tell of a failure → as in [`NAME_RATES`]. 1,024 × 16 B.
+#[map]
+pub static FAILURE_RATES: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1024, 0);
+
 /// 0 → what a CPU remembers between packets.
 /// Written and read by the programs only. One entry.
 #[map]

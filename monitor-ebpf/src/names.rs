@@ -3,6 +3,7 @@
 use crate::{
     losses::lose_anywhere,
     maps::{NAME_RATES, NAMES},
+    rate,
     record::hand_over,
 };
 use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_ktime_get_ns};
@@ -26,7 +27,8 @@ pub fn message(skb: *mut __sk_buff, place: u32, place_kind: u8, direction: Direc
     } else {
         COSTS[2]
     };
-    if is_too_fast(u64::from(place) << 16 | u64::from(place_kind) << 8 | u64::from(direction), time, cost) {
+    let place_way = u64::from(place) << 16 | u64::from(place_kind) << 8 | u64::from(direction);
+    if rate::is_too_fast::<SPAN, MOST_IN_SPAN>(&NAME_RATES, place_way, time, cost) {
         return lose_anywhere(Loss::DnsRateCapped);
     }
     let header = DnsHeader { time, cgroup, place, captured, place_kind, direction, padding: [0; 6] };
@@ -40,24 +42,4 @@ pub fn message(skb: *mut __sk_buff, place: u32, place_kind: u8, direction: Direc
     if !done {
         lose_anywhere(Loss::DnsRingFull);
     }
-}
-
-/// Whether a place's messages took as much as they may. Where two CPUs count at once, one may be counted for two.
-#[inline(always)]
-fn is_too_fast(place: u64, time: u64, cost: u64) -> bool {
-    let span = (time >> SPAN) << 16;
-    let Some(rate) = NAME_RATES.get_ptr_mut(&place) else {
-        // Where there is no room even so, nothing is held back.
-        let _ = NAME_RATES.insert(&place, &(span | cost), 0);
-        return false;
-    };
-    // SAFETY: a map lookup gave a valid value; an aligned word is read and written whole.
-    let before = unsafe { rate.read_volatile() };
-    let taken = if before & !0xffff == span { before & 0xffff } else { 0 };
-    if taken + cost > MOST_IN_SPAN {
-        return true;
-    }
-    // SAFETY: as above.
-    unsafe { rate.write_volatile(span | (taken + cost)) };
-    false
 }

@@ -259,6 +259,7 @@ const MACS: [u8; 12] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
 const TCP: [u8; 30] = {
     let mut tcp = [0; 30];
     [tcp[0], tcp[1], tcp[2], tcp[3], tcp[12], tcp[13]] = [0x9c, 0x40, 0x01, 0xbb, 0x50, 0x18];
+    [tcp[14], tcp[15]] = [0x01, 0xf6];
     tcp
 };
 

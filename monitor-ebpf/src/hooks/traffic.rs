@@ -1,7 +1,7 @@
 //! The flow counter: every packet of a watched interface goes into its interface's totals and into its flow.
 
 use crate::{
-    capture, claims, events,
+    capture, claims, events, failures,
     flows::{self, Crossing},
     key::Key,
     losses::lose,
@@ -128,6 +128,12 @@ impl Counting<'_> {
                 Direction::Received => 0,
             };
             names::message(skb, self.interface.number, place_kind::INTERFACE, self.direction, cgroup);
+        }
+        if enabled(feature::FAILURES)
+            && transport.tells_failure
+            && self.interface.flags & interface_flag::FAILURES != 0
+        {
+            failures::note(self.context.skb.skb, self.interface.number, self.direction);
         }
         if !enabled(feature::FLOWS) {
             return self.copy(0, K::FAMILY);

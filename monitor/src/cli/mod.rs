@@ -70,11 +70,14 @@ pub enum Command {
     /// interface: what lies behind it, without the way. between is, of each connection that both saw, the difference. first
     /// byte is from the client's first data to the server's, where the server is. What was not seen has no line. Containers of one Compose service are one. At most 128 pairs are kept: docs/health.md.
     Latency(Latency),
-    /// List between which services TCP connections fail, and how: refused, not answered, reset, segments sent again.
+    /// List what fails between services: connections refused, not answered, reset, half-open, segments sent again, receivers
+    /// without room, and packets of which ICMP told that they did not arrive.
     ///
     /// REFUSED is a reset in place of an answer, NO ANSWER neither so far; RST is who reset a connection later, RE-SENT
-    /// who sent segments again, as its kernel counts them. `not served`: connections were asked for, and none was answered. Where
-    /// nothing failed there is no line: docs/health.md.
+    /// who sent segments again, as its kernel counts them. `not served`: connections were asked for, and none was answered.
+    /// `wrong MTU`: packets do not fit on the way, and their sender goes on although it was told. Below a row: half-open
+    /// connections, ends that went silent, windows of 0, and errors of ICMP, with who sent them. Where nothing failed there is
+    /// no line: docs/health.md.
     Failures(Failures),
     /// List how TCP connections are spread over the replicas of services, and behind shared names, and how they went.
     ///

@@ -3,6 +3,10 @@
 //! Records of the ring are taken as hostile: one that is too short or of an unknown kind is refused, and the
 //! caller counts it.
 
+mod failure;
+
+pub(super) use failure::failure;
+
 use super::reasons::Reasons;
 use crate::dns::{Heard, Segment};
 use crate::model::{
@@ -283,7 +287,7 @@ pub(super) fn captured(record: &[u8]) -> Result<CapturedPacket, Malformed> {
         length: header.length.saturating_add(tag.map_or(0, |_| TAG)),
         bytes: with_tag(bytes, tag),
     };
-    let key = key(bytes, tag.map(|(_, tag)| tag), header.interface, direction);
+    let key = key(&parse(bytes, tag.map(|(_, tag)| tag)), header.interface, direction);
     Ok(CapturedPacket { packet, ifindex: 0, key })
 }
 
@@ -301,15 +305,14 @@ fn with_tag(bytes: &[u8], tag: Option<(u16, u16)>) -> Vec<u8> {
 }
 
 /// Whose flow a frame is in, as the programs find it.
-fn key(bytes: &[u8], tag: Option<u16>, interface: u32, direction: Direction) -> Option<FlowKey> {
+fn key(frame: &Frame, interface: u32, direction: Direction) -> Option<FlowKey> {
     let direction = match direction {
         Direction::Sent => counters::Direction::Sent,
         Direction::Received => counters::Direction::Received,
     };
-    let Frame { link, network } = parse(bytes, tag);
-    match network {
-        Network::Ipv4(ip) => Some(ip.key(interface, direction, link.vlan).decode()),
-        Network::Ipv6(ip) => Some(ip.key(interface, direction, link.vlan).decode()),
+    match &frame.network {
+        Network::Ipv4(ip) => Some(ip.key(interface, direction, frame.link.vlan).decode()),
+        Network::Ipv6(ip) => Some(ip.key(interface, direction, frame.link.vlan).decode()),
         Network::Arp | Network::Other => None,
     }
 }

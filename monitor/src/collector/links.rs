@@ -75,7 +75,8 @@ pub(super) struct Parts {
 pub(super) fn flags(kind: InterfaceKind, capture: Option<u32>) -> u32 {
     match kind {
         InterfaceKind::Veth => {
-            interface_flag::CLAIMS | interface_flag::DNS | capture.map_or(0, |_| interface_flag::CAPTURE)
+            let capture = capture.map_or(0, |_| interface_flag::CAPTURE);
+            interface_flag::CLAIMS | interface_flag::DNS | interface_flag::FAILURES | capture
         }
         InterfaceKind::Bridge | InterfaceKind::Cgroup | InterfaceKind::Inside => 0,
     }

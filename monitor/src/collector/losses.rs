@@ -57,9 +57,11 @@ pub(super) enum Lost {
     DnsStreams,
     /// Questions and answers the engine had no room for.
     DnsExchanges,
+    /// Packets that tell of a failure of nobody can say which conversation.
+    FailureUnreadable,
 }
 
-const KINDS: [(Lost, &str); 25] = [
+const KINDS: [(Lost, &str); 26] = [
     (Lost::NetlinkOverrun, "netlink_overrun"),
     (Lost::Observations, "observations_dropped"),
     (Lost::MalformedRecord, "ring_malformed"),
@@ -85,6 +87,7 @@ const KINDS: [(Lost, &str); 25] = [
     (Lost::DnsUnasked, "dns_answers_unasked"),
     (Lost::DnsStreams, "dns_streams_given_up"),
     (Lost::DnsExchanges, "dns_exchanges_dropped"),
+    (Lost::FailureUnreadable, "failure_unreadable"),
 ];
 
 /// The counters.

@@ -36,6 +36,7 @@ mod conntrack;
 mod decode;
 mod device;
 mod drops;
+mod failures;
 mod grace;
 mod groups;
 mod inside;

@@ -3,6 +3,7 @@
 use super::arena::{Arena, UsedMap};
 use super::bpf::{Map, PerCpu};
 use super::drops::Drops;
+use super::failures::Failures;
 use super::pending::Lines;
 use super::pins::layout::Layout;
 use super::reasons::Reasons;
@@ -18,6 +19,7 @@ use monitor_common::{
     claims::{ClaimEntry, ClaimKey},
     dns,
     drops::DropSettings,
+    failure,
     flow_table::Factors,
     interface::{InterfaceEntry, InterfaceTotals},
     retransmits::RetransmitSettings,
@@ -113,12 +115,14 @@ pub(super) struct Packets {
     pub(super) counters: PerCpu<CaptureCounters>,
 }
 
-/// What is told at tracepoints, each or why it is not to be had.
+/// What is told of what fails: at tracepoints, each or why it is not to be had, and by packets.
 pub(super) struct Troubles {
     /// What the kernel drops.
     pub(super) drops: Result<Drops>,
     /// What TCP connections send again.
     pub(super) retransmits: Result<Retransmits>,
+    /// Packets that tell of a failure, when those are looked at.
+    pub(super) failures: Option<Failures>,
 }
 
 /// What comes from loading beside the programs and the maps that are theirs and the agent's.
@@ -183,6 +187,9 @@ impl Wanted {
         }
         if wire.features & feature::DNS != 0 {
             sizes.push(("NAMES", dns::RING));
+        }
+        if wire.features & feature::FAILURES != 0 {
+            sizes.push(("FAILURES", failure::RING));
         }
         Ok(Self { wire, reasons, retransmits, cpus, sizes })
     }
@@ -262,13 +269,16 @@ pub(super) fn load(
     let AyaMap::RingBuf(ring) = &events else { bail!("the map EVENTS is of an unexpected type") };
     let ring_capacity = ring.info().context("ask how large the ring is")?.max_entries();
     let packets = settings.capture.map(|_| packets(&mut ebpf, cpus as usize)).transpose()?;
-    let names = has_names.then(|| names(&mut ebpf)).transpose()?;
+    let names = has_names.then(|| ring_of(&mut ebpf, "NAMES")).transpose()?;
+    let failures =
+        (wire.features & feature::FAILURES != 0).then(|| ring_of(&mut ebpf, "FAILURES")).transpose()?;
+    let failures = failures.map(Failures::new);
     let diagnostics = (settings.features & feature::DIAGNOSTICS != 0)
         .then(|| EbpfLogger::init(&mut ebpf))
         .transpose()
         .context("open the kernel programs' diagnostics")?;
     let loaded = Loaded {
-        troubles: Troubles { drops, retransmits },
+        troubles: Troubles { drops, retransmits, failures },
         arenas: Arenas {
             ipv4: arena(&ebpf, "ARENA4", 4, wire.max_flows)?,
             ipv6: arena(&ebpf, "ARENA6", 6, wire.max_flows)?,
@@ -286,14 +296,13 @@ pub(super) fn load(
 /// The maps of a capture.
 fn packets(ebpf: &mut Ebpf, cpus: usize) -> Result<Packets> {
     let counters = PerCpu::new(descriptor(ebpf, "CAPTURED")?, cpus).context("open the map CAPTURED")?;
-    let ring = ebpf.take_map("PACKETS").ok_or_else(|| missing("PACKETS"))?;
-    Ok(Packets { ring: RingBuf::try_from(ring).context("map the ring of packets")?, counters })
+    Ok(Packets { ring: ring_of(ebpf, "PACKETS")?, counters })
 }
 
-/// The ring of DNS messages.
-fn names(ebpf: &mut Ebpf) -> Result<RingBuf<MapData>> {
-    let ring = ebpf.take_map("NAMES").ok_or_else(|| missing("NAMES"))?;
-    RingBuf::try_from(ring).context("map the ring of DNS messages")
+/// A ring of records.
+fn ring_of(ebpf: &mut Ebpf, name: &str) -> Result<RingBuf<MapData>> {
+    let ring = ebpf.take_map(name).ok_or_else(|| missing(name))?;
+    RingBuf::try_from(ring).with_context(|| format!("map the ring {name}"))
 }
 
 /// Odd factors that nobody can guess.

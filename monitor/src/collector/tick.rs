@@ -7,6 +7,7 @@ use super::attacher::Attacher;
 use super::attacher::inside::Device;
 use super::device::can_follow;
 use super::drops::Drops;
+use super::failures::Failures;
 use super::grace::Grace;
 use super::losses::{Lost, OwnLosses};
 use super::netlink::Netlink;
@@ -53,6 +54,7 @@ pub(super) struct Ticker {
     arenas: Arenas,
     drops: Result<Drops, SafeText>,
     retransmits: Result<Retransmits, SafeText>,
+    failures: Option<Failures>,
     totals: Vec<InterfaceTotals>,
     counts: Vec<u64>,
     capacity: Capacity,
@@ -157,7 +159,7 @@ impl Ticker {
         (hands, attacher): (Hands, Arc<Attacher>),
     ) -> Self {
         let Hands { netlink, grace, own } = hands;
-        let Troubles { drops, retransmits } = troubles;
+        let Troubles { drops, retransmits, failures } = troubles;
         Self {
             totals: maps.totals.buffer(),
             counts: maps.losses.buffer(),
@@ -172,6 +174,7 @@ impl Ticker {
             arenas,
             drops: drops.map_err(|error| SafeText::new(&format!("{error:#}"))),
             retransmits: retransmits.map_err(|error| SafeText::new(&format!("{error:#}"))),
+            failures,
             capacity,
             own,
             active: 0,
@@ -333,9 +336,10 @@ impl Ticker {
         Ok(generation)
     }
 
-    /// Hands over what was dropped and sent again in the quiet generation, and who claimed what; how many drops and claims.
+    /// Hands over what was dropped and sent again in the quiet generation, what tells of failures, and who claimed what; how many
+    /// drops and claims.
     /// `None`: nobody listens.
-    fn hand_over_evidence(&self, generation: Generation) -> Option<(usize, usize)> {
+    fn hand_over_evidence(&mut self, generation: Generation) -> Option<(usize, usize)> {
         let Generation { active, epoch, .. } = generation;
         let quiet = active & 1;
         let drops = self.drops.as_ref().map_or(Ok(Vec::new()), |drops| drops.drain(quiet));
@@ -347,6 +351,10 @@ impl Ticker {
         let again = self.retransmits.as_ref().map_or(Ok(Vec::new()), |it| it.drain(quiet));
         let again = again.unwrap_or_else(|_| self.unread(Lost::Drain));
         if !again.is_empty() && !self.out.send(Observation::Retransmits(again)) {
+            return None;
+        }
+        let signs = self.failures.as_mut().map_or_else(Vec::new, |ring| ring.take(&self.losses));
+        if !signs.is_empty() && !self.out.send(Observation::Failures(signs)) {
             return None;
         }
         let of_it = |key: &ClaimKey| u32::from(key.generation) == quiet;

@@ -5,6 +5,7 @@
 //! bounded queue each. [`State`] is the same without a task, for tests and replay.
 
 mod asks;
+mod failures;
 mod feed;
 mod findings;
 mod held;
@@ -18,6 +19,7 @@ mod state;
 mod subscribers;
 mod tap;
 mod task;
+mod waiting;
 
 pub use asks::Ask;
 pub use feed::Feed;

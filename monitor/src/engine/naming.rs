@@ -42,6 +42,7 @@ impl State {
         self.flows.batch_done(&batch);
         if batch.last {
             self.book_retransmits(now);
+            self.book_failures(now);
             self.books.ticked(tick_end);
             self.ticked = Some(epoch);
             self.counted_at = tick_end;
@@ -116,6 +117,7 @@ impl State {
 
     /// A flow is over: its last record counts nothing.
     pub(super) fn flow_is_over(&mut self, flow: &Flow, now: KernelTime) {
+        self.book_half_open(flow, now);
         let kind = self.attribution.interface(flow.key.interface).map(|watched| watched.interface.kind);
         let owner = self.attribution.owner(flow.key.interface).map(|known| known.reference().clone());
         let wanted = kind.is_some_and(|kind| self.subscribers.want_flow(kind, owner.as_deref()));
@@ -130,6 +132,8 @@ impl State {
             handshake: None,
             failed: false,
             first_byte: None,
+            half_open: false,
+            silent: None,
         });
         let update = Update {
             first_seen: flow.first_seen,

@@ -3,47 +3,21 @@
 use super::state::State;
 use crate::attribution::Packets;
 use crate::flows::Flow;
-use crate::model::{Initiator, KernelTime, Retransmit};
-use std::collections::VecDeque;
-
-/// Connections that may wait for their flow, or for the name of their namespace.
-const MOST_WAITING: usize = 8_192;
-
-/// What waits.
-#[derive(Debug, Default)]
-pub(super) struct Retransmits {
-    waiting: VecDeque<(KernelTime, Retransmit)>,
-    /// Segments of containers' connections that are in no pair.
-    pub(super) not_booked: u64,
-}
-
-impl Retransmits {
-    /// Takes in a tick's, which come before its flows.
-    pub(super) fn take(&mut self, told: Vec<Retransmit>, now: KernelTime) {
-        for one in told {
-            if self.waiting.len() >= MOST_WAITING
-                && let Some((_, first)) = self.waiting.pop_front()
-            {
-                self.not_booked += first.segments;
-            }
-            self.waiting.push_back((now, one));
-        }
-    }
-}
+use crate::model::{FlowPorts, Initiator, KernelTime, Protocol, Retransmit};
+use crate::snapshot::End;
 
 impl State {
     /// Books what was sent again by connections whose flows are told by now.
     pub(super) fn book_retransmits(&mut self, now: KernelTime) {
         let grace = self.settings.attribution.announcement;
-        for _ in 0..self.retransmits.waiting.len() {
-            let Some((since, told)) = self.retransmits.waiting.pop_front() else { return };
+        for (since, told) in self.retransmits.look() {
             if self.book_retransmit(&told, now) {
                 continue;
             }
             if now.since(since) < grace {
-                self.retransmits.waiting.push_back((since, told));
+                self.retransmits.put_back(since, told);
             } else if self.is_of_container(&told) {
-                self.retransmits.not_booked += told.segments;
+                self.retransmits.give_up(&told);
             }
         }
     }
@@ -55,14 +29,18 @@ impl State {
 
     fn book_retransmit(&mut self, told: &Retransmit, now: KernelTime) -> bool {
         let Some((packets, initiator)) = self.flow_of(told) else { return false };
-        let key = packets.key;
-        let [local, remote] = [
-            self.attribution.local_end(&packets, now).with_port(key.ports, true),
-            self.attribution.remote_end(&packets, now).with_port(key.ports, false),
-        ];
-        let remote = self.on_host(&key, &remote).unwrap_or(remote);
+        let [local, remote] = self.ends_of(&packets, now);
         let by_local = told.namespace.is_some();
         self.books.retransmitted([&local, &remote], initiator, by_local, told.segments)
+    }
+
+    /// Who is at the two ends of a flow: the one whose interface it is seen at, and the other.
+    pub(super) fn ends_of(&self, packets: &Packets, now: KernelTime) -> [End; 2] {
+        let key = packets.key;
+        let local = self.attribution.local_end(packets, now).with_port(key.ports, true);
+        let remote = self.attribution.remote_end(packets, now).with_port(key.ports, false);
+        let remote = self.on_host(&key, &remote).unwrap_or(remote);
+        [local, remote]
     }
 
     /// The flow of the connection: at the interface of the container that sent again, or, of the host's own sockets, of the
@@ -80,8 +58,15 @@ impl State {
             let owner = self.attribution.owner(flow.key.interface).map(|known| &known.container.id);
             owner.is_some() && (container.is_none() || owner == container)
         };
-        let flow = self.judge.connections(&self.flows, local, remote).find(is_its)?;
-        let Flow { key, origin, first_seen, last_seen, .. } = *flow;
-        Some((Packets { key, origin, first: first_seen, last: last_seen }, flow.initiator()))
+        let ports = FlowPorts::Ports { local: local.port(), remote: remote.port() };
+        let tuple = (local.ip(), remote.ip(), Protocol::TCP, ports);
+        let flow = self.judge.with_tuple(&self.flows, tuple).find(is_its)?;
+        Some((packets_of(flow), flow.initiator()))
     }
+}
+
+/// All packets of a flow.
+pub(super) fn packets_of(flow: &Flow) -> Packets {
+    let Flow { key, origin, first_seen, last_seen, .. } = *flow;
+    Packets { key, origin, first: first_seen, last: last_seen }
 }

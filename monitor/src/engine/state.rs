@@ -7,14 +7,15 @@ use super::held::Held;
 use super::inquirers::Inquirers;
 use super::names::Names;
 use super::owners::Owners;
-use super::retransmits::Retransmits;
 use super::sockets::Sockets;
 use super::subscribers::{Filter, Subscribers, Subscription, Topic};
+use super::waiting::Waiting;
 use crate::attribution::Attribution;
 use crate::flows::{self, FlowTable};
 use crate::model::{
-    AttachMode, Change, Conntrack, DockerState, DropWatch, InterfaceKind, InterfaceNumber, KernelTime,
-    Losses, NetworkMode, NotWatched, Observation, PinWatch, Resources, SafeText, Step, WallTime,
+    AttachMode, Change, Conntrack, DockerState, DropWatch, FailureSign, InterfaceKind, InterfaceNumber,
+    KernelTime, Losses, NetworkMode, NotWatched, Observation, PinWatch, Resources, Retransmit, SafeText,
+    Step, WallTime,
 };
 use crate::policy::posture::Standings;
 use crate::policy::{Around, Judge};
@@ -59,7 +60,8 @@ pub struct State {
     pub(super) held: Held,
     pub(super) sockets: Sockets,
     pub(super) names: Names,
-    pub(super) retransmits: Retransmits,
+    pub(super) retransmits: Waiting<Retransmit>,
+    pub(super) failures: Waiting<FailureSign>,
     pub(super) subscribers: Subscribers,
     pub(super) inquirers: Inquirers,
     pub(super) asks: Asks,
@@ -109,7 +111,8 @@ impl State {
             held: Held::default(),
             sockets: Sockets::default(),
             names: Names::default(),
-            retransmits: Retransmits::default(),
+            retransmits: Waiting::new(|told| told.segments),
+            failures: Waiting::new(|_| 1),
             subscribers: Subscribers::default(),
             inquirers: Inquirers::default(),
             asks: Asks::default(),
@@ -217,6 +220,7 @@ impl State {
             }
             Observation::RetransmitWatch(watch) => self.is_missing("retransmits", watch.err()),
             Observation::Retransmits(told) => self.retransmits.take(told, now),
+            Observation::Failures(told) => self.failures.take(told, now),
             Observation::Pins(watch) => {
                 self.pins = watch == PinWatch::Pinned;
                 let why = if let PinWatch::Off(why) = watch { Some(why) } else { None };
@@ -453,6 +457,7 @@ impl State {
         losses.add("dns_askers_given_up", self.names.given_up);
         losses.add("dns_names_forgotten", self.names.forgotten);
         losses.add("retransmits_not_booked", self.retransmits.not_booked);
+        losses.add("failures_not_booked", self.failures.not_booked);
         losses.add("dns_rows_forgotten", self.names.lookups.forgotten());
         losses.add("records_lost_by_slow_readers", self.subscribers.lost());
         losses

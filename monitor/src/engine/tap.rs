@@ -92,6 +92,7 @@ fn weight(step: &Step) -> u32 {
         Observation::Totals(readings) => readings.len(),
         Observation::Drops(batch) => batch.drops.len(),
         Observation::Claims(claims) => claims.len(),
+        Observation::Failures(signs) => signs.len(),
         Observation::Names(told) => told.len(),
         Observation::Translations(changes) => changes.len(),
         Observation::Host(host) => host.addresses.len() + host.devices.len(),

@@ -142,6 +142,24 @@ families! {
     PAIR_SERVER_RETRANSMITS: Counter "vethwatch_pair_server_retransmitted" in "segments"
         by ["client", "client_id", "server", "server_id", "protocol"]
         = "Segments of TCP that the server's kernel sent again";
+    PAIR_HALF_OPEN: Counter "vethwatch_pair_connections_half_open"
+        by ["client", "client_id", "server", "server_id", "protocol"]
+        = "Of the TCP connections that the client opened and that were answered, those that it acknowledged nothing of";
+    PAIR_SILENT: Counter "vethwatch_pair_connections_silent"
+        by ["client", "client_id", "server", "server_id", "protocol"]
+        = "Of the TCP connections between the two, those on which one end went silent while the other sent on";
+    PAIR_CLIENT_ZERO_WINDOWS: Counter "vethwatch_pair_client_zero_window" in "segments"
+        by ["client", "client_id", "server", "server_id", "protocol"]
+        = "Segments of TCP with which the client said that it has no room for more";
+    PAIR_SERVER_ZERO_WINDOWS: Counter "vethwatch_pair_server_zero_window" in "segments"
+        by ["client", "client_id", "server", "server_id", "protocol"]
+        = "Segments of TCP with which the server said that it has no room for more";
+    PAIR_ICMP_ERRORS: Counter "vethwatch_pair_icmp_errors"
+        by ["client", "client_id", "server", "server_id", "protocol"]
+        = "Errors of ICMP about packets of either end";
+    PAIR_TOO_BIG_AGAIN: Counter "vethwatch_pair_too_big_again" in "packets"
+        by ["client", "client_id", "server", "server_id", "protocol"]
+        = "Packets that did not fit on the way, of an end that had been told its MTU before";
     SERVICE_HANDSHAKE: Histogram "vethwatch_service_handshake" in "seconds" by ["client", "server", "seen_at"]
         = "How long the TCP connections of one service with another took to be answered, as seen at the client's and at the server's interface, and of it the way between the two";
     SERVICE_FIRST_BYTE: Histogram "vethwatch_service_first_byte" in "seconds" by ["client", "server", "seen_at"]

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Series of one pair.
-const COST: usize = 10;
+const COST: usize = 16;
 
 /// An end: a container, or what stands for all others of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -84,15 +84,22 @@ struct Sum {
     answers: Option<Answers>,
     /// Segments that each end sent again, where that can be seen.
     sent_again: [Option<u64>; 2],
+    /// Segments of each end with a window of 0, of TCP alone.
+    zero_windows: Option<[u64; 2]>,
+    /// Errors of ICMP, and of them those of packets that were too big again.
+    errors: [u64; 2],
 }
 
 impl Sum {
     fn of(row: &PairRow, sees_retransmits: bool) -> Self {
+        let is_tcp = row.protocol == Protocol::TCP;
         Self {
             traffic: row.traffic,
             conversations: row.conversations,
-            answers: (row.protocol == Protocol::TCP).then_some(row.answers),
+            answers: is_tcp.then_some(row.answers),
             sent_again: row.sent_again().map(|segments| segments.filter(|_| sees_retransmits)),
+            zero_windows: is_tcp.then_some([row.zero_windows.by_client, row.zero_windows.by_server]),
+            errors: row.icmp.iter().fold([0, 0], |[all, again], it| [all + it.packets, again + it.again]),
         }
     }
 
@@ -102,17 +109,29 @@ impl Sum {
         self.traffic.received += more(last.traffic.received, now.traffic.received);
         self.conversations += on_top(last.conversations, now.conversations);
         if let Some(now) = now.answers {
-            let Answers { answered, refused, reset, .. } = last.answers.unwrap_or_default();
+            let last = last.answers.unwrap_or_default();
             let sum = self.answers.get_or_insert_default();
-            sum.answered += on_top(answered, now.answered);
-            sum.refused += on_top(refused, now.refused);
-            sum.reset += on_top(reset, now.reset);
+            sum.answered += on_top(last.answered, now.answered);
+            sum.refused += on_top(last.refused, now.refused);
+            sum.reset += on_top(last.reset, now.reset);
+            sum.half_open += on_top(last.half_open, now.half_open);
+            sum.silent_client += on_top(last.silent_client, now.silent_client);
+            sum.silent_server += on_top(last.silent_server, now.silent_server);
         }
         for ((sum, last), now) in self.sent_again.iter_mut().zip(last.sent_again).zip(now.sent_again) {
             if let Some(now) = now {
                 *sum = Some(sum.unwrap_or_default() + on_top(last.unwrap_or_default(), now));
             }
         }
+        let add = |sum: &mut [u64; 2], last: [u64; 2], now: [u64; 2]| {
+            for ((sum, last), now) in sum.iter_mut().zip(last).zip(now) {
+                *sum += on_top(last, now);
+            }
+        };
+        if let Some(now) = now.zero_windows {
+            add(self.zero_windows.get_or_insert_default(), last.zero_windows.unwrap_or_default(), now);
+        }
+        add(&mut self.errors, last.errors, now.errors);
     }
 }
 
@@ -176,6 +195,8 @@ impl Pairs {
             ]);
             let Traffic { sent, received } = sum.traffic;
             let [by_client, by_server] = sum.sent_again;
+            let [no_room_client, no_room_server] = sum.zero_windows.map_or([None; 2], |it| it.map(Some));
+            let [errors, too_big_again] = sum.errors;
             let figures: [(&'static Family, Option<u64>); COST] = [
                 (&family::PAIR_TRANSMIT_BYTES, Some(sent.bytes)),
                 (&family::PAIR_TRANSMIT_PACKETS, Some(sent.packets)),
@@ -187,6 +208,12 @@ impl Pairs {
                 (&family::PAIR_RESET, sum.answers.map(|it| it.reset)),
                 (&family::PAIR_CLIENT_RETRANSMITS, by_client),
                 (&family::PAIR_SERVER_RETRANSMITS, by_server),
+                (&family::PAIR_HALF_OPEN, sum.answers.map(|it| it.half_open)),
+                (&family::PAIR_SILENT, sum.answers.map(|it| it.silent_client + it.silent_server)),
+                (&family::PAIR_CLIENT_ZERO_WINDOWS, no_room_client),
+                (&family::PAIR_SERVER_ZERO_WINDOWS, no_room_server),
+                (&family::PAIR_ICMP_ERRORS, Some(errors)),
+                (&family::PAIR_TOO_BIG_AGAIN, Some(too_big_again)),
             ];
             for (family, figure) in figures {
                 if let Some(figure) = figure {

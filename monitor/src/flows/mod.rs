@@ -76,6 +76,12 @@ impl Flow {
         }
     }
 
+    /// Whether its opener never acknowledged that it was answered, and that was not told in a tick.
+    #[must_use]
+    pub fn is_left_half_open(&self) -> bool {
+        self.connection.as_ref().is_some_and(Connection::is_left_half_open)
+    }
+
     /// Its TCP state, without flags of a tick.
     #[must_use]
     pub fn tcp_state(&self) -> Option<TcpState> {

@@ -65,7 +65,16 @@ pub struct Tcp {
     /// From the first data of the end that opened it to the first data of the other, at this interface; told once, in the tick
     /// that completed it. Not where the other end spoke first.
     pub first_byte: Option<Duration>,
+    /// Whether it has been answered for three seconds and its opener has acknowledged nothing; told once.
+    pub half_open: bool,
+    /// Which way nothing comes any more, while packets have gone the other way for five seconds; told once.
+    pub silent: Option<Direction>,
 }
+
+/// How long an answer may be without an acknowledgement: by then it has been sent again twice.
+const HALF_OPEN: Duration = Duration::from_secs(3);
+/// How long an end may be silent while the other sends: four or five retransmissions, on ways that are not slow.
+const SILENT: Duration = Duration::from_secs(5);
 
 /// A connection over its ticks.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,6 +90,10 @@ pub(super) struct Connection {
     sent_data_at: Option<Moment>,
     received_data_at: Option<Moment>,
     first_byte_told: bool,
+    half_open_told: bool,
+    silent_told: bool,
+    /// Which way packets go, and since when, while none come the other way.
+    one_way: Option<(Direction, Moment)>,
 }
 
 /// A kernel time other than 0, at which nothing was sent: with many connections its size counts.
@@ -133,7 +146,47 @@ impl Connection {
             handshake: self.handshake(),
             failed: self.has_failed() && !failed_before,
             first_byte: self.first_byte(),
+            half_open: self.half_open(delta.last_seen),
+            silent: self.silent(delta),
         }
+    }
+
+    /// Whether its opener never acknowledged that it was answered, and that was not told.
+    pub(super) fn is_left_half_open(&self) -> bool {
+        self.state() == TcpState::SynReceived && !self.half_open_told
+    }
+
+    fn half_open(&mut self, now: KernelTime) -> bool {
+        let since = self.syn_ack_at.map(|at| now.since(KernelTime(at.get())));
+        let is_told = self.is_left_half_open() && since.is_some_and(|since| since >= HALF_OPEN);
+        self.half_open_told |= is_told;
+        is_told
+    }
+
+    /// Which end has gone silent, if that is known only now.
+    fn silent(&mut self, delta: &FlowDelta) -> Option<Direction> {
+        let way = match (delta.sent.packets > 0, delta.received.packets > 0) {
+            (true, false) => Direction::Sent,
+            (false, true) => Direction::Received,
+            _ => {
+                self.one_way = None;
+                return None;
+            }
+        };
+        // Of one that was never heard, nobody knows whether it can be heard here.
+        let is_heard = self.sent.0 != 0 && self.received.0 != 0;
+        let is_on = matches!(self.state(), TcpState::Established | TcpState::Closing);
+        let since = match self.one_way {
+            Some((same, since)) if same == way => since,
+            _ => {
+                self.one_way = moment(Some(delta.first_seen)).map(|since| (way, since));
+                return None;
+            }
+        };
+        let lasts = delta.last_seen.since(KernelTime(since.get()));
+        let is_told = is_heard && is_on && !self.silent_told && lasts >= SILENT;
+        self.silent_told |= is_told;
+        is_told.then(|| opposite(way))
     }
 
     /// Who opened it, once a SYN told.

@@ -9,6 +9,7 @@ mod container;
 mod counts;
 mod dns;
 mod evidence;
+mod failure;
 mod flow;
 mod ids;
 mod interface;
@@ -30,6 +31,7 @@ pub use evidence::{
     Claim, ClaimKind, Conntrack, Drop, DropBatch, DropWatch, PinWatch, Retransmit, Translation,
     TranslationChange, Tuple,
 };
+pub use failure::{FailureSign, IcmpError, IcmpKind, Told};
 pub use flow::{
     Direction, FlowDelta, FlowKey, FlowPorts, Initiator, Origin, Protocol, TcpFlags, TcpObserved,
 };

@@ -2,8 +2,8 @@
 
 use super::{
     AttachMode, Claim, Conntrack, ContainerId, DeviceCounters, Direction, DnsExchange, DropBatch, DropWatch,
-    FlowDelta, FlowId, FlowKey, Interface, InterfaceNumber, KernelTime, Losses, NotWatched, PinWatch,
-    Reading, Retransmit, SafeText, TcpFlags, TranslationChange,
+    FailureSign, FlowDelta, FlowId, FlowKey, Interface, InterfaceNumber, KernelTime, Losses, NotWatched,
+    PinWatch, Reading, Retransmit, SafeText, TcpFlags, TranslationChange,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -204,6 +204,8 @@ pub enum Observation {
     RetransmitWatch(Result<(), SafeText>),
     /// What TCP connections sent again in one generation.
     Retransmits(Vec<Retransmit>),
+    /// Packets that tell of a failure, since the last tick.
+    Failures(Vec<FailureSign>),
     /// Who claimed which address in one generation.
     Claims(Vec<Claim>),
     /// Translations that came or went.

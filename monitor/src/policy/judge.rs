@@ -11,15 +11,14 @@ use super::findings::{Finding, Findings, Kind, Sighting};
 use super::inquiry::{Answer, Asked, Inquiry};
 use super::opening::{Opening, is_conversation, party};
 use super::outcome::{Notes, Outcome};
-use super::pairs::Sender;
+use super::pairs::{Sender, Tuple};
 use super::rules::{Expected, Rule};
 use super::silent::SilentReplica;
 use super::testimony::Testimony;
 use crate::attribution::EndKind;
 use crate::flows::{Flow, FlowTable};
-use crate::model::{Claim, DropBatch, DropWatch, FlowId, FlowKey, FlowPorts, KernelTime, Losses, Protocol};
+use crate::model::{Claim, DropBatch, DropWatch, FlowId, FlowKey, KernelTime, Losses, Protocol};
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Conversations that are followed at once, at most.
@@ -94,15 +93,9 @@ impl Judge {
         self.pending.remove(&id);
     }
 
-    /// The flows at containers' interfaces of the TCP connection with this local and remote end.
-    pub fn connections<'a>(
-        &'a self,
-        flows: &'a FlowTable,
-        local: SocketAddr,
-        remote: SocketAddr,
-    ) -> impl Iterator<Item = &'a Flow> {
-        let ports = FlowPorts::Ports { local: local.port(), remote: remote.port() };
-        self.testimony.pairs.with_tuple(flows, (local.ip(), remote.ip(), Protocol::TCP, ports))
+    /// The flows at containers' interfaces with this local and remote end, protocol and ports.
+    pub fn with_tuple<'a>(&'a self, flows: &'a FlowTable, tuple: Tuple) -> impl Iterator<Item = &'a Flow> {
+        self.testimony.pairs.with_tuple(flows, tuple)
     }
 
     /// A flow made room for another before it was over.

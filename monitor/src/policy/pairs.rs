@@ -11,7 +11,7 @@ use std::net::IpAddr;
 const MOST_ALIKE: usize = 16;
 
 /// What two interfaces can have in common: local and remote end, as seen at one of them.
-type Tuple = (IpAddr, IpAddr, Protocol, FlowPorts);
+pub(super) type Tuple = (IpAddr, IpAddr, Protocol, FlowPorts);
 
 /// Address, protocol and port of a container, with who sent there.
 type Place = (IpAddr, Protocol, u16, Sender);

@@ -34,7 +34,7 @@ async fn show(watch: &mut Watch, watch_for: Option<Duration>, name: Option<&str>
         |row: &FailureRow| name.is_none_or(|name| row.client.is_called(name) || row.server.is_called(name));
     rows.retain(is_wanted);
     if let Some(name) = name.filter(|_| rows.is_empty()) {
-        logger::tell(&format!("no TCP connection with {name} was seen to fail"));
+        logger::tell(&format!("nothing with {name} was seen to fail"));
     }
     let clock = watch.clock();
     let bodies = rows.iter().map(|row| FailureBody::new(row, since, &clock));

@@ -4,8 +4,7 @@ use super::history::History;
 use super::interfaces::{Account, Sums};
 use super::latencies::{FirstByte, Handshake, Latencies};
 use super::networks::Networks;
-use super::pairs::Pairs;
-use super::pairs::answers;
+use super::pairs::{Pairs, Sign, answers};
 use super::peers::Peers;
 use super::recent;
 use super::replicas::Replicas;
@@ -215,6 +214,19 @@ impl Books {
         self.pairs.retransmitted(ends, initiator, by_local, segments)
     }
 
+    /// Something told of a failure of a conversation: of what the container did whose interface it was seen at (`of_local`), or
+    /// the other end. Whether the pair is known.
+    pub fn failed(
+        &mut self,
+        ends: [&End; 2],
+        initiator: Initiator,
+        protocol: Protocol,
+        of_local: bool,
+        sign: Sign,
+    ) -> bool {
+        self.pairs.failed(ends, initiator, protocol, of_local, sign)
+    }
+
     /// A connection that a container opened was answered.
     fn answered(&mut self, container: &ContainerId, took: Duration) {
         change(&mut self.steps, container, |steps| steps.record(took));
@@ -352,6 +364,7 @@ impl Books {
         let mut losses = self.losses.clone();
         losses.add("peers_forgotten", self.peers.forgotten);
         losses.add("pairs_forgotten", self.pairs.forgotten);
+        losses.add("icmp_errors_not_kept", self.pairs.errors_not_kept);
         losses.add("connections_not_compared", self.replicas.not_compared);
         losses.add_all(&self.latencies.losses());
         losses

@@ -1,28 +1,34 @@
 //! What fails between two services.
 
 use super::services::{identity, since};
-use super::{Answers, PairRow, Service};
+use super::{Answers, IcmpRow, PairRow, Service, ZeroWindows, icmp};
 use crate::model::Protocol;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-/// What failed of one service's TCP connections with another.
+/// What failed of one service's conversations with another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailureRow {
     /// Who opened them.
     pub client: Service,
     /// Who was asked.
     pub server: Service,
-    /// The port that was asked; absent where nobody can tell who opened them.
+    /// The port that was asked; absent where nobody can tell who opened them, and where the protocol has none.
     pub port: Option<u16>,
-    /// Connections that were opened.
+    /// Protocol. Only of TCP anything but errors of ICMP can be told.
+    pub protocol: Protocol,
+    /// Conversations that were opened.
     pub connections: u64,
-    /// How they went.
+    /// How connections went.
     pub answers: Answers,
     /// Segments that the client's end sent again; absent if its sockets are not on this host, or that cannot be seen.
     pub sent_again_by_client: Option<u64>,
     /// Segments that the server's end sent again; as the client's.
     pub sent_again_by_server: Option<u64>,
+    /// Segments that said that there is no room for more.
+    pub zero_windows: ZeroWindows,
+    /// Errors of ICMP about packets of either end, the most frequent first.
+    pub icmp: Vec<IcmpRow>,
 }
 
 impl FailureRow {
@@ -34,15 +40,41 @@ impl FailureRow {
 
     /// Whether connections were asked for and none was answered.
     #[must_use]
-    pub const fn is_not_served(&self) -> bool {
-        self.answers.answered == 0 && self.answers.refused + self.unanswered() > 0
+    pub fn is_not_served(&self) -> bool {
+        self.protocol == Protocol::TCP
+            && self.answers.answered == 0
+            && self.answers.refused + self.unanswered() > 0
     }
 
-    /// Connections that were refused, not answered, or reset.
+    /// Connections that were refused, not answered, reset, or went no further, and packets that did not arrive.
     #[must_use]
-    pub const fn failed(&self) -> u64 {
-        let Answers { refused, reset, .. } = self.answers;
-        refused.saturating_add(reset).saturating_add(self.unanswered())
+    pub fn failed(&self) -> u64 {
+        let Answers { refused, reset, half_open, silent_client, silent_server, .. } = self.answers;
+        let unanswered = if self.protocol == Protocol::TCP { self.unanswered() } else { 0 };
+        let all = [refused, reset, half_open, silent_client, silent_server, unanswered, self.icmp_errors()];
+        all.into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// Errors of ICMP about packets of either end.
+    #[must_use]
+    pub fn icmp_errors(&self) -> u64 {
+        self.icmp.iter().map(|row| row.packets).fold(0, u64::saturating_add)
+    }
+
+    /// What it comes to, in a word or two; empty if that is nothing in particular.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match (self.is_wrong_mtu(), self.is_not_served()) {
+            (true, _) => "wrong MTU",
+            (false, true) => "not served",
+            (false, false) => "",
+        }
+    }
+
+    /// Whether an end was told that its packets are too big for the way, and went on to send such.
+    #[must_use]
+    pub fn is_wrong_mtu(&self) -> bool {
+        self.icmp.iter().any(|row| row.again > 0)
     }
 
     /// Whether nothing failed.
@@ -51,11 +83,12 @@ impl FailureRow {
         self.rank() == (0, 0)
     }
 
-    /// Connections that failed, and segments that were sent again.
+    /// What failed, and segments that tell of trouble.
     fn rank(&self) -> (u64, u64) {
         let [client, server] =
             [self.sent_again_by_client, self.sent_again_by_server].map(Option::unwrap_or_default);
-        (self.failed(), client.saturating_add(server))
+        let all = [client, server, self.zero_windows.sum()];
+        (self.failed(), all.into_iter().fold(0, u64::saturating_add))
     }
 
     /// A pair's row, of which nothing is counted yet.
@@ -65,10 +98,13 @@ impl FailureRow {
             client: Service::of_client(&pair.client),
             server: Service::of_server(&pair.server),
             port: pair.server.port,
+            protocol: pair.protocol,
             connections: 0,
             answers: Answers::default(),
             sent_again_by_client: None,
             sent_again_by_server: None,
+            zero_windows: ZeroWindows::default(),
+            icmp: Vec::new(),
         }
     }
 
@@ -82,19 +118,24 @@ impl FailureRow {
                 *of = Some(of.unwrap_or(0).saturating_add(segments));
             }
         }
+        self.zero_windows += pair.zero_windows;
+        if !pair.icmp.is_empty() {
+            self.icmp.extend_from_slice(&pair.icmp);
+            self.icmp = icmp::merged(std::mem::take(&mut self.icmp));
+        }
     }
 }
 
-/// All between which something failed, those with the most failed connections first: what is in `pairs` and was not in
-/// `before`. `sees_retransmits`: whether what is sent again is seen here.
+/// All between which something failed, those with the most failures first: what is in `pairs` and was not in `before`.
+/// `sees_retransmits`: whether what is sent again is seen here.
 #[must_use]
 pub fn failures(pairs: &[PairRow], before: &[PairRow], sees_retransmits: bool) -> Vec<FailureRow> {
     let before: HashMap<_, &PairRow> = before.iter().map(|row| (identity(row), row)).collect();
-    let mut sums: BTreeMap<(Service, Service, Option<u16>), FailureRow> = BTreeMap::new();
-    for row in pairs.iter().filter(|row| row.protocol == Protocol::TCP) {
+    let mut sums: BTreeMap<(Service, Service, Option<u16>, Protocol), FailureRow> = BTreeMap::new();
+    for row in pairs {
         let Some(more) = since(row, before.get(&identity(row)).copied()) else { continue };
         let fresh = FailureRow::of(row);
-        let key = (fresh.client.clone(), fresh.server.clone(), fresh.port);
+        let key = (fresh.client.clone(), fresh.server.clone(), fresh.port, fresh.protocol);
         sums.entry(key).or_insert(fresh).add(&more, sees_retransmits);
     }
     let mut rows: Vec<FailureRow> = sums.into_values().filter(|row| !row.is_well()).collect();
@@ -116,7 +157,7 @@ mod tests {
     }
 
     fn answers([answered, refused, reset, reset_by_server]: [u64; 4]) -> Answers {
-        Answers { answered, refused, reset, reset_by_client: 0, reset_by_server }
+        Answers { answered, refused, reset, reset_by_server, ..Answers::default() }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod failures;
 mod findings;
 mod gaps;
 mod history;
+mod icmp;
 mod interfaces;
 mod latencies;
 mod lookups;
@@ -50,12 +51,14 @@ pub use history::{
     AskedPast, Connections, ContainerSpan, History, Interval, Kept, LatencySpan, Moment, NameSpan, NotKept,
     Others, PairCounts, PairEnds, PairSpan, Past, Point, Told, look_back,
 };
+pub use icmp::IcmpRow;
 pub use latencies::{FirstByte, Handshake, Latencies, LatencyRow, Measured, ServicePair};
 pub use lookups::{AskerRow, LookedUp, Lookups, NameRow, Outcomes};
+pub use pairs::Sign;
 pub use records::{FlowRecord, NameRecord, Record, SampleRecord};
 pub use rows::{
     Answers, BridgeRow, ContainerRow, Conversations, Membership, NetworkRow, PairRow, Peer, Reach,
-    Retransmits, UnattributedRow,
+    Retransmits, UnattributedRow, ZeroWindows,
 };
 pub use service::Service;
 pub use services::{ReplicaRow, ServiceRow, services};

@@ -4,10 +4,10 @@ use super::history::{Others, PairCounts, PairEnds, PairSpan};
 use super::recent::Recent;
 use super::shares::Shares;
 use super::talk::Talk;
-use super::{Answers, End, PairRow, Part, Retransmits, TcpState, Verdict};
+use super::{Answers, End, IcmpRow, PairRow, Part, Retransmits, Share, TcpState, Verdict, ZeroWindows, icmp};
 use crate::attribution::Identity;
 use crate::flows::{Latency, Spread};
-use crate::model::{ContainerId, Initiator, KernelTime, Protocol, TcpFlags, Traffic};
+use crate::model::{ContainerId, Direction, IcmpError, Initiator, KernelTime, Protocol, TcpFlags, Traffic};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
@@ -66,13 +66,51 @@ struct Account {
     /// What of these the history was told.
     told: PairCounts,
     recent: Recent<Traffic>,
-    /// Of those that asked for shared names.
-    shares: Option<Box<Shares>>,
+    /// What few pairs have.
+    rare: Option<Box<Rare>>,
     handshakes: Option<Box<Latency>>,
     /// Those that the history was not told.
     handshakes_untold: Spread,
     verdict: Option<Verdict>,
     last_seen: KernelTime,
+}
+
+/// What tells of a failure.
+#[derive(Clone, Debug)]
+pub enum Sign {
+    /// An error of ICMP, about a packet of the end.
+    Icmp {
+        /// Who sent it.
+        by: End,
+        /// What it says.
+        error: IcmpError,
+        /// When.
+        at: KernelTime,
+    },
+    /// The end has no room for more.
+    ZeroWindow,
+    /// A connection is over whose opener never acknowledged that it was answered.
+    HalfOpen,
+}
+
+/// What few pairs have.
+#[derive(Debug, Default)]
+struct Rare {
+    /// What the client came to by shared names.
+    shares: Shares,
+    /// Errors of ICMP about its packets.
+    icmp: Vec<IcmpRow>,
+    /// What of these the history was told.
+    icmp_told: Vec<IcmpRow>,
+}
+
+impl Rare {
+    /// What the history was not told yet, which it is with this.
+    fn tell(&mut self) -> (Vec<Share>, Vec<IcmpRow>) {
+        let icmp = icmp::since(&self.icmp, &self.icmp_told);
+        self.icmp_told.clone_from(&self.icmp);
+        (self.shares.tell(), icmp)
+    }
 }
 
 /// All pairs.
@@ -88,6 +126,8 @@ pub(super) struct Pairs {
     pub(super) forgotten: u64,
     /// What the history was not told of pairs that are gone.
     departed: Others,
+    /// Errors of ICMP that differ from all that are kept of their pair.
+    pub(super) errors_not_kept: u64,
 }
 
 impl Pairs {
@@ -100,6 +140,7 @@ impl Pairs {
             histograms: 0,
             forgotten: 0,
             departed: Others::default(),
+            errors_not_kept: 0,
         }
     }
 
@@ -132,7 +173,7 @@ impl Pairs {
         account.counts.answers += answers;
         if talk.asked.is_some() {
             let part = Part { traffic, conversations, answers };
-            account.shares.get_or_insert_default().add(talk.alias(ends[1]), part);
+            account.rare.get_or_insert_default().shares.add(talk.alias(ends[1]), part);
         }
         // What both interfaces see alike is told at the client's, where that is watched.
         if !counts_connections {
@@ -159,22 +200,59 @@ impl Pairs {
     /// Whether the pair is kept.
     pub(super) fn retransmitted(
         &mut self,
-        [local, remote]: [&End; 2],
+        ends: [&End; 2],
         initiator: Initiator,
         by_local: bool,
         segments: u64,
     ) -> bool {
+        let Some((account, is_client)) = self.account(ends, initiator, Protocol::TCP) else { return false };
+        let Retransmits { by_client, by_server } = &mut account.counts.retransmits;
+        *(if by_local == is_client { by_client } else { by_server }) += segments;
+        true
+    }
+
+    /// Something told of a failure: of what the end did whose interface it was seen at (`of_local`), or the other. Whether the
+    /// pair is kept.
+    pub(super) fn failed(
+        &mut self,
+        ends: [&End; 2],
+        initiator: Initiator,
+        protocol: Protocol,
+        of_local: bool,
+        sign: Sign,
+    ) -> bool {
+        let Some((account, is_client)) = self.account(ends, initiator, protocol) else { return false };
+        let of_client = of_local == is_client;
+        match sign {
+            Sign::Icmp { by, error, at } => {
+                account.counts.icmp_errors += 1;
+                let rows = &mut account.rare.get_or_insert_default().icmp;
+                let is_kept = icmp::note(rows, of_client, by, &error, at);
+                self.errors_not_kept += u64::from(!is_kept);
+            }
+            Sign::ZeroWindow => {
+                let ZeroWindows { by_client, by_server } = &mut account.counts.zero_windows;
+                *(if of_client { by_client } else { by_server }) += 1;
+            }
+            Sign::HalfOpen => account.counts.answers.half_open += 1,
+        }
+        true
+    }
+
+    /// The account of a conversation, and whether the end whose interface it was seen at is the client.
+    fn account(
+        &mut self,
+        [local, remote]: [&End; 2],
+        initiator: Initiator,
+        protocol: Protocol,
+    ) -> Option<(&mut Account, bool)> {
         let [here, there] = [Who::of(local), Who::of(remote)];
         let is_client = is_client(initiator, &here, &there);
         let (client, server, port) =
             if is_client { (here, there, remote.port) } else { (there, here, local.port) };
         let port = port.filter(|_| initiator != Initiator::Unknown);
-        let key = Key { client, server, port, protocol: Protocol::TCP };
-        let slot = self.index.get(&key);
-        let Some(account) = slot.and_then(|slot| self.slots.get_mut(*slot as usize)) else { return false };
-        let Retransmits { by_client, by_server } = &mut account.counts.retransmits;
-        *(if by_local == is_client { by_client } else { by_server }) += segments;
-        true
+        let slot = self.index.get(&Key { client, server, port, protocol })?;
+        Some((self.slots.get_mut(*slot as usize)?, is_client))
     }
 
     fn slot(&mut self, key: Key, [client, server]: [&End; 2], talk: &Talk<'_>) -> u32 {
@@ -193,7 +271,7 @@ impl Pairs {
             counts: PairCounts::default(),
             told: PairCounts::default(),
             recent: Recent::default(),
-            shares: None,
+            rare: None,
             handshakes: None,
             handshakes_untold: Spread::default(),
             verdict: None,
@@ -288,12 +366,20 @@ pub(super) fn answers(talk: &Talk<'_>) -> Answers {
         // Where both did in one tick, nobody can tell who was first.
         u64::from(sent != received && sent == (talk.initiator == end) && talk.initiator != Initiator::Unknown)
     };
+    let silent = |opener: Initiator, way: Direction| {
+        u64::from(talk.initiator == opener && talk.tcp.is_some_and(|tcp| tcp.silent == Some(way)))
+    };
     Answers {
         answered: u64::from(talk.handshake().is_some()),
         refused: u64::from(failed.is_some_and(|tcp| tcp.state == TcpState::Refused)),
         reset: u64::from(reset.is_some()),
         reset_by_client: by(Initiator::Local),
         reset_by_server: by(Initiator::Remote),
+        half_open: u64::from(talk.tcp.is_some_and(|tcp| tcp.half_open)),
+        silent_client: silent(Initiator::Local, Direction::Sent)
+            + silent(Initiator::Remote, Direction::Received),
+        silent_server: silent(Initiator::Local, Direction::Received)
+            + silent(Initiator::Remote, Direction::Sent),
     }
 }
 
@@ -321,10 +407,12 @@ impl Account {
         }
         let counts = self.counts.since(&self.told);
         self.told = self.counts;
+        let (shares, icmp) = self.rare.as_mut().map(|rare| rare.tell()).unwrap_or_default();
         Some(PairSpan {
             ends: Arc::clone(&self.ends),
             counts,
-            shares: self.shares.as_mut().map(|shares| shares.tell()).unwrap_or_default(),
+            shares,
+            icmp,
             handshakes: std::mem::take(&mut self.handshakes_untold),
             verdict: self.verdict.clone(),
             last_seen: self.last_seen,
@@ -348,8 +436,10 @@ impl Account {
             window,
             conversations: self.counts.conversations,
             answers: self.counts.answers,
-            shares: self.shares.as_ref().map(|shares| shares.all.clone()).unwrap_or_default(),
+            shares: self.rare.as_ref().map(|rare| rare.shares.all.clone()).unwrap_or_default(),
             retransmits: self.counts.retransmits,
+            zero_windows: self.counts.zero_windows,
+            icmp: self.rare.as_ref().map(|rare| rare.icmp.clone()).unwrap_or_default(),
             handshake: self.handshakes.as_ref().and_then(|handshakes| handshakes.percentiles()),
             verdict: self.verdict.clone(),
             last_seen: self.last_seen,

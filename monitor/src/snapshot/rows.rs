@@ -1,5 +1,6 @@
 //! The rows of a snapshot.
 
+use super::icmp::IcmpRow;
 use super::{ContainerRef, End, EndKind, NetworkRef, ObservedAt, Percentiles, Share, Steps, Verdict};
 use crate::model::{
     ContainerState, Counts, Details, KernelTime, Mac, NetworkDriver, Overlay, Protocol, SafeText, Traffic,
@@ -177,6 +178,10 @@ pub struct PairRow {
     pub shares: Vec<Share>,
     /// What its TCP connections sent again.
     pub retransmits: Retransmits,
+    /// Segments of its TCP connections that said that there is no room for more.
+    pub zero_windows: ZeroWindows,
+    /// Errors of ICMP about its packets; at most eight different ones.
+    pub icmp: Vec<IcmpRow>,
     /// How long its TCP connections took to be answered.
     pub handshake: Option<Percentiles>,
     /// What is expected of the latest of them, and what became of it.
@@ -217,6 +222,45 @@ pub struct Answers {
     pub reset_by_client: u64,
     /// Of those, reset by the end that was asked.
     pub reset_by_server: u64,
+    /// Of those that were answered, those whose opener acknowledged nothing for three seconds, or until it was over.
+    pub half_open: u64,
+    /// Nothing came any more from the end that had opened it, while the other sent for five seconds.
+    pub silent_client: u64,
+    /// Nothing came any more from the end that was asked.
+    pub silent_server: u64,
+}
+
+/// Segments of TCP with a window of 0, since the watch began: their sender has no room for more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZeroWindows {
+    /// The end that had opened the connection sent them.
+    pub by_client: u64,
+    /// The end that was asked sent them.
+    pub by_server: u64,
+}
+
+impl ZeroWindows {
+    /// Of both ends.
+    #[must_use]
+    pub const fn sum(self) -> u64 {
+        self.by_client.saturating_add(self.by_server)
+    }
+
+    /// What came on top of an earlier state of the same.
+    #[must_use]
+    pub const fn since(self, before: Self) -> Self {
+        Self {
+            by_client: self.by_client.saturating_sub(before.by_client),
+            by_server: self.by_server.saturating_sub(before.by_server),
+        }
+    }
+}
+
+impl AddAssign for ZeroWindows {
+    fn add_assign(&mut self, other: Self) {
+        self.by_client += other.by_client;
+        self.by_server += other.by_server;
+    }
 }
 
 /// Segments that TCP connections sent again since the watch began, as the kernel counts them in `TcpRetransSegs`: those of
@@ -257,6 +301,9 @@ impl Answers {
             reset: self.reset.saturating_sub(before.reset),
             reset_by_client: self.reset_by_client.saturating_sub(before.reset_by_client),
             reset_by_server: self.reset_by_server.saturating_sub(before.reset_by_server),
+            half_open: self.half_open.saturating_sub(before.half_open),
+            silent_client: self.silent_client.saturating_sub(before.silent_client),
+            silent_server: self.silent_server.saturating_sub(before.silent_server),
         }
     }
 }
@@ -268,6 +315,9 @@ impl AddAssign for Answers {
         self.reset += other.reset;
         self.reset_by_client += other.reset_by_client;
         self.reset_by_server += other.reset_by_server;
+        self.half_open += other.half_open;
+        self.silent_client += other.silent_client;
+        self.silent_server += other.silent_server;
     }
 }
 

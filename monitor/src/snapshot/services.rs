@@ -1,7 +1,8 @@
 //! How connections are spread over the containers of a service, or behind a name.
 
 use super::{
-    Alias, Answers, ContainerRef, ContainerRow, NetworkRef, PairRow, Part, Retransmits, Service, shares,
+    Alias, Answers, ContainerRef, ContainerRow, NetworkRef, PairRow, Part, Retransmits, Service, ZeroWindows,
+    icmp, shares,
 };
 use crate::attribution as ends;
 use crate::model::{ContainerState, Counts, Protocol, SafeText, Traffic};
@@ -174,7 +175,22 @@ pub(super) fn since(row: &PairRow, before: Option<&PairRow>) -> Option<PairRow> 
     let answers = row.answers.since(before.answers);
     let retransmits = row.retransmits.since(before.retransmits);
     let shares = shares::since(&row.shares, &before.shares);
-    let is_nothing =
-        traffic == Traffic::default() && conversations == 0 && retransmits == Retransmits::default();
-    (!is_nothing).then(|| PairRow { traffic, conversations, answers, shares, retransmits, ..row.clone() })
+    let zero_windows = row.zero_windows.since(before.zero_windows);
+    let icmp = icmp::since(&row.icmp, &before.icmp);
+    let is_nothing = traffic == Traffic::default()
+        && conversations == 0
+        && answers == Answers::default()
+        && retransmits == Retransmits::default()
+        && zero_windows == ZeroWindows::default()
+        && icmp.is_empty();
+    (!is_nothing).then(|| PairRow {
+        traffic,
+        conversations,
+        answers,
+        shares,
+        retransmits,
+        zero_windows,
+        icmp,
+        ..row.clone()
+    })
 }

@@ -30,6 +30,7 @@ mod why;
 pub use containers::containers;
 pub use dns::NameLines;
 pub use doctor::doctor;
+pub(crate) use failures::error as icmp_error;
 pub use failures::failures;
 pub use findings::finding;
 pub use flows::{FlowLines, capture_ended, flows_ended};

@@ -413,11 +413,21 @@ fn failures_of_the_example_have_a_line_where_something_failed() {
         retransmits: Default::default(),
         ..snapshot.pairs[0].clone()
     };
-    let pairs = snapshot.pairs.iter().cloned().chain([closed]).collect();
+    let datagrams = PairRow {
+        protocol: Protocol::UDP,
+        answers: Default::default(),
+        icmp: vec![fixtures::icmp_row()],
+        ..closed.clone()
+    };
+    let mut pairs = [snapshot.pairs.to_vec(), vec![closed, datagrams]].concat();
+    pairs[0].answers.half_open = 2;
+    pairs[0].answers.silent_server = 1;
+    pairs[0].zero_windows.by_client = 1_234;
+    let pairs = pairs.into();
     check("failures", all_failures, &Snapshot { pairs, ..snapshot });
     let nothing = Snapshot { pairs: [].into(), ..fixtures::snapshot() };
     let frame = frame(80);
-    assert!(draw(&all_failures(&nothing, &frame), &frame).contains("no TCP connection failed"));
+    assert!(draw(&all_failures(&nothing, &frame), &frame).contains("nothing was seen to fail"));
 }
 
 #[test]

@@ -6,16 +6,16 @@ pub(crate) mod why;
 use super::Clock;
 use crate::model::{
     AttachedBy, ContainerId, ContainerState, Counts, Details, Direction, DnsAnswer, DnsExchange, DnsPlace,
-    DnsRecord, DnsTransport, DockerState, FlowId, FlowPorts, HostId, Initiator, InterfaceKind,
+    DnsRecord, DnsTransport, DockerState, FlowId, FlowPorts, HostId, IcmpKind, Initiator, InterfaceKind,
     InterfaceNumber, KernelTime, Losses, NetworkDriver, NetworkId, NotWatched, Protocol, Resources, SafeText,
     SwarmKind, SwarmMember, TcpFlags, Traffic, WallTime,
 };
 use crate::snapshot::{
-    Answers, BridgeRow, ContainerRef, ContainerRow, Conversations, End, EndKind, Expected, FlowRecord, Kept,
-    LatencyRow, LookedUp, Lookups, Measured, Membership, NameRecord, NetworkRef, NetworkRow, ObservedAt,
-    OriginEnd, OriginKind, Outcome, PairRow, Peer, Percentiles, PostureRule, Reach, Retransmits, Rule,
-    RuleName, SampleRecord, Service, Severity, Snapshot, Standing, Steps, Subject, SwarmRef, Tcp, TcpState,
-    UnattributedRow, Verdict,
+    Answers, BridgeRow, ContainerRef, ContainerRow, Conversations, End, EndKind, Expected, FlowRecord,
+    IcmpRow, Kept, LatencyRow, LookedUp, Lookups, Measured, Membership, NameRecord, NetworkRef, NetworkRow,
+    ObservedAt, OriginEnd, OriginKind, Outcome, PairRow, Peer, Percentiles, PostureRule, Reach, Retransmits,
+    Rule, RuleName, SampleRecord, Service, Severity, Snapshot, Standing, Steps, Subject, SwarmRef, Tcp,
+    TcpState, UnattributedRow, Verdict, ZeroWindows,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -184,6 +184,20 @@ pub(crate) fn network_row(name: &str) -> NetworkRow {
     }
 }
 
+/// A router outside that told the client of a pair an MTU, and was not heard.
+pub(crate) fn icmp_row() -> IcmpRow {
+    IcmpRow {
+        kind: IcmpKind { v6: false, kind: 3, code: 4 },
+        of_client: true,
+        sender: end(EndKind::External, "192.0.2.1", None),
+        mtu: Some(1_400),
+        packets: 12,
+        largest: 1_500,
+        again: 9,
+        told_at: KernelTime(1),
+    }
+}
+
 pub(crate) fn pair_row() -> PairRow {
     PairRow {
         client: container_end("shop-nginx-1", "172.18.0.2", None),
@@ -193,9 +207,11 @@ pub(crate) fn pair_row() -> PairRow {
         traffic: traffic(counts(9_412, 12_900_000), counts(1_003_111, 1_258_291)),
         window: traffic(counts(941, 1_290_000), counts(311, 125_829)),
         conversations: 12,
-        answers: Answers { answered: 12, refused: 0, reset: 1, reset_by_client: 0, reset_by_server: 1 },
+        answers: Answers { answered: 12, reset: 1, reset_by_server: 1, ..Answers::default() },
         shares: Vec::new(),
         retransmits: Retransmits { by_client: 2, by_server: 7 },
+        zero_windows: ZeroWindows::default(),
+        icmp: Vec::new(),
         handshake: Some(handshake()),
         verdict: Some(Verdict {
             rule: RuleName::Topology(Rule::SameNetwork),
@@ -441,6 +457,8 @@ pub(crate) fn flow() -> FlowRecord {
             handshake: Some(Duration::from_nanos(213_500)),
             failed: false,
             first_byte: Some(Duration::from_nanos(1_250_000)),
+            half_open: false,
+            silent: None,
         }),
         several_source_macs: false,
         verdict: None,

@@ -158,6 +158,26 @@ pub const LOSSES: &[Loss] = &[
         "Ends may have no name. Totals and flows are whole.",
     ),
     loss(
+        "failure_rate_capped",
+        "Packets that tell of a failure beyond 512 a second of one interface and direction.",
+        "`failures` tells too few errors of ICMP or windows of 0. Look for a container that sends many: `vethwatch flows`.",
+    ),
+    loss(
+        "failure_ring_full",
+        "Packets that tell of a failure and found no room in their ring.",
+        "`failures` tells too few errors of ICMP or windows of 0. Totals and flows miss nothing.",
+    ),
+    loss(
+        "failure_unreadable",
+        "Errors of ICMP that do not say which conversation they are about.",
+        "Somebody sends broken ones. Totals and flows miss nothing.",
+    ),
+    loss(
+        "failures_not_booked",
+        "Packets that tell of a failure of a conversation that is in no pair.",
+        "Errors about packets that were never sent are among them, and such that are forged.",
+    ),
+    loss(
         "findings_refused",
         "Findings that found no room: too many are open.",
         "Repair or accept (a policy file) those that are shown; the rest is told when there is room.",
@@ -211,6 +231,11 @@ pub const LOSSES: &[Loss] = &[
         "handshakes_not_kept",
         "Handshakes of more pairs of services than are kept.",
         "Percentiles of such pairs are absent. Containers, pairs and flows miss nothing.",
+    ),
+    loss(
+        "icmp_errors_not_kept",
+        "Errors of ICMP that differ from the eight kinds that are kept of their pair.",
+        "`failures` tells too few. A sender that invents such errors is likely.",
     ),
     loss(
         "interfaces_came_without_agent",

@@ -1,10 +1,11 @@
 //! `pair`.
 
+use super::failure::IcmpPart;
 use super::finding::VerdictPart;
 use super::parts::{EndpointPart, HandshakePart, NetworkPart};
 use super::{Body, Clock};
 use crate::model::{Counts, Protocol};
-use crate::snapshot::{Answers, PairRow, Snapshot};
+use crate::snapshot::{PairRow, Snapshot};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -26,6 +27,8 @@ pub struct PairBody<'a> {
     retransmitted_by_client: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retransmitted_by_server: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    icmp_errors: Vec<IcmpPart<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     handshake: Option<HandshakePart>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,6 +46,11 @@ struct AnswersPart {
     reset: u64,
     reset_by_client: u64,
     reset_by_server: u64,
+    half_open: u64,
+    silent_client: u64,
+    silent_server: u64,
+    zero_windows_by_client: u64,
+    zero_windows_by_server: u64,
 }
 
 /// What fell into the snapshot's window; absent while there is none.
@@ -75,11 +83,23 @@ impl<'a> PairBody<'a> {
             received: row.traffic.received,
             conversations: row.conversations,
             answers: (row.protocol == Protocol::TCP).then(|| {
-                let Answers { answered, refused, reset, reset_by_client, reset_by_server } = row.answers;
-                AnswersPart { answered, refused, reset, reset_by_client, reset_by_server }
+                let (answers, zero_windows) = (row.answers, row.zero_windows);
+                AnswersPart {
+                    answered: answers.answered,
+                    refused: answers.refused,
+                    reset: answers.reset,
+                    reset_by_client: answers.reset_by_client,
+                    reset_by_server: answers.reset_by_server,
+                    half_open: answers.half_open,
+                    silent_client: answers.silent_client,
+                    silent_server: answers.silent_server,
+                    zero_windows_by_client: zero_windows.by_client,
+                    zero_windows_by_server: zero_windows.by_server,
+                }
             }),
             retransmitted_by_client: by_client,
             retransmitted_by_server: by_server,
+            icmp_errors: row.icmp.iter().map(Into::into).collect(),
             handshake: row.handshake.map(Into::into),
             verdict: row.verdict.as_ref().map(Into::into),
             last_seen: clock.rfc3339(row.last_seen),

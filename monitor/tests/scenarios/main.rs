@@ -5,6 +5,7 @@
 mod absence;
 mod asked;
 mod bounds;
+mod failures;
 mod history;
 mod host_network;
 mod inside;

@@ -1,4 +1,6 @@
 use super::*;
+use crate::model::{FailureSign, IcmpError, IcmpKind, Told};
+use monitor_common::failure::{FailureHeader, ROOM};
 use monitor_common::flow::{Received, Sent};
 use proptest::prelude::*;
 use zerocopy::IntoBytes;
@@ -283,5 +285,120 @@ proptest! {
             let header = DnsHeader { captured, place_kind, ..DnsHeader::default() };
             let _ = dns(&[header.as_bytes(), &bytes].concat(), None);
         }
+    }
+}
+
+/// A record of a packet that tells of a failure, with as many of its bytes as there is room for.
+fn failure_record(direction: u8, packet: &[u8]) -> Vec<u8> {
+    let captured = packet.len().min(ROOM as usize);
+    let header = FailureHeader {
+        time: 11,
+        interface: 7,
+        captured: captured.try_into().unwrap(),
+        origin: 3,
+        direction,
+        padding: [0; 3],
+    };
+    let mut room = [0; ROOM as usize];
+    room[..captured].copy_from_slice(&packet[..captured]);
+    [header.as_bytes(), &room].concat()
+}
+
+fn ipv4(from: u8, to: u8, protocol: u8, length: u16, payload: &[u8]) -> Vec<u8> {
+    let [high, low] = length.to_be_bytes();
+    let header = [0x45, 0, high, low, 0, 0, 0, 0, 64, protocol, 0, 0, 10, 0, 0, from, 10, 0, 0, to];
+    [&header, payload].concat()
+}
+
+fn ipv6(from: u8, to: u8, next: u8, length: u16, payload: &[u8]) -> Vec<u8> {
+    let [high, low] = length.to_be_bytes();
+    let address = |last| [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
+    [&[0x60, 0, 0, 0, high, low, next, 64][..], &address(from), &address(to), payload].concat()
+}
+
+fn ethernet(ethertype: u16, packet: &[u8]) -> Vec<u8> {
+    [&[2; 12][..], &ethertype.to_be_bytes(), packet].concat()
+}
+
+/// What 10.0.0.9 tells 10.0.0.2 of a packet that that one sent to port 53 of 10.0.0.3.
+fn too_big(mtu: u16) -> Vec<u8> {
+    let about = ipv4(2, 3, 17, 1_428, &[0x9c, 0x40, 0, 53, 5, 0x80, 0, 0]);
+    let [high, low] = mtu.to_be_bytes();
+    ethernet(0x0800, &ipv4(9, 2, 1, 56, &[&[3, 4, 0, 0, 0, 0, high, low], &about[..]].concat()))
+}
+
+#[test]
+fn an_error_is_about_the_flow_of_the_packet_in_it() {
+    let sign = failure(&failure_record(1, &too_big(1_300))).unwrap().unwrap();
+    let flow = FlowPorts::Ports { local: 40_000, remote: 53 };
+    assert_eq!((sign.key.local, sign.key.remote), ("10.0.0.2".parse().unwrap(), "10.0.0.3".parse().unwrap()));
+    assert_eq!((sign.key.protocol, sign.key.ports, sign.key.interface.0), (Protocol::UDP, flow, 7));
+    assert_eq!(sign.origin, Some(Origin { ifindex: 3, other: None }));
+    let kind = IcmpKind { v6: false, kind: 3, code: 4 };
+    let error = IcmpError { sender: "10.0.0.9".parse().unwrap(), kind, mtu: Some(1_300), length: 1_428 };
+    assert_eq!(sign.told, Told::Icmp(error));
+    // Routers before RFC 1191 say 0.
+    let Some(FailureSign { told: Told::Icmp(error), .. }) = failure(&failure_record(1, &too_big(0))).unwrap()
+    else {
+        panic!("no error")
+    };
+    assert_eq!(error.mtu, None);
+    // Where a container itself sends it, the flow is that of what it had received.
+    let sent = failure(&failure_record(0, &too_big(1_300))).unwrap().unwrap();
+    assert_eq!((sent.key.local, sent.key.remote, sent.origin), (sign.key.remote, sign.key.local, None));
+    assert_eq!(sent.key.ports, FlowPorts::Ports { local: 53, remote: 40_000 });
+}
+
+#[test]
+fn an_error_of_icmpv6_has_an_mtu_of_32_bits_and_a_length_with_its_header() {
+    let about = ipv6(2, 3, 6, 1_460, &[0x9c, 0x40, 1, 0xbb, 0, 0, 0, 0]);
+    let packet = ipv6(9, 2, 58, 56, &[&[2, 0, 0, 0, 0, 1, 0, 0], &about[..]].concat());
+    let sign = failure(&failure_record(1, &ethernet(0x86dd, &packet))).unwrap().unwrap();
+    assert_eq!(sign.key.ports, FlowPorts::Ports { local: 40_000, remote: 443 });
+    let kind = IcmpKind { v6: true, kind: 2, code: 0 };
+    let error = IcmpError { sender: "fd00::9".parse().unwrap(), kind, mtu: Some(65_536), length: 1_500 };
+    assert_eq!((sign.told, kind.reason(), kind.is_too_big()), (Told::Icmp(error), "packet-too-big", true));
+}
+
+#[test]
+fn a_closed_window_is_that_of_the_flow_it_is_sent_on() {
+    let segment = |flags, window: u8| {
+        let tcp = [0, 80, 0x9c, 0x40, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, flags, 0, window, 0, 0, 0, 0];
+        failure(&failure_record(0, &ethernet(0x0800, &ipv4(2, 3, 6, 40, &tcp))))
+    };
+    let sign = segment(0x10, 0).unwrap().unwrap();
+    assert_eq!(
+        (sign.told, sign.key.ports),
+        (Told::ZeroWindow, FlowPorts::Ports { local: 80, remote: 40_000 })
+    );
+    // The programs write none of these: an open window, a SYN, a reset.
+    for (flags, window) in [(0x10, 1), (0x02, 0), (0x14, 0)] {
+        assert_eq!(segment(flags, window), Err(Malformed), "{flags} {window}");
+    }
+}
+
+#[test]
+fn an_error_that_is_cut_off_anywhere_tells_nothing() {
+    let whole = too_big(1_300);
+    // Up to the ports of what it is about.
+    let enough = whole.len() - 4;
+    for length in 0..whole.len() {
+        let read = failure(&failure_record(1, &whole[..length]));
+        assert_eq!(matches!(read, Ok(Some(_))), length >= enough, "{length}: {read:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_packet_that_tells_of_a_failure_does_harm(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        behind in proptest::collection::vec(any::<u8>(), 0..160),
+        direction in 0_u8..3,
+    ) {
+        let _ = failure(&bytes);
+        let packet = ethernet(0x0800, &ipv4(9, 2, 1, 56, &[&[3, 4, 0, 0, 0, 0, 0, 0], &behind[..]].concat()));
+        prop_assert_eq!(failure(&failure_record(direction, &packet)).is_err(), direction == 2);
+        let packet = ethernet(0x86dd, &ipv6(9, 2, 58, 56, &[&[1, 0, 0, 0, 0, 0, 0, 0], &behind[..]].concat()));
+        prop_assert_eq!(failure(&failure_record(direction, &packet)).is_err(), direction == 2);
     }
 }

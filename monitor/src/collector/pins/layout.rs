@@ -10,8 +10,19 @@ const MEANING: u32 = 2;
 
 /// The maps that are not shared with the agent before: nothing in them is worth it, some have other sizes each time, and
 /// the programs on control groups and in namespaces go with it.
-const OWN: [&str; 9] =
-    ["DROPS", "RETRANSMITS", "PACKETS", "CAPTURED", "AYA_LOGS", "CGROUPS", "INSIDE", "NAMES", "NAME_RATES"];
+const OWN: [&str; 11] = [
+    "DROPS",
+    "RETRANSMITS",
+    "PACKETS",
+    "CAPTURED",
+    "AYA_LOGS",
+    "CGROUPS",
+    "INSIDE",
+    "NAMES",
+    "NAME_RATES",
+    "FAILURES",
+    "FAILURE_RATES",
+];
 
 /// Names and a fingerprint of the maps that are pinned.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -222,6 +222,7 @@ mod tests {
             }),
             counts: PairCounts { traffic: traffic(bytes), conversations: 1, ..PairCounts::default() },
             shares: Vec::new(),
+            icmp: Vec::new(),
             handshakes,
             verdict: None,
             last_seen: KernelTime(1),

@@ -173,6 +173,8 @@ fn pair_rows(mut pairs: Vec<PairSpan>) -> Arc<[PairRow]> {
         answers: pair.counts.answers,
         shares: pair.shares,
         retransmits: pair.counts.retransmits,
+        zero_windows: pair.counts.zero_windows,
+        icmp: pair.icmp,
         handshake: pair.handshakes.percentiles(),
         verdict: pair.verdict,
         last_seen: pair.last_seen,

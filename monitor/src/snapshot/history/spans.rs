@@ -5,7 +5,8 @@ use crate::model::{DnsExchange, DnsOutcome, KernelTime, Protocol, SafeText, Traf
 use crate::snapshot::latencies::ServicePair;
 use crate::snapshot::pairs::Key;
 use crate::snapshot::{
-    Answers, ContainerRef, End, NetworkRef, Outcomes, Retransmits, Share, Verdict, shares,
+    Answers, ContainerRef, End, IcmpRow, NetworkRef, Outcomes, Retransmits, Share, Verdict, ZeroWindows,
+    icmp, shares,
 };
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
@@ -111,6 +112,10 @@ pub struct PairCounts {
     pub answers: Answers,
     /// What they sent again.
     pub retransmits: Retransmits,
+    /// Segments that said that there is no room for more.
+    pub zero_windows: ZeroWindows,
+    /// Errors of ICMP about packets of either end.
+    pub icmp_errors: u64,
 }
 
 impl PairCounts {
@@ -121,6 +126,8 @@ impl PairCounts {
             conversations: self.conversations.saturating_sub(before.conversations),
             answers: self.answers.since(before.answers),
             retransmits: self.retransmits.since(before.retransmits),
+            zero_windows: self.zero_windows.since(before.zero_windows),
+            icmp_errors: self.icmp_errors.saturating_sub(before.icmp_errors),
         }
     }
 }
@@ -131,6 +138,8 @@ impl AddAssign for PairCounts {
         self.conversations += other.conversations;
         self.answers += other.answers;
         self.retransmits += other.retransmits;
+        self.zero_windows += other.zero_windows;
+        self.icmp_errors = self.icmp_errors.saturating_add(other.icmp_errors);
     }
 }
 
@@ -143,6 +152,8 @@ pub struct PairSpan {
     pub counts: PairCounts,
     /// What of it the client came to by which shared name.
     pub shares: Vec<Share>,
+    /// Errors of ICMP about its packets.
+    pub icmp: Vec<IcmpRow>,
     /// How long its TCP connections took to be answered.
     pub handshakes: Spread,
     /// What is expected of the latest of its conversations, and what became of it.
@@ -154,12 +165,14 @@ pub struct PairSpan {
 impl PairSpan {
     /// Memory it takes beside itself, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.shares.capacity() * size_of::<Share>() + self.handshakes.bytes()
+        let shares = self.shares.capacity() * size_of::<Share>();
+        shares + self.icmp.capacity() * size_of::<IcmpRow>() + self.handshakes.bytes()
     }
 
     /// Gives back memory that it does not need.
     pub(super) fn shrink(&mut self) {
         self.shares.shrink_to_fit();
+        self.icmp.shrink_to_fit();
         self.handshakes.shrink();
     }
 
@@ -178,6 +191,7 @@ impl PairSpan {
         self.ends = Arc::clone(&later.ends);
         self.counts += later.counts;
         shares::merge(&mut self.shares, &later.shares);
+        icmp::merge(&mut self.icmp, &later.icmp);
         self.handshakes.merge(&later.handshakes);
         self.verdict = later.verdict.clone().or(self.verdict.take());
         self.last_seen = self.last_seen.max(later.last_seen);

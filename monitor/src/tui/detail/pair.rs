@@ -4,12 +4,13 @@ use super::handshake::{handshake, where_it_went};
 use super::paper::Paper;
 use super::{listed, talk, words};
 use crate::model::Protocol;
-use crate::snapshot::{Answers, ByHand, End, Finding, PairRow, Retransmits, Snapshot};
+use crate::snapshot::{Answers, ByHand, End, Finding, PairRow, Retransmits, Snapshot, ZeroWindows};
 use crate::tui::board::Board;
 use crate::tui::column::Tone;
 use crate::tui::context::Context;
 use crate::tui::line::Line;
 use crate::tui::subject::{EndKey, PairKey};
+use crate::view::icmp_error;
 use crate::view::units::exact;
 
 /// A pair.
@@ -43,6 +44,9 @@ pub(super) fn pair(pair: &PairRow, board: &Board, context: &Context<'_>, width: 
     if pair.protocol == Protocol::TCP {
         how_it_went(&mut paper, pair);
     }
+    for row in &pair.icmp {
+        paper.field("ICMP error", &icmp_error(row));
+    }
     paper.field("last seen", &words::moment(pair.last_seen, context));
     handshake(&mut paper, pair.handshake.as_ref(), "between them");
     where_it_went(&mut paper, pair, snapshot);
@@ -53,7 +57,7 @@ pub(super) fn pair(pair: &PairRow, board: &Board, context: &Context<'_>, width: 
 
 /// How TCP connections went.
 pub(super) fn how_it_went(paper: &mut Paper, pair: &PairRow) {
-    let Answers { answered, refused, reset, reset_by_client, reset_by_server } = pair.answers;
+    let Answers { answered, refused, reset, reset_by_client, reset_by_server, .. } = pair.answers;
     let [answered, refused, reset] = [answered, refused, reset].map(exact);
     paper.field("of these", &format!("{answered} answered, {refused} refused, {reset} reset"));
     if pair.answers.reset > 0 {
@@ -64,6 +68,24 @@ pub(super) fn how_it_went(paper: &mut Paper, pair: &PairRow) {
     if by_client + by_server > 0 {
         let [client, server] = [by_client, by_server].map(exact);
         paper.field("sent again", &format!("{client} segments by the client, {server} by the server"));
+    }
+    troubles(paper, pair);
+}
+
+/// What went wrong on connections that were answered.
+fn troubles(paper: &mut Paper, pair: &PairRow) {
+    let Answers { half_open, silent_client, silent_server, .. } = pair.answers;
+    let ZeroWindows { by_client, by_server } = pair.zero_windows;
+    if half_open > 0 {
+        paper.field("half-open", &format!("{}: the client acknowledged nothing", exact(half_open)));
+    }
+    if silent_client + silent_server > 0 {
+        let [client, server] = [silent_client, silent_server].map(exact);
+        paper.field("went silent", &format!("the client {client}, the server {server}"));
+    }
+    if by_client + by_server > 0 {
+        let [client, server] = [by_client, by_server].map(exact);
+        paper.field("no room", &format!("{client} segments of the client, {server} of the server"));
     }
 }
 

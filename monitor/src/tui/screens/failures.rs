@@ -35,13 +35,15 @@ fn rows(board: &Board, group: Group) -> Vec<Row> {
     let sees_retransmits = snapshot.sees_retransmits();
     let mut rows: Vec<Row> = Vec::new();
     let mut places: HashMap<Between, usize> = HashMap::new();
-    let pairs = snapshot.pairs.iter().enumerate().filter(|(_, pair)| pair.protocol == Protocol::TCP);
-    for (at, pair) in pairs {
+    for (at, pair) in snapshot.pairs.iter().enumerate() {
         let between = Between::of(pair, group);
         let place = *places.entry(between).or_insert_with_key(|between| {
             rows.push(Row {
                 client: between.client(),
-                server: between.server(),
+                server: match pair.protocol {
+                    Protocol::TCP => between.server(),
+                    other => format!("{}/{}", between.server(), other.name()),
+                },
                 between: between.clone(),
                 sum: FailureRow::of(pair),
                 members: Members::none(&snapshot.pairs),
@@ -65,6 +67,11 @@ fn figure(times: Option<u64>) -> Cell {
     }
 }
 
+/// A figure about connections, which other protocols do not have.
+fn of_tcp(sum: &FailureRow, figure: u64) -> Option<u64> {
+    (sum.protocol == Protocol::TCP).then_some(figure)
+}
+
 /// A column of such figures.
 macro_rules! figures {
     ($title:literal, $width:literal, $leave_out:literal, $of:expr) => {{
@@ -80,8 +87,8 @@ macro_rules! figures {
 }
 
 impl Row {
-    const fn state(&self) -> &'static str {
-        if self.sum.is_not_served() { "not served" } else { "" }
+    fn state(&self) -> &'static str {
+        self.sum.word()
     }
 }
 
@@ -106,16 +113,20 @@ impl Screen for Failures {
             "CONNS",
             7,
             5,
-            |row, _| Rank::Number(Some(row.sum.connections)),
-            |row, _| Cell::plain(count(row.sum.connections)),
+            |row, _| Rank::Number(of_tcp(&row.sum, row.sum.connections)),
+            |row, _| {
+                of_tcp(&row.sum, row.sum.connections).map_or_else(Cell::absent, |it| Cell::plain(count(it)))
+            },
         ),
         figures!("FAILED", 7, 1, |sum| Some(sum.failed())),
-        figures!("REFUSED", 7, 2, |sum| Some(sum.answers.refused)),
-        figures!("NO ANSW", 7, 3, |sum| Some(sum.unanswered())),
-        figures!("RST CL", 7, 7, |sum| Some(sum.answers.reset_by_client)),
-        figures!("RST SRV", 7, 6, |sum| Some(sum.answers.reset_by_server)),
-        figures!("AGAIN CL", 8, 9, |sum| sum.sent_again_by_client),
-        figures!("AGAIN SRV", 9, 8, |sum| sum.sent_again_by_server),
+        figures!("REFUSED", 7, 2, |sum| of_tcp(sum, sum.answers.refused)),
+        figures!("NO ANSW", 7, 3, |sum| of_tcp(sum, sum.unanswered())),
+        figures!("RST CL", 7, 8, |sum| of_tcp(sum, sum.answers.reset_by_client)),
+        figures!("RST SRV", 7, 7, |sum| of_tcp(sum, sum.answers.reset_by_server)),
+        figures!("ICMP", 6, 6, |sum| Some(sum.icmp_errors())),
+        figures!("NO ROOM", 7, 11, |sum| of_tcp(sum, sum.zero_windows.sum())),
+        figures!("AGAIN CL", 8, 10, |sum| sum.sent_again_by_client),
+        figures!("AGAIN SRV", 9, 9, |sum| sum.sent_again_by_server),
         name(
             "STATE",
             [10, 10],
@@ -125,7 +136,7 @@ impl Screen for Failures {
         ),
     ];
     const ORDER: (usize, bool) = (3, true);
-    const EMPTY: &'static str = "No TCP connection failed.";
+    const EMPTY: &'static str = "Nothing was seen to fail.";
     const GROUPS: bool = true;
 
     fn items(board: &Board, options: &Options) -> Vec<Arc<Row>> {

@@ -79,7 +79,7 @@ fn screens_without_rows_say_so_in_a_line() {
         ("5", "Nothing was found in what is watched."),
         ("6", "Everything that was to be told was told."),
         ("7", "No container has asked for a name yet."),
-        ("8", "No TCP connection failed."),
+        ("8", "Nothing was seen to fail."),
     ] {
         let mut view = view(&data::empty(), keys, (120, 24));
         view.line(says);

@@ -1,9 +1,9 @@
 //! What the rows of networks and pairs hold, and what is absent.
 
 use super::{COUNTS, HANDSHAKE, NETWORK, check_fields, endpoint, line, value, within};
-use crate::model::Overlay;
+use crate::model::{Overlay, Protocol};
 use crate::snapshot::{
-    Alias, LatencyRow, NetworkRow, Reach, Service, ServiceRow, Snapshot, failures, services,
+    Alias, FailureRow, LatencyRow, NetworkRow, Reach, Service, ServiceRow, Snapshot, failures, services,
 };
 use crate::wire::{
     ContainerBody, FailureBody, LatencyBody, NameBody, NetworkBody, PairBody, ServiceBody, fixtures,
@@ -23,6 +23,7 @@ fn a_pair_has_the_promised_fields() {
     let promised = [
         "protocol protocol_number conversations answered refused reset last_seen".to_owned(),
         "reset_by_client reset_by_server retransmitted_by_client retransmitted_by_server".to_owned(),
+        "half_open silent_client silent_server zero_windows_by_client zero_windows_by_server".to_owned(),
         endpoint("client"),
         endpoint("server"),
         within("network", NETWORK),
@@ -147,14 +148,25 @@ fn what_failed_has_the_promised_fields() {
     let promised = [
         "port protocol since connections answered refused unanswered not_served".to_owned(),
         reset.to_owned(),
+        "half_open silent_client silent_server zero_windows_by_client zero_windows_by_server".to_owned(),
+        "wrong_mtu icmp_errors".to_owned(),
+        within("icmp_errors", "reason type code packets_of mtu packets largest_bytes too_big_again"),
+        within("icmp_errors.sender", "kind address"),
         within("client", "kind project service"),
         within("server", "kind project service"),
     ];
     let snapshot = fixtures::snapshot();
-    let rows = failures(&snapshot.pairs, &[], snapshot.sees_retransmits());
+    let mut pairs = snapshot.pairs.to_vec();
+    pairs[0].icmp = vec![fixtures::icmp_row()];
+    let rows = failures(&pairs, &[], snapshot.sees_retransmits());
     let body = || FailureBody::new(&rows[0], snapshot.watching_since, &fixtures::clock());
     check_fields(&value(body()), &promised, &[]);
     insta::assert_snapshot!(line(body()));
+    // Of other protocols there is nothing of connections.
+    let datagrams = FailureRow { protocol: Protocol::UDP, ..rows[0].clone() };
+    let record = value(FailureBody::new(&datagrams, snapshot.watching_since, &fixtures::clock()));
+    assert!(record.get("connections").is_none() && record.get("not_served").is_none(), "{record}");
+    assert_eq!((&record["protocol"], &record["wrong_mtu"]), (&"udp".into(), &true.into()));
 }
 
 fn name_fields() -> Vec<String> {

@@ -145,7 +145,7 @@ fn what_fails_is_what_the_client_and_both_kernels_counted() -> Result<()> {
 }
 
 /// Runs a command in a container's network namespace.
-fn inside(container: &Container, command: &str) -> Result<()> {
+pub(crate) fn inside(container: &Container, command: &str) -> Result<()> {
     let namespace = format!("--net=/proc/{}/ns/net", container.pid()?);
     text(Command::new("nsenter").arg(namespace).args(command.split(' ')), PATIENCE)?;
     Ok(())
@@ -153,15 +153,24 @@ fn inside(container: &Container, command: &str) -> Result<()> {
 
 /// `TcpRetransSegs` of a container's namespace.
 fn sent_again(container: &Container) -> Result<u64> {
-    let counters = std::fs::read_to_string(format!("/proc/{}/net/snmp", container.pid()?))?;
-    let mut of_tcp = counters.lines().filter_map(|line| line.strip_prefix("Tcp: "));
-    let (names, values) = of_tcp.next().zip(of_tcp.next()).context("counters of TCP")?;
-    let mut both = names.split(' ').zip(values.split(' '));
-    let (_, value) = both.find(|(name, _)| *name == "RetransSegs").context("RetransSegs")?;
-    Ok(value.parse()?)
+    kernel_count(container, "snmp", "RetransSegs")
 }
 
-fn row(rows: &[Value], port: u16) -> Option<&Value> {
+/// A counter of a container's namespace, in one of the files of `/proc/net`: a line of names and one of values, or one of
+/// both. The first of that name.
+pub(crate) fn kernel_count(container: &Container, file: &str, name: &str) -> Result<u64> {
+    let counters = std::fs::read_to_string(format!("/proc/{}/net/{file}", container.pid()?))?;
+    let lines: Vec<Vec<&str>> = counters.lines().map(|line| line.split_whitespace().collect()).collect();
+    let of_pair = lines.windows(2).find_map(|pair| {
+        let at = pair[0].iter().position(|word| *word == name)?;
+        pair[1].get(at)
+    });
+    let of_line = lines.iter().find(|line| line.first() == Some(&name)).and_then(|line| line.get(1));
+    let value = if file == "snmp6" { of_line } else { of_pair };
+    Ok(value.with_context(|| format!("no {name} in {file}"))?.parse()?)
+}
+
+pub(crate) fn row(rows: &[Value], port: u16) -> Option<&Value> {
     rows.iter().find(|row| row["type"] == "failure" && row["port"] == port)
 }
 

@@ -8,3 +8,4 @@ mod first_byte;
 mod latency;
 mod replicas;
 mod rig;
+mod trouble;

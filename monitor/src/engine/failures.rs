@@ -1,0 +1,85 @@
+//! Packets that tell of a failure: booked once the flow is in that they are about, under the pair of its two ends. One about
+//! no flow is booked nowhere: anybody can write what was never sent into an error of ICMP.
+
+use super::retransmits::packets_of;
+use super::state::State;
+use crate::attribution::Packets;
+use crate::flows::Flow;
+use crate::model::{
+    Direction, FailureSign, FlowKey, FlowPorts, IcmpError, Initiator, KernelTime, Protocol, Told,
+};
+use crate::snapshot::{End, Sign};
+
+impl State {
+    /// Books what was told of conversations whose flows are in by now.
+    pub(super) fn book_failures(&mut self, now: KernelTime) {
+        let grace = self.settings.attribution.announcement;
+        for (since, sign) in self.failures.look() {
+            if self.book_failure(&sign, now) {
+                continue;
+            }
+            if now.since(since) < grace {
+                self.failures.put_back(since, sign);
+            } else {
+                self.failures.give_up(&sign);
+            }
+        }
+    }
+
+    fn book_failure(&mut self, sign: &FailureSign, now: KernelTime) -> bool {
+        let FlowKey { interface, local, remote, protocol, ports, .. } = sign.key;
+        let of_it = |flow: &&Flow| flow.key.interface == interface;
+        let tuple = (local, remote, protocol, ports);
+        let Some(flow) = self.judge.with_tuple(&self.flows, tuple).find(of_it) else { return false };
+        let (packets, initiator) = (packets_of(flow), flow.initiator());
+        let [local, remote] = self.ends_of(&packets, now);
+        // An error is told where it arrives, and that there is no room where it is said, if that is watched.
+        let is_told_here = match sign.told {
+            Told::Icmp(_) => sign.direction == Direction::Received,
+            Told::ZeroWindow => sign.direction == Direction::Sent,
+        };
+        if !is_told_here && self.attribution.is_counted_at_sender(&packets, &remote) {
+            return true;
+        }
+        let told = match sign.told {
+            Told::Icmp(error) => {
+                Sign::Icmp { by: self.sender(sign, &error, &local, now), error, at: sign.at }
+            }
+            Told::ZeroWindow => Sign::ZeroWindow,
+        };
+        self.books.failed([&local, &remote], initiator, protocol, is_told_here, told)
+    }
+
+    /// Who sent an error.
+    fn sender(&self, sign: &FailureSign, error: &IcmpError, local: &End, now: KernelTime) -> End {
+        let address = error.sender;
+        if sign.direction == Direction::Sent {
+            return End { address, port: None, ..local.clone() };
+        }
+        let protocol = if error.kind.v6 { Protocol::ICMPV6 } else { Protocol::ICMP };
+        let key = FlowKey { remote: address, protocol, ports: FlowPorts::None, ..sign.key };
+        let origin = sign.origin.map(|origin| (origin, sign.at));
+        self.attribution.remote_end(&Packets { key, origin, first: sign.at, last: sign.at }, now)
+    }
+
+    /// A connection is over whose opener never acknowledged that it was answered, and that was not told before.
+    pub(super) fn book_half_open(&mut self, flow: &Flow, now: KernelTime) {
+        if !flow.is_left_half_open() || self.attribution.owner(flow.key.interface).is_none() {
+            return;
+        }
+        let packets = packets_of(flow);
+        let [local, remote] = self.ends_of(&packets, now);
+        let is_told_here =
+            flow.initiator() == Initiator::Local || !self.attribution.is_counted_at_sender(&packets, &remote);
+        if is_told_here {
+            let by_local = flow.initiator() == Initiator::Local;
+            self.books.failed(
+                [&local, &remote],
+                flow.initiator(),
+                flow.key.protocol,
+                by_local,
+                Sign::HalfOpen,
+            );
+        }
+    }
+}
