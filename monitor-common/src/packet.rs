@@ -1,7 +1,7 @@
 //! The only packet parser: the kernel programs, the tests and the fuzzer all run this one.
 //!
 //! It reads byte arrays from a [`ByteSource`] and never trusts a length, so any bytes at all either parse or are
-//! [`Network::Other`]. It says what a flow key needs, how long the headers are, and whether the packet tells of a failure.
+//! [`Network::Other`]. It says what a flow key needs, how long the headers are, and what tells of a failure.
 
 use crate::counters::Direction;
 use crate::failure;
@@ -149,8 +149,25 @@ pub struct Transport {
     pub header_length: u16,
     /// Bytes of the transport header that `header_length` counts; 0 where it ends before it.
     pub own_length: u8,
-    /// Whether it tells of a failure, as [`crate::failure`] has it.
-    pub tells_failure: bool,
+    /// Receive window of TCP as in the header, before scaling; the highest number where that was not read, and of other
+    /// protocols.
+    pub window: u16,
+}
+
+impl Transport {
+    /// Whether the packet tells of a failure, as [`failure`] has it. The verifier goes through what follows once for each
+    /// outcome that is kept, so none is: this is asked where it is needed.
+    #[inline(always)]
+    #[must_use]
+    pub const fn tells_failure(&self) -> bool {
+        match self.protocol {
+            protocol::TCP => failure::is_closed(self.tcp_flags, self.window),
+            _ => {
+                self.kind == key_kind::ICMP
+                    && failure::is_error(self.protocol, (self.destination_port >> 8) as u8)
+            }
+        }
+    }
 }
 
 /// Goes on with a parsed frame, a way for each [`Network`].
@@ -426,17 +443,16 @@ fn ports<S: ByteSource + ?Sized>(source: &S, offset: usize, number: u8) -> Trans
     let Some([s0, s1, d0, d1]) = source.read(offset) else {
         return without_ports(offset, number, key_kind::NO_HEADER);
     };
-    let (length, tcp_flags, tells_failure) = match number {
+    let (length, tcp_flags, window) = match number {
         protocol::TCP => match source.read(offset + 12) {
             Some([data_offset, flags, high, low]) => {
-                let is_closed = failure::is_closed(flags, u16::from_be_bytes([high, low]));
-                ((data_offset >> 4).max(5) * 4, flags, is_closed)
+                ((data_offset >> 4).max(5) * 4, flags, u16::from_be_bytes([high, low]))
             }
-            None => (20, 0, false),
+            None => (20, 0, u16::MAX),
         },
-        protocol::UDP => (8, 0, false),
-        protocol::SCTP => (12, 0, false),
-        _ => (0, 0, false),
+        protocol::UDP => (8, 0, u16::MAX),
+        protocol::SCTP => (12, 0, u16::MAX),
+        _ => (0, 0, u16::MAX),
     };
     Transport {
         protocol: number,
@@ -446,7 +462,7 @@ fn ports<S: ByteSource + ?Sized>(source: &S, offset: usize, number: u8) -> Trans
         tcp_flags,
         header_length: frame_length(offset) + length as u16,
         own_length: length,
-        tells_failure,
+        window,
     }
 }
 
@@ -455,13 +471,11 @@ fn echo<S: ByteSource + ?Sized>(source: &S, offset: usize, icmp: &Icmp) -> Trans
     let Some([kind, code, _, _, id_high, id_low]) = source.read(offset) else {
         return without_ports(offset, icmp.protocol, key_kind::NO_HEADER);
     };
-    let tells_failure = failure::is_error(icmp.protocol, kind);
     let kind = if kind == icmp.reply { icmp.request } else { kind };
     let identifier = if kind == icmp.request { u16::from_be_bytes([id_high, id_low]) } else { 0 };
     Transport {
         source_port: identifier,
         destination_port: u16::from_be_bytes([kind, code]),
-        tells_failure,
         ..without_ports(offset, icmp.protocol, key_kind::ICMP)
     }
 }
@@ -477,7 +491,7 @@ fn without_ports(offset: usize, protocol: u8, kind: u8) -> Transport {
         tcp_flags: 0,
         header_length,
         own_length: 0,
-        tells_failure: false,
+        window: u16::MAX,
     }
 }
 

@@ -13,23 +13,24 @@ use monitor_common::{
     loss::Loss,
 };
 
-/// Copies one at the interface with this number. A function of its own, so that it costs other packets no registers.
+/// Copies one at the interface with this number. Global, so that the verifier goes through it once; the direction is that of
+/// [`FailureHeader`].
+#[unsafe(no_mangle)]
 #[inline(never)]
-pub fn note(skb: *mut __sk_buff, interface: u32, direction: Direction) {
+pub extern "C" fn note_failure(skb: *mut __sk_buff, interface: u32, direction: u32) -> u32 {
     // SAFETY: the context is valid while the program runs; the helper has no preconditions.
     let (length, ingress, time) = unsafe { ((*skb).len, (*skb).ingress_ifindex, bpf_ktime_get_ns()) };
-    let place = u64::from(interface) << 8 | direction as u64;
+    let place = u64::from(interface) << 8 | u64::from(direction);
     if rate::is_too_fast::<SPAN, MOST_IN_SPAN>(&FAILURE_RATES, place, time, 1) {
-        return lose_anywhere(Loss::FailureRateCapped);
+        lose_anywhere(Loss::FailureRateCapped);
+        return 0;
     }
-    let origin = match direction {
-        Direction::Sent => 0,
-        Direction::Received => ingress,
-    };
+    let origin = if direction == Direction::Received as u32 { ingress } else { 0 };
     let captured = length.min(ROOM);
     let header =
         FailureHeader { time, interface, captured, origin, direction: direction as u8, padding: [0; 3] };
     if !hand_over::<_, { ROOM as usize }>(&FAILURES, skb, &header, captured) {
         lose_anywhere(Loss::FailureRingFull);
     }
+    0
 }

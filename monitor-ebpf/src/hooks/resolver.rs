@@ -30,7 +30,7 @@ pub fn hear(context: &SkBuffContext, direction: Direction) {
         return;
     }
     match namespace(skb) {
-        Some(number) => names::message(skb, number, place_kind::NAMESPACE, direction, 0),
+        Some(number) => drop(names::message(skb, number, place_kind::NAMESPACE.into(), direction as u32, 0)),
         None => lose_anywhere(Loss::DnsRingFull),
     }
 }

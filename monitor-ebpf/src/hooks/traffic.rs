@@ -127,13 +127,19 @@ impl Counting<'_> {
                 Direction::Sent => unsafe { bpf_skb_cgroup_id(skb) },
                 Direction::Received => 0,
             };
-            names::message(skb, self.interface.number, place_kind::INTERFACE, self.direction, cgroup);
+            names::message(
+                skb,
+                self.interface.number,
+                place_kind::INTERFACE.into(),
+                self.direction as u32,
+                cgroup,
+            );
         }
         if enabled(feature::FAILURES)
-            && transport.tells_failure
+            && transport.tells_failure()
             && self.interface.flags & interface_flag::FAILURES != 0
         {
-            failures::note(self.context.skb.skb, self.interface.number, self.direction);
+            failures::note_failure(self.context.skb.skb, self.interface.number, self.direction as u32);
         }
         if !enabled(feature::FLOWS) {
             return self.copy(0, K::FAMILY);

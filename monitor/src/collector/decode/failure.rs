@@ -26,7 +26,7 @@ pub(in crate::collector) fn failure(record: &[u8]) -> Result<Option<FailureSign>
     let direction = direction(header.direction)?;
     let frame = parse(bytes, None);
     let read = match transport(&frame) {
-        Some(transport) if transport.protocol == Protocol::TCP.0 && transport.tells_failure => {
+        Some(transport) if transport.protocol == Protocol::TCP.0 && transport.tells_failure() => {
             Some((Told::ZeroWindow, flow(&frame, header.interface, direction)))
         }
         Some(transport) if is_error(transport.protocol, transport.destination_port.to_be_bytes()[0]) => {
