@@ -176,7 +176,8 @@ pub(super) fn shared_aliases(containers: &HashMap<ContainerId, Known>) -> HashSe
     let of_service = |it: &Container| (it.project.clone(), it.service.clone());
     let is_shared = |(alias, holders): &(&(NetworkId, SafeText), Vec<&Container>)| {
         let [first, others @ ..] = holders.as_slice() else { return false };
-        let is_the_service = first.service.as_ref() == Some(&alias.1);
+        let is_the_service =
+            first.service.as_ref().is_some_and(|it| it.as_str().eq_ignore_ascii_case(alias.1.as_str()));
         let of_first = of_service(first);
         let is_all_of_it = is_the_service && others.iter().all(|it| of_service(it) == of_first);
         !(others.is_empty() || is_all_of_it)

@@ -46,13 +46,13 @@ impl FailureRow {
             && self.answers.refused + self.unanswered() > 0
     }
 
-    /// Connections that were refused, not answered, reset, or went no further, and packets that did not arrive.
+    /// Connections that were refused, not answered, or reset.
     #[must_use]
     pub fn failed(&self) -> u64 {
-        let Answers { refused, reset, half_open, silent_client, silent_server, .. } = self.answers;
-        let unanswered = if self.protocol == Protocol::TCP { self.unanswered() } else { 0 };
-        let all = [refused, reset, half_open, silent_client, silent_server, unanswered, self.icmp_errors()];
-        all.into_iter().fold(0, u64::saturating_add)
+        let Answers { refused, reset, .. } = self.answers;
+        let is_tcp = self.protocol == Protocol::TCP;
+        let all = [refused, reset, self.unanswered()].into_iter().filter(|_| is_tcp);
+        all.fold(0, u64::saturating_add)
     }
 
     /// Errors of ICMP about packets of either end.
@@ -80,15 +80,20 @@ impl FailureRow {
     /// Whether nothing failed.
     #[must_use]
     pub fn is_well(&self) -> bool {
-        self.rank() == (0, 0)
+        self.rank() == [0; 3]
     }
 
-    /// What failed, and segments that tell of trouble.
-    fn rank(&self) -> (u64, u64) {
+    /// Connections that failed; packets that did not arrive and connections that went no further; and segments that tell of trouble.
+    fn rank(&self) -> [u64; 3] {
+        let Answers { half_open, silent_client, silent_server, .. } = self.answers;
         let [client, server] =
             [self.sent_again_by_client, self.sent_again_by_server].map(Option::unwrap_or_default);
-        let all = [client, server, self.zero_windows.sum()];
-        (self.failed(), all.into_iter().fold(0, u64::saturating_add))
+        let sum = |figures: &[u64]| figures.iter().copied().fold(0, u64::saturating_add);
+        [
+            self.failed(),
+            sum(&[self.icmp_errors(), half_open, silent_client, silent_server]),
+            sum(&[client, server, self.zero_windows.sum()]),
+        ]
     }
 
     /// A pair's row, of which nothing is counted yet.
@@ -186,6 +191,19 @@ mod tests {
         let now = pair(12, answers([9, 3, 0, 0]), 0);
         let [row] = &*failures(&[now], &[before, datagrams], true) else { panic!("one row") };
         assert_eq!((row.connections, row.answers.refused), (2, 1));
+    }
+
+    #[test]
+    fn packets_that_did_not_arrive_are_no_connections_that_failed() {
+        let error = fixtures::icmp_row();
+        let rejected = PairRow { icmp: vec![error], ..pair(1, answers([0, 0, 0, 0]), 2) };
+        let datagrams = PairRow { protocol: Protocol::UDP, ..rejected.clone() };
+        let failed = failures(&[rejected, datagrams], &[], true);
+        let figures: Vec<_> =
+            failed.iter().map(|row| (row.protocol, row.failed(), row.icmp_errors())).collect();
+        let errors = failed[0].icmp_errors();
+        assert!(errors > 1, "{failed:?}");
+        assert_eq!(figures, [(Protocol::TCP, 1, errors), (Protocol::UDP, 0, errors)]);
     }
 
     #[test]

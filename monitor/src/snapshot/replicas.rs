@@ -38,6 +38,9 @@ pub(super) struct Replicas {
     since: KernelTime,
     now: HashMap<Key, Asked>,
     before: HashMap<Key, Asked>,
+    /// Containers, with the port, that answered anybody in these two spans, by whatever name they were asked.
+    answer_now: HashSet<(ContainerId, u16)>,
+    answered_before: HashSet<(ContainerId, u16)>,
     /// Connections that were not compared.
     pub(super) not_compared: u64,
 }
@@ -55,12 +58,21 @@ impl Replicas {
             return;
         }
         let (Some(container), Some(port)) = (&server.container, server.port) else { return };
-        let mut all = true;
+        let mut all = tcp.handshake.is_none() || self.answers((container.id.clone(), port));
         for service in groups(talk, server) {
             let key = Key { service, port, replica: container.id.clone() };
             all &= self.note(key, talk, [client, server], &tcp);
         }
         self.not_compared += u64::from(!all && talk.opened);
+    }
+
+    /// Notes that a container answered at a port. Whether there is room.
+    fn answers(&mut self, who: (ContainerId, u16)) -> bool {
+        let has_room = self.answer_now.len() < MOST || self.answer_now.contains(&who);
+        if has_room {
+            self.answer_now.insert(who);
+        }
+        has_room
     }
 
     /// Notes what became of a connection to a replica. Whether there is room.
@@ -98,18 +110,22 @@ impl Replicas {
         self.since = now;
         let after = std::mem::take(&mut self.now);
         let before = std::mem::replace(&mut self.before, after);
+        let answer_now = std::mem::take(&mut self.answer_now);
+        let answered_before = std::mem::replace(&mut self.answered_before, answer_now);
         let mut others: HashMap<(&Service, u16), (usize, u64)> = HashMap::new();
         for (key, asked) in before.iter().filter(|(_, asked)| asked.answered > 0) {
             let (replicas, answered) = others.entry((&key.service, key.port)).or_default();
             *replicas += 1;
             *answered += asked.answered;
         }
-        let answers_now = |key: &Key| self.before.get(key).is_some_and(|asked| asked.answered > 0);
+        // One that answers whoever asks it by another name is not silent: then it is something between, or what it is asked for.
+        let answers = |key: &Key| {
+            let who = (key.replica.clone(), key.port);
+            answered_before.contains(&who) || self.answered_before.contains(&who)
+        };
         let mut silent: Vec<(&Key, SilentReplica)> = before
             .iter()
-            .filter(|(key, asked)| {
-                asked.connections >= ENOUGH && asked.answered == 0 && !asked.stopped && !answers_now(key)
-            })
+            .filter(|(key, asked)| asked.connections >= ENOUGH && !asked.stopped && !answers(key))
             .filter_map(|(key, asked)| {
                 let (replicas, answered) = *others.get(&(&key.service, key.port))?;
                 Some((key, asked.silent(key, replicas, answered)))

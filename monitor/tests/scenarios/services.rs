@@ -1,7 +1,10 @@
 //! Latency between services, and how connections are spread over replicas: figures worked out by hand.
 
 use crate::world::{Told, World, container, flow, mac, text};
-use monitor::model::{Container, Observation, Resources, Rights};
+use monitor::model::{
+    Container, DnsAnswer, DnsExchange, DnsPlace, DnsRecord, DnsTransport, InterfaceNumber, Observation,
+    Resources, Rights,
+};
 use monitor::snapshot::{Finding, Kind, LatencyRow, Outcome, PairRow, ServiceRow, services};
 use std::time::Duration;
 
@@ -296,4 +299,67 @@ fn a_dead_one_behind_a_name_is_found_once() {
         finding.explanation
     );
     assert_eq!(finding.revision, 1);
+}
+
+/// The container behind an interface asked for a name and was told addresses.
+fn asked_for(world: &mut World, interface: u32, client: &str, name: &str, addresses: &[&str]) {
+    let at = world.now;
+    world.observe(Observation::Names(vec![DnsExchange {
+        place: DnsPlace::Interface(InterfaceNumber(interface)),
+        asked_at: at,
+        asked: 1,
+        client: client.parse().unwrap(),
+        resolver: "172.18.0.99:53".parse().unwrap(),
+        transport: DnsTransport::Udp,
+        forwarded: false,
+        id: 7,
+        name: text(name),
+        record_type: text("A"),
+        answer: Some(DnsAnswer {
+            at,
+            code: text("NOERROR"),
+            truncated: false,
+            records: addresses.iter().map(|it| DnsRecord::Address(crate::world::ip(it))).collect(),
+            left_out: 0,
+        }),
+    }]));
+}
+
+#[test]
+fn one_that_answers_by_its_own_name_is_not_silent_behind_another() {
+    let mut world = scene(2);
+    (1..=2).for_each(|it| behind(&mut world, &format!("web-{it}"), &address(it), "pool", None));
+    world.running("probe", 9, "a", "172.18.0.30");
+    asked_for(&mut world, 1, "172.18.0.2:40000", "pool", &["172.18.0.3", "172.18.0.4"]);
+    asked_for(&mut world, 9, "172.18.0.30:40000", "web-2", &["172.18.0.4"]);
+    world.pass_until(9_000);
+    let mut ports = 1_000;
+    // The client's connections to web-2 are dropped inside of it; the probe's are answered, all the time.
+    let probe = |world: &mut World, from: u16| {
+        let now = world.now.0 / 1_000;
+        let (client, server) = (format!("172.18.0.30:{from}"), "172.18.0.4:80");
+        world.flows(vec![
+            flow(9, &client, server).and_received(103).tcp("SA", "SA", Some(now), Some(now + 500)),
+            flow(3, server, &client).received(109).tcp("SA", "SA", Some(now), Some(now + 100)),
+        ]);
+    };
+    for second in 10..=40_u16 {
+        let told: &[(u32, u64, Fate)] =
+            if second < 15 { &[(1, 4, Fate::Answered(500, 100)), (2, 4, Fate::NoAnswer)] } else { &[] };
+        tick(&mut world, u64::from(second) * 1_000, &mut ports, told);
+        probe(&mut world, 20_000 + second);
+        world.observe(Observation::Resources(Resources::default()));
+    }
+    let found: Vec<String> = silent(&mut world).iter().map(|it| it.explanation.clone()).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_service_in_capitals_is_told_once() {
+    let mut world = scene(2);
+    // What the inventory makes of Compose's alias `Web`.
+    (1..=2).for_each(|it| behind(&mut world, &format!("web-{it}"), &address(it), "web", Some("Web")));
+    tick(&mut world, 6_000, &mut 1_000, &[(1, 3, Fate::Answered(500, 100))]);
+    let names: Vec<String> = rows(&mut world).iter().map(|row| row.service.to_string()).collect();
+    assert_eq!(names, ["shop/Web"]);
 }

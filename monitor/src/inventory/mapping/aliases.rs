@@ -5,6 +5,9 @@ use crate::model::{ContainerId, NetworkId, SafeText};
 use bollard::models::EndpointSettings;
 use std::collections::{BTreeSet, HashMap};
 
+/// Letters of a short id. A name of fewer, such as `db`, may be the beginning of an id by chance.
+const SHORT_ID: usize = 12;
+
 /// The aliases that somebody chose, in small letters, since names are compared without regard to that. Docker gives each
 /// container its short id as one, and Compose its name: both lead to it alone. Names of networks on which it is not have
 /// no network's id.
@@ -17,8 +20,9 @@ pub(super) fn aliases(
     for raw in networks.into_iter().flat_map(HashMap::values) {
         let Ok(network) = NetworkId::new(raw.network_id.as_deref().unwrap_or("")) else { continue };
         for alias in raw.aliases.iter().flatten() {
-            let is_own = id.as_str().starts_with(alias.as_str()) || alias.eq_ignore_ascii_case(name);
-            if !is_own {
+            let is_short_id = alias.len() >= SHORT_ID && id.as_str().starts_with(alias.as_str());
+            let is_own = is_short_id || alias.eq_ignore_ascii_case(name);
+            if !is_own && !alias.is_empty() {
                 aliases.insert((network.clone(), SafeText::new(&alias.to_ascii_lowercase())));
             }
             if aliases.len() > MOST_ALIASES {
@@ -60,5 +64,11 @@ mod tests {
         let (told, refused) =
             read(&format!(r#"{{"a":{{"NetworkID":"n1","Aliases":[{}]}}}}"#, many.join(",")));
         assert_eq!((told.len(), refused), (MOST_ALIASES, true));
+    }
+
+    #[test]
+    fn a_name_that_an_id_happens_to_begin_with_is_kept() {
+        let (told, _) = read(r#"{"a":{"NetworkID":"n1","Aliases":["0c","0c0c","0c0c0c0c0c0c"]}}"#);
+        assert_eq!(told, ["n1 0c", "n1 0c0c"]);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::paper::Paper;
 use super::{listed, pair, talk};
+use crate::model::Protocol;
 use crate::snapshot::{FailureRow, PairRow, Snapshot};
 use crate::tui::column::Tone;
 use crate::tui::line::Line;
@@ -24,22 +25,30 @@ pub(super) fn failure(between: &Between, snapshot: &Snapshot, width: usize) -> O
     let mut paper = Paper::new(width);
     paper.text(Tone::Strong, 0, &between.name());
     for (row, pair) in pairs.iter().take(listed::MOST) {
-        let heading = if pairs.len() == 1 { "Connections".to_owned() } else { talk::pair(pair) };
+        let heading = if pairs.len() == 1 { "What failed".to_owned() } else { talk::pair(pair) };
         paper.heading(&heading);
-        let opened = plural(row.connections, "connection");
-        if row.is_not_served() {
-            paper.toned(Tone::Warning, "not served", &format!("{opened} asked for, none answered"));
-        } else {
-            paper.field("opened", &opened);
+        if pair.protocol == Protocol::TCP {
+            connections(&mut paper, row, pair);
         }
-        pair::how_it_went(&mut paper, pair);
-        if row.unanswered() > 0 {
-            paper.field("no answer", &format!("to {} so far", exact(row.unanswered())));
-        }
+        pair::icmp_errors(&mut paper, pair);
     }
     listed::more(&mut paper, pairs.len());
     if let [(_, only)] = &*pairs {
         pair::findings(&mut paper, only, snapshot);
     }
     Some(paper.lines())
+}
+
+/// How TCP connections went.
+fn connections(paper: &mut Paper, row: &FailureRow, pair: &PairRow) {
+    let opened = plural(row.connections, "connection");
+    if row.is_not_served() {
+        paper.toned(Tone::Warning, "not served", &format!("{opened} asked for, none answered"));
+    } else {
+        paper.field("opened", &opened);
+    }
+    pair::how_it_went(paper, pair);
+    if row.unanswered() > 0 {
+        paper.field("no answer", &format!("to {} so far", exact(row.unanswered())));
+    }
 }

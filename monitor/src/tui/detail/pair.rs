@@ -44,9 +44,7 @@ pub(super) fn pair(pair: &PairRow, board: &Board, context: &Context<'_>, width: 
     if pair.protocol == Protocol::TCP {
         how_it_went(&mut paper, pair);
     }
-    for row in &pair.icmp {
-        paper.field("ICMP error", &icmp_error(row));
-    }
+    icmp_errors(&mut paper, pair);
     paper.field("last seen", &words::moment(pair.last_seen, context));
     handshake(&mut paper, pair.handshake.as_ref(), "between them");
     where_it_went(&mut paper, pair, snapshot);
@@ -86,6 +84,17 @@ fn troubles(paper: &mut Paper, pair: &PairRow) {
     if by_client + by_server > 0 {
         let [client, server] = [by_client, by_server].map(exact);
         paper.field("no room", &format!("{client} segments of the client, {server} of the server"));
+    }
+}
+
+/// What ICMP told of its packets.
+pub(super) fn icmp_errors(paper: &mut Paper, pair: &PairRow) {
+    for row in &pair.icmp {
+        if row.again > 0 {
+            paper.toned(Tone::Warning, "wrong MTU", &icmp_error(row));
+        } else {
+            paper.field("ICMP error", &icmp_error(row));
+        }
     }
 }
 

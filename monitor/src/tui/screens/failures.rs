@@ -118,7 +118,7 @@ impl Screen for Failures {
                 of_tcp(&row.sum, row.sum.connections).map_or_else(Cell::absent, |it| Cell::plain(count(it)))
             },
         ),
-        figures!("FAILED", 7, 1, |sum| Some(sum.failed())),
+        figures!("FAILED", 7, 1, |sum| of_tcp(sum, sum.failed())),
         figures!("REFUSED", 7, 2, |sum| of_tcp(sum, sum.answers.refused)),
         figures!("NO ANSW", 7, 3, |sum| of_tcp(sum, sum.unanswered())),
         figures!("RST CL", 7, 8, |sum| of_tcp(sum, sum.answers.reset_by_client)),
