@@ -43,7 +43,8 @@ impl State {
         }
         let told = match sign.told {
             Told::Icmp(error) => {
-                Sign::Icmp { by: self.sender(sign, &error, &local, now), error, at: sign.at }
+                let by = self.sender(sign, &error, &local, now);
+                Sign::Icmp { by, error, at: sign.at, to: interface }
             }
             Told::ZeroWindow => Sign::ZeroWindow,
         };
@@ -73,13 +74,10 @@ impl State {
             flow.initiator() == Initiator::Local || !self.attribution.is_counted_at_sender(&packets, &remote);
         if is_told_here {
             let by_local = flow.initiator() == Initiator::Local;
-            self.books.failed(
-                [&local, &remote],
-                flow.initiator(),
-                flow.key.protocol,
-                by_local,
-                Sign::HalfOpen,
-            );
+            let ends = [&local, &remote];
+            let is_booked =
+                self.books.failed(ends, flow.initiator(), flow.key.protocol, by_local, Sign::HalfOpen);
+            self.failures.not_booked += u64::from(!is_booked);
         }
     }
 }

@@ -75,6 +75,11 @@ pub struct Tcp {
 const HALF_OPEN: Duration = Duration::from_secs(3);
 /// How long an end may be silent while the other sends: four or five retransmissions, on ways that are not slow.
 const SILENT: Duration = Duration::from_secs(5);
+/// And how many packets the other has sent by then.
+const UNHEARD: u8 = 4;
+/// The longest time between two of its first packets: that after which Linux sends a segment again that was never answered, and
+/// half of that. Each time later is as long as all before it, at most twice as long.
+const AGAIN: Duration = Duration::from_millis(1_500);
 
 /// A connection over its ticks.
 #[derive(Clone, Copy, Debug, Default)]
@@ -92,8 +97,41 @@ pub(super) struct Connection {
     first_byte_told: bool,
     half_open_told: bool,
     silent_told: bool,
-    /// Which way packets go, and since when, while none come the other way.
-    one_way: Option<(Direction, Moment)>,
+    /// What goes one way while nothing comes the other way.
+    one_way: Option<OneWay>,
+}
+
+/// Packets that go one way without a pause.
+#[derive(Clone, Copy, Debug)]
+struct OneWay {
+    way: Direction,
+    packets: u8,
+    /// For how long, in milliseconds.
+    lasts: u32,
+    since: Moment,
+}
+
+impl OneWay {
+    /// What a tick begins.
+    fn new(way: Direction, delta: &FlowDelta) -> Option<Self> {
+        let since = moment(Some(delta.first_seen))?;
+        Some(Self { way, packets: 0, lasts: 0, since }.and(way, delta))
+    }
+
+    /// The same with another tick, unless that goes another way, or so much later that the end cannot have been sending all
+    /// the time.
+    fn goes_on(self, way: Direction, delta: &FlowDelta) -> Option<Self> {
+        let lasts = Duration::from_millis(u64::from(self.lasts));
+        let pause = delta.first_seen.since(KernelTime(self.since.get())).saturating_sub(lasts);
+        (self.way == way && pause <= AGAIN.max(2 * lasts)).then(|| self.and(way, delta))
+    }
+
+    fn and(self, way: Direction, delta: &FlowDelta) -> Self {
+        let packets = delta.sent.packets.saturating_add(delta.received.packets);
+        let packets = self.packets.saturating_add(u8::try_from(packets).unwrap_or(u8::MAX));
+        let lasts = delta.last_seen.since(KernelTime(self.since.get())).as_millis();
+        Self { way, packets, lasts: u32::try_from(lasts).unwrap_or(u32::MAX), since: self.since }
+    }
 }
 
 /// A kernel time other than 0, at which nothing was sent: with many connections its size counts.
@@ -176,15 +214,10 @@ impl Connection {
         // Of one that was never heard, nobody knows whether it can be heard here.
         let is_heard = self.sent.0 != 0 && self.received.0 != 0;
         let is_on = matches!(self.state(), TcpState::Established | TcpState::Closing);
-        let since = match self.one_way {
-            Some((same, since)) if same == way => since,
-            _ => {
-                self.one_way = moment(Some(delta.first_seen)).map(|since| (way, since));
-                return None;
-            }
-        };
-        let lasts = delta.last_seen.since(KernelTime(since.get()));
-        let is_told = is_heard && is_on && !self.silent_told && lasts >= SILENT;
+        let goes_on = self.one_way.and_then(|one_way| one_way.goes_on(way, delta));
+        self.one_way = goes_on.or_else(|| OneWay::new(way, delta));
+        let lasts = goes_on.filter(|it| it.packets >= UNHEARD).map_or(0, |it| u64::from(it.lasts));
+        let is_told = is_heard && is_on && !self.silent_told && Duration::from_millis(lasts) >= SILENT;
         self.silent_told |= is_told;
         is_told.then(|| opposite(way))
     }

@@ -25,6 +25,8 @@ const LONGEST_ATTACHING: Duration = Duration::from_secs(10);
 /// After a moment, so many ticks have to end until all that was before it is counted: the first may have read its totals
 /// already.
 const TICKS_UNTIL_NOW: u32 = 2;
+/// But it takes no longer than this.
+const LONGEST_UNTIL_NOW: Duration = Duration::from_secs(5);
 
 /// Waits for a picture, after watching for a while if asked to; or for something that ends the command. A signal ends the
 /// while: the picture is of what was seen until then, and another signal ends the command.
@@ -45,9 +47,10 @@ pub(super) async fn take(
     wait(watch).await
 }
 
-/// Waits for the picture of all that was counted before `time`.
+/// Waits for the picture of all that was counted before `time`; with long ticks no longer than a user who has pressed Ctrl-C.
 async fn until(time: KernelTime, watch: &mut Watch) -> Result<Result<Arc<Snapshot>, Ended>, Failure> {
     let (mut counted, mut ticks) = (time, 0);
+    let due = Instant::now() + LONGEST_UNTIL_NOW;
     loop {
         let snapshot = watch.session.snapshot();
         if snapshot.counted_at > counted {
@@ -58,6 +61,7 @@ async fn until(time: KernelTime, watch: &mut Watch) -> Result<Result<Arc<Snapsho
         }
         tokio::select! {
             changed = watch.session.changed() => changed?,
+            () = tokio::time::sleep_until(due) => return Ok(Ok(snapshot)),
             () = watch.signals.next() => return Ok(Err(Ended::Signal)),
             () = watch.output.closed() => return Ok(Err(Ended::Closed)),
         }

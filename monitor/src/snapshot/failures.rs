@@ -27,8 +27,11 @@ pub struct FailureRow {
     pub sent_again_by_server: Option<u64>,
     /// Segments that said that there is no room for more.
     pub zero_windows: ZeroWindows,
-    /// Errors of ICMP about packets of either end, the most frequent first.
+    /// Errors of ICMP about packets of either end: at most 16 different ones, those first that were not obeyed, then the most
+    /// frequent.
     pub icmp: Vec<IcmpRow>,
+    /// How many others there were.
+    pub icmp_others: u64,
 }
 
 impl FailureRow {
@@ -58,7 +61,7 @@ impl FailureRow {
     /// Errors of ICMP about packets of either end.
     #[must_use]
     pub fn icmp_errors(&self) -> u64 {
-        self.icmp.iter().map(|row| row.packets).fold(0, u64::saturating_add)
+        self.icmp.iter().map(|row| row.packets).fold(self.icmp_others, u64::saturating_add)
     }
 
     /// What it comes to, in a word or two; empty if that is nothing in particular.
@@ -110,6 +113,7 @@ impl FailureRow {
             sent_again_by_server: None,
             zero_windows: ZeroWindows::default(),
             icmp: Vec::new(),
+            icmp_others: 0,
         }
     }
 
@@ -126,7 +130,9 @@ impl FailureRow {
         self.zero_windows += pair.zero_windows;
         if !pair.icmp.is_empty() {
             self.icmp.extend_from_slice(&pair.icmp);
-            self.icmp = icmp::merged(std::mem::take(&mut self.icmp));
+            let (kept, others) = icmp::merged(std::mem::take(&mut self.icmp));
+            self.icmp = kept;
+            self.icmp_others = self.icmp_others.saturating_add(others);
         }
     }
 }
@@ -153,7 +159,7 @@ pub fn failures(pairs: &[PairRow], before: &[PairRow], sees_retransmits: bool) -
 mod tests {
     use super::{FailureRow, failures};
     use crate::model::Protocol;
-    use crate::snapshot::{Answers, PairRow, Retransmits};
+    use crate::snapshot::{Answers, IcmpRow, PairRow, Retransmits};
     use crate::wire::fixtures;
 
     fn pair(connections: u64, answers: Answers, by_server: u64) -> PairRow {
@@ -204,6 +210,22 @@ mod tests {
         let errors = failed[0].icmp_errors();
         assert!(errors > 1, "{failed:?}");
         assert_eq!(figures, [(Protocol::TCP, 1, errors), (Protocol::UDP, 0, errors)]);
+    }
+
+    #[test]
+    fn errors_that_somebody_makes_up_are_bounded_and_all_of_them_are_counted() {
+        let of = |number: u32| {
+            let row = |mtu| IcmpRow { mtu: Some(mtu), packets: 1, again: 0, ..fixtures::icmp_row() };
+            let icmp = (0..8).map(|at| row(number * 8 + at)).collect();
+            PairRow { icmp, ..pair(0, answers([0; 4]), 0) }
+        };
+        let mut pairs: Vec<PairRow> = (0..4_000).map(of).collect();
+        pairs.push(PairRow { icmp: vec![fixtures::icmp_row()], ..pair(0, answers([0; 4]), 0) });
+        let rows = failures(&pairs, &[], true);
+        let [row] = &*rows else { panic!("{rows:?}") };
+        assert_eq!((row.icmp.len(), row.icmp_errors()), (16, 4_000 * 8 + 12));
+        // The one that was not obeyed is told first.
+        assert_eq!(row.icmp.first(), Some(&fixtures::icmp_row()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What errors of ICMP said of a pair's packets.
 
 use super::{End, EndKind};
-use crate::model::{IcmpError, IcmpKind, KernelTime};
+use crate::model::{IcmpError, IcmpKind, InterfaceNumber, KernelTime};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::net::IpAddr;
@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// Different errors that are kept for a pair: whoever sends them can choose nearly all that is in them.
 const MOST: usize = 8;
+/// Different errors that are told one by one of all pairs of two services.
+pub(super) const MOST_OF_SERVICE: usize = 16;
 /// How long packets that were under way already may be told to be too big after the first.
 const UNDER_WAY: Duration = Duration::from_secs(1);
 /// How long a kernel remembers the MTU of a way (Linux: `net.ipv4.route.mtu_expires`). Then it tries again, as it should.
@@ -34,6 +36,8 @@ pub struct IcmpRow {
     pub again: u64,
     /// When that MTU was told first, in the latest ten minutes.
     pub told_at: KernelTime,
+    /// The interface at which that was: a container that is started anew gets another one, and its kernel knows nothing of the MTU.
+    pub told_to: InterfaceNumber,
 }
 
 impl IcmpRow {
@@ -43,12 +47,12 @@ impl IcmpRow {
     }
 
     /// Takes in another error of the same kind.
-    fn add(&mut self, error: &IcmpError, at: KernelTime) {
+    fn add(&mut self, error: &IcmpError, at: KernelTime, to: InterfaceNumber) {
         self.packets += 1;
         self.largest = self.largest.max(error.length);
         let known = at.since(self.told_at);
-        if known > REMEMBERED {
-            self.told_at = at;
+        if known > REMEMBERED || to != self.told_to {
+            (self.told_at, self.told_to) = (at, to);
         } else if known >= UNDER_WAY && error.mtu.is_some_and(|mtu| error.length > mtu) {
             self.again += 1;
         }
@@ -79,12 +83,13 @@ pub(super) fn note(
     of_client: bool,
     sender: End,
     error: &IcmpError,
-    at: KernelTime,
+    (at, to): (KernelTime, InterfaceNumber),
 ) -> bool {
     let IcmpError { kind, mtu, length, .. } = *error;
-    let fresh = IcmpRow { kind, of_client, sender, mtu, packets: 1, largest: length, again: 0, told_at: at };
+    let (packets, largest, again) = (1, length, 0);
+    let fresh = IcmpRow { kind, of_client, sender, mtu, packets, largest, again, told_at: at, told_to: to };
     if let Some(row) = rows.iter_mut().find(|row| row.likeness() == fresh.likeness()) {
-        row.add(error, at);
+        row.add(error, at, to);
         return true;
     }
     let has_room = rows.len() < MOST;
@@ -110,8 +115,9 @@ pub(super) fn merge(rows: &mut Vec<IcmpRow>, later: &[IcmpRow]) {
     }
 }
 
-/// Adds up those of several pairs that are alike; the most frequent first.
-pub(super) fn merged(mut rows: Vec<IcmpRow>) -> Vec<IcmpRow> {
+/// Adds up those of several pairs that are alike, those first that were not obeyed, then the most frequent; so many as are
+/// told of one service. And how many errors the others were.
+pub(super) fn merged(mut rows: Vec<IcmpRow>) -> (Vec<IcmpRow>, u64) {
     rows.sort_by_key(IcmpRow::likeness);
     rows.dedup_by(|next, kept| {
         let is_like = next.likeness() == kept.likeness();
@@ -120,6 +126,27 @@ pub(super) fn merged(mut rows: Vec<IcmpRow>) -> Vec<IcmpRow> {
         }
         is_like
     });
-    rows.sort_by_key(|row| Reverse(row.packets));
-    rows
+    rows.sort_by_key(|row| Reverse((row.again > 0, row.packets)));
+    let others = rows.iter().skip(MOST_OF_SERVICE).map(|row| row.packets).fold(0, u64::saturating_add);
+    rows.truncate(MOST_OF_SERVICE);
+    (rows, others)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{IcmpRow, note};
+    use crate::model::{IcmpError, InterfaceNumber, KernelTime};
+    use crate::wire::fixtures;
+
+    #[test]
+    fn a_container_that_is_started_anew_does_not_disobey_what_it_was_told_before() {
+        let IcmpRow { kind, mtu, sender, .. } = fixtures::icmp_row();
+        let error = IcmpError { sender: sender.address, kind, mtu, length: 1_500 };
+        let mut rows = Vec::new();
+        for (second, interface, again) in [(6, 1, 0), (30, 2, 0), (30, 2, 0), (40, 2, 1)] {
+            let to = (KernelTime(second * 1_000_000_000), InterfaceNumber(interface));
+            assert!(note(&mut rows, true, sender.clone(), &error, to));
+            assert_eq!(rows[0].again, again, "{second}");
+        }
+    }
 }

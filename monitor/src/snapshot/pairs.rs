@@ -7,7 +7,9 @@ use super::talk::Talk;
 use super::{Answers, End, IcmpRow, PairRow, Part, Retransmits, Share, TcpState, Verdict, ZeroWindows, icmp};
 use crate::attribution::Identity;
 use crate::flows::{Latency, Spread};
-use crate::model::{ContainerId, Direction, IcmpError, Initiator, KernelTime, Protocol, TcpFlags, Traffic};
+use crate::model::{
+    ContainerId, Direction, IcmpError, Initiator, InterfaceNumber, KernelTime, Protocol, TcpFlags, Traffic,
+};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
@@ -86,6 +88,8 @@ pub enum Sign {
         error: IcmpError,
         /// When.
         at: KernelTime,
+        /// The interface at which it was told.
+        to: InterfaceNumber,
     },
     /// The end has no room for more.
     ZeroWindow,
@@ -224,10 +228,10 @@ impl Pairs {
         let Some((account, is_client)) = self.account(ends, initiator, protocol) else { return false };
         let of_client = of_local == is_client;
         match sign {
-            Sign::Icmp { by, error, at } => {
+            Sign::Icmp { by, error, at, to } => {
                 account.counts.icmp_errors += 1;
                 let rows = &mut account.rare.get_or_insert_default().icmp;
-                let is_kept = icmp::note(rows, of_client, by, &error, at);
+                let is_kept = icmp::note(rows, of_client, by, &error, (at, to));
                 self.errors_not_kept += u64::from(!is_kept);
             }
             Sign::ZeroWindow => {

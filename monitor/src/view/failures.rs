@@ -72,8 +72,9 @@ fn told(row: &FailureRow) -> Vec<Line> {
     says(by_server, "segments of the server with a window of 0: it has no room");
     said.extend(row.icmp.iter().filter_map(disobeyed).take(MOST));
     said.extend(row.icmp.iter().take(MOST).map(error));
-    if row.icmp.len() > MOST {
-        said.push(format!("{} more kinds of ICMP errors (--json tells all)", row.icmp.len() - MOST));
+    let others = row.icmp.iter().skip(MOST).map(|row| row.packets).fold(row.icmp_others, u64::saturating_add);
+    if others > 0 {
+        said.push(format!("{} more ICMP errors of other kinds", count(others)));
     }
     said.iter().map(|text| Line::of(Tone::Faint, format!("  {text}"))).collect()
 }

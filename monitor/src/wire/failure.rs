@@ -20,6 +20,8 @@ pub struct FailureBody<'a> {
     of_tcp: Option<ConnectionsPart>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     icmp_errors: Vec<IcmpPart<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icmp_errors_others: Option<u64>,
     wrong_mtu: bool,
 }
 
@@ -110,6 +112,7 @@ impl<'a> FailureBody<'a> {
                 not_served: row.is_not_served(),
             }),
             icmp_errors: row.icmp.iter().map(Into::into).collect(),
+            icmp_errors_others: Some(row.icmp_others).filter(|others| *others > 0),
             wrong_mtu: row.is_wrong_mtu(),
         }
     }

@@ -195,6 +195,7 @@ pub(crate) fn icmp_row() -> IcmpRow {
         largest: 1_500,
         again: 9,
         told_at: KernelTime(1),
+        told_to: InterfaceNumber(1),
     }
 }
 

@@ -193,12 +193,16 @@ fn opened_and(ticks: &[(u64, u64, u64)]) -> Answers {
 #[test]
 fn an_end_is_silent_if_nothing_comes_while_the_other_sends_for_five_seconds() {
     let silent = |ticks| (opened_and(ticks).silent_client, opened_and(ticks).silent_server);
-    let gone: &[_] = &[(7_000, 3, 0), (8_000, 1, 0), (12_500, 1, 0), (19_000, 1, 0)];
+    let gone: &[_] = &[(7_000, 3, 0), (8_400, 1, 0), (10_000, 1, 0), (13_200, 1, 0), (19_000, 1, 0)];
     assert_eq!(silent(gone), (0, 1));
     let turned: Vec<_> = gone.iter().map(|(millis, sent, received)| (*millis, *received, *sent)).collect();
     assert_eq!(silent(&turned), (1, 0));
     assert_eq!(silent(&[(7_000, 3, 0), (11_000, 1, 0)]), (0, 0), "not long enough");
     assert_eq!(silent(&[(7_000, 1, 0), (10_000, 1, 1), (13_000, 1, 0)]), (0, 0), "it answered");
+    // An acknowledgement alone in its tick, a pause, and a request at the end of a tick whose answer comes in the next.
+    assert_eq!(silent(&[(7_010, 1, 0), (17_995, 1, 0), (18_010, 1, 1)]), (0, 0), "nobody sent all that time");
+    assert_eq!(silent(&[(7_000, 9, 0), (17_995, 1, 0), (28_000, 1, 0)]), (0, 0), "neither here");
+    assert_eq!(silent(&[(7_000, 1, 0), (8_000, 1, 0), (10_000, 1, 0), (14_000, 1, 0)]), (0, 1), "a slow way");
     assert_eq!(
         silent(&[(7_000, 1, 0), (10_000, 0, 1), (13_000, 1, 0), (15_000, 1, 0)]),
         (0, 0),
