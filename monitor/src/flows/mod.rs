@@ -181,12 +181,13 @@ impl FlowTable {
         let flow = self.flows.get_mut(slot)?;
         let was_closed = flow.patience() == Patience::Closed;
         flow.epoch = epoch;
+        let before = flow.last_seen;
         flow.last_seen = flow.last_seen.max(delta.last_seen);
         flow.traffic += Traffic { sent: delta.sent, received: delta.received };
         flow.origin = delta.origin.map(|origin| (origin, delta.last_seen)).or(flow.origin);
         let tcp = delta.tcp.as_ref().map(|seen| {
             let connection = flow.connection.get_or_insert_default();
-            connection.observe(delta, seen)
+            connection.observe(delta, seen, before)
         });
         let opened = flow.connection.as_ref().map_or(delta.is_new, Connection::was_opened);
         let update = Update {

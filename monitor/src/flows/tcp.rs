@@ -86,19 +86,38 @@ const AGAIN: Duration = Duration::from_millis(1_500);
 pub(super) struct Connection {
     sent: TcpFlags,
     received: TcpFlags,
-    handshake_told: bool,
     initiator: Option<Direction>,
-    /// Whether the latest tick told who opened it.
-    opened: bool,
+    told: ToldOf,
+    /// What goes one way while nothing comes the other way.
+    one_way: Option<OneWay>,
     syn_at: Option<Moment>,
     syn_ack_at: Option<Moment>,
     sent_data_at: Option<Moment>,
     received_data_at: Option<Moment>,
-    first_byte_told: bool,
-    half_open_told: bool,
-    silent_told: bool,
-    /// What goes one way while nothing comes the other way.
-    one_way: Option<OneWay>,
+}
+
+/// What was told of a connection, in the bits of a byte: with many connections their size counts.
+#[derive(Clone, Copy, Debug, Default)]
+struct ToldOf(u8);
+
+impl ToldOf {
+    const HANDSHAKE: u8 = 1;
+    const FIRST_BYTE: u8 = 1 << 1;
+    const HALF_OPEN: u8 = 1 << 2;
+    const SILENT: u8 = 1 << 3;
+    /// That the latest tick told who opened it.
+    const OPENED: u8 = 1 << 4;
+
+    const fn has(self, bit: u8) -> bool {
+        self.0 & bit != 0
+    }
+
+    /// Says whether it was told before, and that it is told if `is_told`.
+    fn tell(&mut self, bit: u8, is_told: bool) -> bool {
+        let before = self.has(bit);
+        self.0 |= if is_told { bit } else { 0 };
+        before
+    }
 }
 
 /// Packets that go one way without a pause.
@@ -106,35 +125,33 @@ pub(super) struct Connection {
 struct OneWay {
     way: Direction,
     packets: u8,
-    /// For how long, in milliseconds.
-    lasts: u32,
-    since: Moment,
+    /// For how long, in hundredths of a second.
+    lasts: u16,
 }
 
 impl OneWay {
-    /// What a tick begins.
-    fn new(way: Direction, delta: &FlowDelta) -> Option<Self> {
-        let since = moment(Some(delta.first_seen))?;
-        Some(Self { way, packets: 0, lasts: 0, since }.and(way, delta))
-    }
-
-    /// The same with another tick, unless that goes another way, or so much later that the end cannot have been sending all
-    /// the time.
-    fn goes_on(self, way: Direction, delta: &FlowDelta) -> Option<Self> {
-        let lasts = Duration::from_millis(u64::from(self.lasts));
-        let pause = delta.first_seen.since(KernelTime(self.since.get())).saturating_sub(lasts);
-        (self.way == way && pause <= AGAIN.max(2 * lasts)).then(|| self.and(way, delta))
-    }
-
-    fn and(self, way: Direction, delta: &FlowDelta) -> Self {
+    /// With another tick, which goes on with what was before if that went the same way and ended, at `before`, not so long ago that
+    /// the end cannot have been sending all the time.
+    fn with(earlier: Option<Self>, way: Direction, delta: &FlowDelta, before: KernelTime) -> Self {
+        let same =
+            earlier.filter(|it| it.way == way && delta.first_seen.since(before) <= AGAIN.max(2 * it.lasts()));
+        let since = if same.is_some() { before } else { delta.first_seen };
+        let lasts = delta.last_seen.since(since).as_millis() / 10;
         let packets = delta.sent.packets.saturating_add(delta.received.packets);
-        let packets = self.packets.saturating_add(u8::try_from(packets).unwrap_or(u8::MAX));
-        let lasts = delta.last_seen.since(KernelTime(self.since.get())).as_millis();
-        Self { way, packets, lasts: u32::try_from(lasts).unwrap_or(u32::MAX), since: self.since }
+        let Self { packets: so_far, lasts: so_long, .. } = same.unwrap_or(Self { way, packets: 0, lasts: 0 });
+        Self {
+            way,
+            packets: so_far.saturating_add(u8::try_from(packets).unwrap_or(u8::MAX)),
+            lasts: so_long.saturating_add(u16::try_from(lasts).unwrap_or(u16::MAX)),
+        }
+    }
+
+    fn lasts(self) -> Duration {
+        Duration::from_millis(u64::from(self.lasts) * 10)
     }
 }
 
-/// A kernel time other than 0, at which nothing was sent: with many connections its size counts.
+/// A kernel time other than 0, at which nothing was sent.
 type Moment = NonZeroU64;
 
 fn moment(at: Option<KernelTime>) -> Option<Moment> {
@@ -147,16 +164,16 @@ fn between(from: Moment, to: Moment) -> Option<Duration> {
 }
 
 impl Connection {
-    /// Takes in one tick.
-    pub(super) fn observe(&mut self, delta: &FlowDelta, seen: &TcpObserved) -> Tcp {
+    /// Takes in one tick. The flow's packet before it was at `before`.
+    pub(super) fn observe(&mut self, delta: &FlowDelta, seen: &TcpObserved, before: KernelTime) -> Tcp {
         // A SYN that comes again before its answer was acknowledged is the same connection.
         let opener_acknowledged = match self.initiator {
             Some(Direction::Received) => self.received.has(TcpFlags::ACK),
             _ => self.sent.has(TcpFlags::ACK),
         };
-        let reopened =
-            self.has_flags() && (self.state().is_over() || (self.handshake_told && opener_acknowledged));
-        let before = self.has_flags().then_some(self.initiator);
+        let reopened = self.has_flags()
+            && (self.state().is_over() || (self.told.has(ToldOf::HANDSHAKE) && opener_acknowledged));
+        let opened_before = self.has_flags().then_some(self.initiator);
         let mut failed_before = self.has_failed();
         if seen.syn_at.is_some() && reopened {
             // The same ports were used again.
@@ -174,9 +191,10 @@ impl Connection {
         self.received_data_at = self.received_data_at.or(data(seen.received_data_at));
         let was_open = self.initiator.is_some();
         if !was_open {
-            self.initiator = opener(delta, seen, before);
+            self.initiator = opener(delta, seen, opened_before);
         }
-        self.opened = !was_open && self.initiator.is_some();
+        self.told.0 &= !ToldOf::OPENED;
+        self.told.tell(ToldOf::OPENED, !was_open && self.initiator.is_some());
         Tcp {
             sent_flags: seen.sent_flags,
             received_flags: seen.received_flags,
@@ -185,24 +203,24 @@ impl Connection {
             failed: self.has_failed() && !failed_before,
             first_byte: self.first_byte(),
             half_open: self.half_open(delta.last_seen),
-            silent: self.silent(delta),
+            silent: self.silent(delta, before),
         }
     }
 
     /// Whether its opener never acknowledged that it was answered, and that was not told.
     pub(super) fn is_left_half_open(&self) -> bool {
-        self.state() == TcpState::SynReceived && !self.half_open_told
+        self.state() == TcpState::SynReceived && !self.told.has(ToldOf::HALF_OPEN)
     }
 
     fn half_open(&mut self, now: KernelTime) -> bool {
         let since = self.syn_ack_at.map(|at| now.since(KernelTime(at.get())));
         let is_told = self.is_left_half_open() && since.is_some_and(|since| since >= HALF_OPEN);
-        self.half_open_told |= is_told;
+        self.told.tell(ToldOf::HALF_OPEN, is_told);
         is_told
     }
 
     /// Which end has gone silent, if that is known only now.
-    fn silent(&mut self, delta: &FlowDelta) -> Option<Direction> {
+    fn silent(&mut self, delta: &FlowDelta, before: KernelTime) -> Option<Direction> {
         let way = match (delta.sent.packets > 0, delta.received.packets > 0) {
             (true, false) => Direction::Sent,
             (false, true) => Direction::Received,
@@ -214,11 +232,11 @@ impl Connection {
         // Of one that was never heard, nobody knows whether it can be heard here.
         let is_heard = self.sent.0 != 0 && self.received.0 != 0;
         let is_on = matches!(self.state(), TcpState::Established | TcpState::Closing);
-        let goes_on = self.one_way.and_then(|one_way| one_way.goes_on(way, delta));
-        self.one_way = goes_on.or_else(|| OneWay::new(way, delta));
-        let lasts = goes_on.filter(|it| it.packets >= UNHEARD).map_or(0, |it| u64::from(it.lasts));
-        let is_told = is_heard && is_on && !self.silent_told && Duration::from_millis(lasts) >= SILENT;
-        self.silent_told |= is_told;
+        let one_way = OneWay::with(self.one_way, way, delta, before);
+        self.one_way = Some(one_way);
+        let is_long = one_way.packets >= UNHEARD && one_way.lasts() >= SILENT;
+        let is_told = is_heard && is_on && is_long && !self.told.has(ToldOf::SILENT);
+        self.told.tell(ToldOf::SILENT, is_told);
         is_told.then(|| opposite(way))
     }
 
@@ -233,7 +251,7 @@ impl Connection {
 
     /// Whether it was opened in the latest tick.
     pub(super) const fn was_opened(&self) -> bool {
-        self.opened
+        self.told.has(ToldOf::OPENED)
     }
 
     /// The state without a new tick.
@@ -284,14 +302,14 @@ impl Connection {
             Direction::Sent => (self.sent_data_at?, self.received_data_at?),
             Direction::Received => (self.received_data_at?, self.sent_data_at?),
         };
-        let was_told = std::mem::replace(&mut self.first_byte_told, true);
+        let was_told = self.told.tell(ToldOf::FIRST_BYTE, true);
         between(asked, answered).filter(|_| !was_told)
     }
 
     fn handshake(&mut self) -> Option<Duration> {
         let (syn, answer) = (self.syn_at?, self.syn_ack_at?);
-        let took = between(syn, answer).filter(|_| !self.handshake_told)?;
-        self.handshake_told = true;
+        let took = between(syn, answer).filter(|_| !self.told.has(ToldOf::HANDSHAKE))?;
+        self.told.tell(ToldOf::HANDSHAKE, true);
         Some(took)
     }
 }
@@ -395,7 +413,9 @@ mod tests {
                 // As the kernel does: only the tick with the flow's first packet says which way that went.
                 let is_new = index == 0;
                 let first_direction = if is_new { first } else { Direction::Received };
-                connection.observe(&FlowDelta { is_new, ..delta(first_direction) }, &seen).handshake
+                connection
+                    .observe(&FlowDelta { is_new, ..delta(first_direction) }, &seen, KernelTime(0))
+                    .handshake
             })
             .collect();
         assert_eq!((connection.state(), connection.initiator()), (state, initiator));
@@ -476,7 +496,7 @@ mod tests {
                 received_data_at: Some(KernelTime(received)),
                 ..TcpObserved::default()
             };
-            connection.observe(&delta(Direction::Sent), &seen).first_byte
+            connection.observe(&delta(Direction::Sent), &seen, KernelTime(0)).first_byte
         });
         assert_eq!(told, [None, Some(Duration::from_nanos(300))]);
     }
@@ -494,7 +514,7 @@ mod tests {
                 syn_ack_at: Some(KernelTime(2_000)),
                 ..TcpObserved::default()
             };
-            connection.observe(&FlowDelta { is_new: false, ..delta(first_direction) }, &seen);
+            connection.observe(&FlowDelta { is_new: false, ..delta(first_direction) }, &seen, KernelTime(0));
             assert_eq!((connection.initiator(), connection.was_opened()), (expected, true));
         }
     }
@@ -510,7 +530,7 @@ mod tests {
                 syn_ack_at: None,
                 ..TcpObserved::default()
             };
-            connection.observe(&delta(Direction::Sent), &seen).failed
+            connection.observe(&delta(Direction::Sent), &seen, KernelTime(0)).failed
         });
         assert_eq!(told, [true, false, false, true]);
     }
@@ -543,7 +563,7 @@ mod tests {
                         received_data_at,
                         ..TcpObserved::default()
                     };
-                    let told = connection.observe(&delta(opener), &seen).first_byte;
+                    let told = connection.observe(&delta(opener), &seen, KernelTime(0)).first_byte;
                     told.map(|took| u64::try_from(took.as_nanos()).unwrap())
                 })
                 .collect();
