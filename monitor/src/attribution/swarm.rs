@@ -146,16 +146,15 @@ impl Attribution {
         self.swarm.tell(network, whole.collect(), at);
     }
 
-    /// Who is at an address on a network by what the swarm told, if that was the same from `first` to `last`.
+    /// Who is at an address on a device's own network by what the swarm told, if that was the same from `first` to `last`. A
+    /// device on none, or on another one, does not reach it: there the address is somebody else's.
     pub(super) fn in_swarm(
         &self,
         network: Option<&NetworkId>,
         address: IpAddr,
         (first, last): (KernelTime, KernelTime),
     ) -> Option<End> {
-        let own = network.and_then(|id| self.networks.get(id)).filter(|known| known.holds(address));
-        let known = own.or_else(|| self.network_of_address(address, first))?;
-        let id = &known.network.id;
+        let id = network.filter(|id| self.networks.get(id).is_some_and(|known| known.holds(address)))?;
         let who = self.swarm.at(id, address, first)?;
         let is_same = self.swarm.at(id, address, last).is_some_and(|other| Arc::ptr_eq(who, other));
         is_same.then(|| End { swarm: Some(Arc::clone(who)), ..End::plain(EndKind::External, address) })

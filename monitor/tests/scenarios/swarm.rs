@@ -113,3 +113,14 @@ fn a_network_that_is_gone_has_nobody_and_what_is_told_of_an_unknown_one_is_not_k
     world.change(Change::Swarm { network: unknown, members: None, at });
     assert_eq!(names(&mut world, vec![flow(5, "10.0.1.2:4000", "10.0.1.8:80")]), [None]);
 }
+
+#[test]
+fn an_address_that_a_device_on_another_network_reaches_is_no_tasks() {
+    let mut world = mesh();
+    world.two_networks();
+    world.running("web", 1, "a", "172.18.0.2");
+    told(&mut world, &[task("web.3.bb", "10.0.1.8")]);
+    let to_it = |interface, from: &str| vec![flow(interface, from, "10.0.1.8:443")];
+    assert_eq!(names(&mut world, to_it(1, "172.18.0.2:4000")), [None]);
+    assert_eq!(names(&mut world, to_it(5, "10.0.1.2:4000")).last().unwrap().as_deref(), Some("web.3"));
+}
