@@ -184,9 +184,9 @@ impl Attribution {
     pub fn prune(&mut self, now: KernelTime) {
         let before = now.minus(self.settings.keep);
         self.facts.prune(before);
-        self.swarm.prune(before);
         self.prune_interfaces(before);
         self.networks.retain(|_, known| known.not_ended(before));
+        self.swarm.prune(before, |id| self.networks.contains_key(id));
         let gone = |known: &Known| known.gone.is_some_and(|gone| gone <= before);
         self.containers.retain(|_, known| !gone(known));
         for known in self.containers.values_mut() {
@@ -330,8 +330,8 @@ impl Attribution {
     #[must_use]
     pub fn losses(&self) -> Losses {
         let mut losses = self.losses.clone();
-        losses.add("facts_forgotten", self.facts.forgotten);
-        losses.add("facts_refused", self.facts.refused);
+        losses.add("facts_forgotten", self.facts.forgotten + self.swarm.forgotten);
+        losses.add("facts_refused", self.facts.refused + self.swarm.refused);
         losses.add("translations_forgotten", self.translations.forgotten);
         losses
     }

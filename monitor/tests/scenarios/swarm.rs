@@ -107,11 +107,19 @@ fn what_is_for_another_and_only_came_by_makes_no_pair_and_no_verdict() {
 #[test]
 fn a_network_that_is_gone_has_nobody_and_what_is_told_of_an_unknown_one_is_not_kept() {
     let mut world = mesh();
+    let to_it = || vec![flow(5, "10.0.1.2:4000", "10.0.1.8:80")];
+    told(&mut world, &[task("web.3.bb", "10.0.1.8")]);
+    assert_eq!(names(&mut world, to_it()), [Some("web.3".to_owned())]);
+    let at = world.now;
+    world.change(Change::NetworkGone { id: network_id("lan"), at });
+    world.pass_until(world.now.0 / 1_000_000 + 5_000);
+    assert_eq!(names(&mut world, to_it()).last().unwrap(), &None);
+    // Nobody's answer is taken in for a network that Docker never told of.
     let (at, unknown) = (world.now, network_id("other"));
     let members = Some(vec![task("web.3.bb", "10.0.1.8")]);
     world.change(Change::Swarm { network: unknown.clone(), members, at });
     world.change(Change::Swarm { network: unknown, members: None, at });
-    assert_eq!(names(&mut world, vec![flow(5, "10.0.1.2:4000", "10.0.1.8:80")]), [None]);
+    assert_eq!(names(&mut world, to_it()).last().unwrap(), &None);
 }
 
 #[test]

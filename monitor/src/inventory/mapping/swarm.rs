@@ -64,10 +64,8 @@ pub(in super::super) fn members(raw: &NetworkInspect, refusals: &mut Refusals) -
     told.dedup_by(|later, first| {
         let is_named_alike = later.service == first.service && later.name == first.name;
         let is_alike = first.kind == SwarmKind::LoadBalancer || is_named_alike;
-        let is_it = later.address == first.address
-            && later.kind == first.kind
-            && is_alike
-            && first.node.is_none();
+        let is_it =
+            later.address == first.address && later.kind == first.kind && is_alike && first.node.is_none();
         if is_it {
             first.node = later.node;
         }
