@@ -313,17 +313,17 @@ impl Attribution {
             reason::DOCKER_DOWN
         } else if self.may_be_announced(watched, now) {
             reason::NOT_ANNOUNCED_YET
-        } else if self.is_load_balancer(watched) {
+        } else if self.is_load_balancer(watched, now) {
             reason::SWARM_LOAD_BALANCER
         } else {
             reason::NOT_A_CONTAINER
         }
     }
 
-    fn is_load_balancer(&self, watched: &Watched) -> bool {
+    fn is_load_balancer(&self, watched: &Watched, now: KernelTime) -> bool {
         let mac = watched.interface.peer.as_ref().and_then(|peer| peer.mac);
         let network = watched.network.as_ref();
-        network.zip(mac).is_some_and(|(network, mac)| self.swarm.balances(&network.id, mac))
+        network.zip(mac).is_some_and(|(network, mac)| self.swarm.balances(&network.id, mac, now))
     }
 
     /// Facts that were dropped before their time or never taken, by name.

@@ -173,11 +173,12 @@ impl Swarm {
         told.held.get(&address)?.iter().rev().find(is_it).map(|held| &held.who)
     }
 
-    /// Whether an Ethernet address on a network is that of this node's load balancer.
-    pub(super) fn balances(&self, network: &NetworkId, mac: Mac) -> bool {
-        let held = self.networks.get(network).into_iter().flat_map(|told| told.held.values().flatten());
-        let mut now = held.filter(|held| held.span.until.is_none());
-        now.any(|held| held.who.member.mac == Some(mac))
+    /// Whether an Ethernet address on a network is that of this node's load balancer, as long as it has its name.
+    pub(super) fn balances(&self, network: &NetworkId, mac: Mac, now: KernelTime) -> bool {
+        let told = self.networks.get(network).filter(|told| now.since(told.at) <= GOOD_FOR);
+        let held = told.into_iter().flat_map(|told| told.held.values().flatten());
+        let mut live = held.filter(|held| held.span.until.is_none());
+        live.any(|held| held.who.member.mac == Some(mac))
     }
 
     /// Forgets what ended before `before`, and networks that are not known any more.

@@ -113,7 +113,8 @@ impl<'a> Session<'a> {
         };
         self.list(Some(up)).await?;
         let mut refusals = tokio::time::interval(REFUSALS_TOLD);
-        let mut swarm = tokio::time::interval(SWARM);
+        // All networks were just asked.
+        let mut swarm = tokio::time::interval_at(Instant::now() + SWARM, SWARM);
         swarm.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let hints = Arc::clone(&self.around.hints);
         loop {

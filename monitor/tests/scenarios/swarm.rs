@@ -132,3 +132,39 @@ fn an_address_that_a_device_on_another_network_reaches_is_no_tasks() {
     assert_eq!(names(&mut world, to_it(1, "172.18.0.2:4000")), [None]);
     assert_eq!(names(&mut world, to_it(5, "10.0.1.2:4000")).last().unwrap().as_deref(), Some("web.3"));
 }
+
+#[test]
+fn a_load_balancer_on_a_bridge_network_and_its_device_have_their_name_as_long_as_answers_come() {
+    let mut world = World::new();
+    world.two_networks();
+    world.running("web", 1, "a", "172.18.0.2");
+    world.attach(7, "a", Some(mac("172.18.0.9")), None);
+    let balancer = SwarmMember {
+        kind: SwarmKind::LoadBalancer,
+        service: None,
+        name: None,
+        node: None,
+        mac: Some(mac("172.18.0.9")),
+        ..task("", "172.18.0.9")
+    };
+    let answer = |world: &mut World, members| {
+        let (network, at) = (network_id("a"), world.now);
+        world.change(Change::Swarm { network, members, at });
+    };
+    let check = |world: &mut World, millis, has_name: bool| {
+        world.pass_until(world.now.0 / 1_000_000 + millis);
+        world.flows(vec![flow(1, "172.18.0.2:4000", "172.18.0.9:80")]);
+        assert_eq!(world.records().last().unwrap().remote.swarm.is_some(), has_name);
+        let reason = world.snapshot().unattributed[0].reason;
+        assert_eq!(reason == "swarm_load_balancer", has_name, "{reason}");
+    };
+    answer(&mut world, Some(vec![balancer]));
+    check(&mut world, 110_000, true);
+    answer(&mut world, None);
+    check(&mut world, 110_000, true);
+    check(&mut world, 20_000, false);
+    answer(&mut world, None);
+    check(&mut world, 5_000, true);
+    answer(&mut world, Some(Vec::new()));
+    check(&mut world, 5_000, false);
+}
