@@ -102,6 +102,24 @@ fn what_is_for_another_and_only_came_by_makes_no_pair_and_no_verdict() {
     assert_eq!(judged, [false, false, true, true]);
     let received: u64 = world.snapshot().pairs.iter().map(|pair| pair.traffic.sent.packets).sum();
     assert_eq!(received, 2, "{:#?}", world.snapshot().pairs);
+    assert_eq!(world.snapshot().losses.get("flooded_not_booked"), 2);
+}
+
+/// Nothing is passed to all there: what comes for another's address was sent to this device.
+#[test]
+fn what_comes_for_another_on_a_macvlan_network_is_told() {
+    let mut world = World::new();
+    let mut lan = bridge_network("lan", &[("10.0.1.0", 24)], &["10.0.1.1"]);
+    (lan.driver, lan.bridge) = (NetworkDriver::Macvlan, None);
+    world.network(lan);
+    inside(&mut world, "one", 5, "10.0.1.2", mac("10.0.1.2"));
+    inside(&mut world, "two", 6, "10.0.1.3", mac("10.0.1.3"));
+    world.pass_until(20_000);
+    world.flows(vec![heard(5, "10.0.1.3:514", "10.0.1.77:4000")]);
+    let snapshot = world.snapshot();
+    assert_eq!(snapshot.pairs.len(), 1);
+    assert!(world.records()[0].verdict.is_some());
+    assert_eq!(snapshot.losses.get("flooded_not_booked"), 0);
 }
 
 #[test]
