@@ -1,7 +1,7 @@
 //! Containers whose devices may be in their own network namespaces alone.
 
 use super::{Attribution, Known, Packets, Watched};
-use crate::model::{ContainerId, FlowKey, InterfaceKind, NetworkMode, Traffic};
+use crate::model::{ContainerId, FlowKey, InterfaceKind, NetworkDriver, NetworkMode, Traffic};
 use std::net::IpAddr;
 
 impl Attribution {
@@ -15,14 +15,18 @@ impl Attribution {
         })
     }
 
-    /// Whether packets came by a container's own device without being for it: a network's bridge passes what is for somebody
-    /// who never sent anything to all. The device counts them, and nobody has talked with the container.
+    /// Whether packets came by a container's own device without being for it: the bridge of an overlay network passes what is
+    /// for somebody who never sent anything to all. The device counts them, and nobody has talked with the container. On other
+    /// networks nothing is passed like that: what comes there for another's address was sent to this device.
     #[must_use]
     pub fn only_came_by(&self, packets: &Packets, counted: &Traffic) -> bool {
         let FlowKey { interface, local, .. } = packets.key;
         let watched = self.interfaces.get(&interface);
         let inside = watched.filter(|watched| watched.interface.kind == InterfaceKind::Inside);
-        let Some((watched, owner)) = inside.zip(self.owner(interface)) else { return false };
+        let on_overlay = inside.filter(|watched| {
+            watched.network.as_ref().is_some_and(|network| network.driver == NetworkDriver::Overlay)
+        });
+        let Some((watched, owner)) = on_overlay.zip(self.owner(interface)) else { return false };
         let is_its = self.is_given(owner, local);
         counted.sent.is_zero() && !is_its && self.is_known_to(watched, packets, local)
     }

@@ -81,6 +81,7 @@ impl Attribution {
         if let Some(known) = self.networks.get_mut(id) {
             known.span.until.get_or_insert(at);
         }
+        self.swarm.gone(id, at);
     }
 
     /// A network lists a container.

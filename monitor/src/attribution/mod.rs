@@ -184,9 +184,9 @@ impl Attribution {
     pub fn prune(&mut self, now: KernelTime) {
         let before = now.minus(self.settings.keep);
         self.facts.prune(before);
-        self.swarm.prune(before);
         self.prune_interfaces(before);
         self.networks.retain(|_, known| known.not_ended(before));
+        self.swarm.prune(before, |id| self.networks.contains_key(id));
         let gone = |known: &Known| known.gone.is_some_and(|gone| gone <= before);
         self.containers.retain(|_, known| !gone(known));
         for known in self.containers.values_mut() {
@@ -313,25 +313,25 @@ impl Attribution {
             reason::DOCKER_DOWN
         } else if self.may_be_announced(watched, now) {
             reason::NOT_ANNOUNCED_YET
-        } else if self.is_load_balancer(watched) {
+        } else if self.is_load_balancer(watched, now) {
             reason::SWARM_LOAD_BALANCER
         } else {
             reason::NOT_A_CONTAINER
         }
     }
 
-    fn is_load_balancer(&self, watched: &Watched) -> bool {
+    fn is_load_balancer(&self, watched: &Watched, now: KernelTime) -> bool {
         let mac = watched.interface.peer.as_ref().and_then(|peer| peer.mac);
         let network = watched.network.as_ref();
-        network.zip(mac).is_some_and(|(network, mac)| self.swarm.balances(&network.id, mac))
+        network.zip(mac).is_some_and(|(network, mac)| self.swarm.balances(&network.id, mac, now))
     }
 
     /// Facts that were dropped before their time or never taken, by name.
     #[must_use]
     pub fn losses(&self) -> Losses {
         let mut losses = self.losses.clone();
-        losses.add("facts_forgotten", self.facts.forgotten);
-        losses.add("facts_refused", self.facts.refused);
+        losses.add("facts_forgotten", self.facts.forgotten + self.swarm.forgotten);
+        losses.add("facts_refused", self.facts.refused + self.swarm.refused);
         losses.add("translations_forgotten", self.translations.forgotten);
         losses
     }

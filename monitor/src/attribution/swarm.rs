@@ -16,6 +16,9 @@ use std::time::Duration;
 const TOLD_LATE: Duration = Duration::from_secs(10);
 /// How long an answer is good for. Docker is asked several times in it.
 const GOOD_FOR: Duration = Duration::from_secs(120);
+/// The most that are held on all networks, with those that ended and are remembered for a while: twice as many as the inventory
+/// tells of at one time.
+const MOST_HELD: usize = 100_000;
 
 /// Who is at an address on an overlay network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,14 +64,41 @@ struct Told {
     held: HashMap<IpAddr, Vec<Held>>,
 }
 
+impl Told {
+    /// Keeps those whose time is such.
+    fn keep(&mut self, is_kept: impl Fn(&Span) -> bool) {
+        self.held.retain(|_, held| {
+            held.retain(|held| is_kept(&held.span));
+            !held.is_empty()
+        });
+    }
+}
+
 /// All overlay networks.
-#[derive(Debug, Default)]
-pub(super) struct Swarm(HashMap<NetworkId, Told>);
+#[derive(Debug)]
+pub(super) struct Swarm {
+    networks: HashMap<NetworkId, Told>,
+    most_held: usize,
+    /// Those that made room for later ones, and those that found none.
+    pub(super) forgotten: u64,
+    pub(super) refused: u64,
+}
+
+impl Default for Swarm {
+    fn default() -> Self {
+        Self::holding(MOST_HELD)
+    }
+}
 
 impl Swarm {
+    /// Nobody is known yet, and no more than so many are held.
+    fn holding(most_held: usize) -> Self {
+        Self { networks: HashMap::new(), most_held, forgotten: 0, refused: 0 }
+    }
+
     /// An answer says what it said before.
     fn confirm(&mut self, network: &NetworkId, at: KernelTime) {
-        if let Some(told) = self.0.get_mut(network) {
+        if let Some(told) = self.networks.get_mut(network) {
             told.at = told.at.max(at);
         }
     }
@@ -76,7 +106,7 @@ impl Swarm {
     /// All that an answer has.
     fn tell(&mut self, network: &NetworkId, members: Vec<SwarmRef>, at: KernelTime) {
         let first = Told { at: at.minus(TOLD_LATE), held: HashMap::new() };
-        let told = self.0.entry(network.clone()).or_insert(first);
+        let told = self.networks.entry(network.clone()).or_insert(first);
         let before = told.at;
         let mut now: HashMap<IpAddr, SwarmRef> =
             members.into_iter().map(|member| (member.member.address, member)).collect();
@@ -88,20 +118,54 @@ impl Swarm {
                 last.span.until = Some(before);
             }
         }
-        for (address, who) in now {
-            let held = told.held.entry(address).or_default();
-            // Whoever was there until the answer before may have been there for a while after it.
-            let is_taken =
-                held.last().is_some_and(|last| last.span.until.is_some_and(|until| until >= before));
-            let span = Span::starting(if is_taken { at } else { before });
-            held.push(Held { who: Arc::new(who), span });
-        }
+        // Whoever was there until the answer before may have been there for a while after it.
+        let is_taken = |held: &Vec<Held>| {
+            held.last().is_some_and(|last| last.span.until.is_some_and(|until| until >= before))
+        };
+        let since = |address: &IpAddr| if told.held.get(address).is_some_and(is_taken) { at } else { before };
+        let new: Vec<(IpAddr, Held)> = now
+            .into_iter()
+            .map(|(address, who)| {
+                (address, Held { span: Span::starting(since(&address)), who: Arc::new(who) })
+            })
+            .collect();
         told.at = at;
+        let room = self.room_for(new.len());
+        self.refused += (new.len() - room) as u64;
+        let Some(told) = self.networks.get_mut(network) else { return };
+        for (address, held) in new.into_iter().take(room) {
+            told.held.entry(address).or_default().push(held);
+        }
+    }
+
+    /// How many more may be held, of `wanted`. Those that ended make room.
+    fn room_for(&mut self, wanted: usize) -> usize {
+        let count = |networks: &HashMap<NetworkId, Told>| -> usize {
+            networks.values().flat_map(|told| told.held.values()).map(Vec::len).sum()
+        };
+        let before = count(&self.networks);
+        if before + wanted <= self.most_held {
+            return wanted;
+        }
+        self.networks.values_mut().for_each(|told| told.keep(|span| span.until.is_none()));
+        let now = count(&self.networks);
+        self.forgotten += (before - now) as u64;
+        wanted.min(self.most_held.saturating_sub(now))
+    }
+
+    /// A network is gone, and all who were on it.
+    pub(super) fn gone(&mut self, network: &NetworkId, at: KernelTime) {
+        let Some(told) = self.networks.get_mut(network) else { return };
+        let until = at.min(told.at.plus(GOOD_FOR));
+        for held in told.held.values_mut().flatten() {
+            held.span.until.get_or_insert(until);
+        }
+        told.at = told.at.max(at);
     }
 
     /// Whose an address was.
     fn at(&self, network: &NetworkId, address: IpAddr, when: KernelTime) -> Option<&Arc<SwarmRef>> {
-        let told = self.0.get(network)?;
+        let told = self.networks.get(network)?;
         let is_it = |held: &&Held| match held.span.until {
             Some(until) => held.span.from <= when && when <= until,
             None => held.span.from <= when && when.since(told.at) <= GOOD_FOR,
@@ -109,22 +173,20 @@ impl Swarm {
         told.held.get(&address)?.iter().rev().find(is_it).map(|held| &held.who)
     }
 
-    /// Whether an Ethernet address on a network is that of this node's load balancer.
-    pub(super) fn balances(&self, network: &NetworkId, mac: Mac) -> bool {
-        let held = self.0.get(network).into_iter().flat_map(|told| told.held.values().flatten());
-        let mut now = held.filter(|held| held.span.until.is_none());
-        now.any(|held| held.who.member.mac == Some(mac))
+    /// Whether an Ethernet address on a network is that of this node's load balancer, as long as it has its name.
+    pub(super) fn balances(&self, network: &NetworkId, mac: Mac, now: KernelTime) -> bool {
+        let told = self.networks.get(network).filter(|told| now.since(told.at) <= GOOD_FOR);
+        let held = told.into_iter().flat_map(|told| told.held.values().flatten());
+        let mut live = held.filter(|held| held.span.until.is_none());
+        live.any(|held| held.who.member.mac == Some(mac))
     }
 
-    /// Forgets what ended before `before`.
-    pub(super) fn prune(&mut self, before: KernelTime) {
-        for told in self.0.values_mut() {
-            told.held.retain(|_, held| {
-                held.retain(|held| held.span.until.is_none_or(|until| until > before));
-                !held.is_empty()
-            });
+    /// Forgets what ended before `before`, and networks that are not known any more.
+    pub(super) fn prune(&mut self, before: KernelTime, is_known: impl Fn(&NetworkId) -> bool) {
+        for told in self.networks.values_mut() {
+            told.keep(|span| span.until.is_none_or(|until| until > before));
         }
-        self.0.retain(|_, told| !told.held.is_empty() || told.at > before);
+        self.networks.retain(|id, told| is_known(id) && (!told.held.is_empty() || told.at > before));
     }
 }
 
@@ -146,16 +208,15 @@ impl Attribution {
         self.swarm.tell(network, whole.collect(), at);
     }
 
-    /// Who is at an address on a network by what the swarm told, if that was the same from `first` to `last`.
+    /// Who is at an address on a device's own network by what the swarm told, if that was the same from `first` to `last`. A
+    /// device on none, or on another one, does not reach it: there the address is somebody else's.
     pub(super) fn in_swarm(
         &self,
         network: Option<&NetworkId>,
         address: IpAddr,
         (first, last): (KernelTime, KernelTime),
     ) -> Option<End> {
-        let own = network.and_then(|id| self.networks.get(id)).filter(|known| known.holds(address));
-        let known = own.or_else(|| self.network_of_address(address, first))?;
-        let id = &known.network.id;
+        let id = network.filter(|id| self.networks.get(id).is_some_and(|known| known.holds(address)))?;
         let who = self.swarm.at(id, address, first)?;
         let is_same = self.swarm.at(id, address, last).is_some_and(|other| Arc::ptr_eq(who, other));
         is_same.then(|| End { swarm: Some(Arc::clone(who)), ..End::plain(EndKind::External, address) })
@@ -232,10 +293,51 @@ mod tests {
         let mut swarm = told(&[(100, &[("web.1.aa", "10.0.0.2")]), (115, &[])]);
         check(&swarm, 100, Some("web.1"));
         check(&swarm, 116, None);
-        swarm.prune(at(101));
+        swarm.prune(at(101), |_| true);
         check(&swarm, 100, None);
-        swarm.prune(at(200));
-        assert!(swarm.0.is_empty());
+        swarm.prune(at(200), |_| true);
+        assert!(swarm.networks.is_empty());
+    }
+
+    #[test]
+    fn who_is_on_a_network_that_is_gone_is_there_until_then_and_is_not_kept() {
+        let network = NetworkId::new("n").unwrap();
+        let mut swarm = told(&[(100, &[("web.1.aa", "10.0.0.2")])]);
+        swarm.gone(&network, at(110));
+        check(&swarm, 110, Some("web.1"));
+        check(&swarm, 111, None);
+        // It is told of once more.
+        swarm.tell(&network, vec![task("web.2.bb", "10.0.0.2")], at(115));
+        check(&swarm, 110, Some("web.1"));
+        check(&swarm, 112, None);
+        check(&swarm, 115, Some("web.2"));
+        swarm.gone(&network, at(1_000));
+        check(&swarm, 115 + GOOD_FOR.as_secs(), Some("web.2"));
+        check(&swarm, 116 + GOOD_FOR.as_secs(), None);
+        swarm.prune(at(900), |_| true);
+        assert!(swarm.networks[&network].held.is_empty());
+        swarm.prune(at(900), |_| false);
+        assert!(swarm.networks.is_empty());
+    }
+
+    #[test]
+    fn those_who_ended_make_room_and_no_more_are_held_than_there_is_room_for() {
+        let mut swarm = Swarm::holding(100);
+        let tell = |swarm: &mut Swarm, seconds: u64, network: &str, count: usize| {
+            let members = (0..count).map(|number| {
+                let number = u32::try_from(number).unwrap();
+                task(&format!("web.1.{seconds}"), &std::net::Ipv4Addr::from_bits(number).to_string())
+            });
+            swarm.tell(&NetworkId::new(network).unwrap(), members.collect(), at(seconds));
+        };
+        let half = 50;
+        tell(&mut swarm, 100, "n1", half);
+        tell(&mut swarm, 115, "n1", half);
+        assert_eq!((swarm.forgotten, swarm.refused), (0, 0));
+        tell(&mut swarm, 130, "n1", half);
+        assert_eq!((swarm.forgotten, swarm.refused), (100, 0));
+        tell(&mut swarm, 130, "n2", half + 5);
+        assert_eq!((swarm.forgotten, swarm.refused), (100, 5));
     }
 
     #[test]
@@ -251,7 +353,7 @@ mod tests {
     fn the_same_answer_again_leaves_everybody_where_they_are() {
         let mut swarm = told(&[(100, &[("web.1.aa", "10.0.0.2")]), (115, &[("web.1.aa", "10.0.0.2")])]);
         check(&swarm, 107, Some("web.1"));
-        swarm.prune(at(1_000));
+        swarm.prune(at(1_000), |_| true);
         check(&swarm, 107, Some("web.1"));
     }
 }

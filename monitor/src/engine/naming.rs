@@ -171,7 +171,11 @@ impl State {
         let counted = Traffic { sent: tick.delta.sent, received: tick.delta.received };
         let is_booked = kind != InterfaceKind::Bridge && owner.is_some() && !tick.last;
         let mut verdict = None;
-        if is_booked && !self.attribution.only_came_by(&tick.packets(), &counted) {
+        let came_by = is_booked && self.attribution.only_came_by(&tick.packets(), &counted);
+        if came_by {
+            self.flooded = self.flooded.saturating_add(counted.received.packets);
+        }
+        if is_booked && !came_by {
             let local =
                 self.attribution.local_end(&tick.packets(), now).with_port(tick.delta.key.ports, true);
             verdict = self.judged(tick, &local, &remote, now);

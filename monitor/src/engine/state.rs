@@ -62,6 +62,8 @@ pub struct State {
     pub(super) names: Names,
     pub(super) retransmits: Waiting<Retransmit>,
     pub(super) failures: Waiting<FailureSign>,
+    /// Packets that came by devices of containers that they were not for.
+    pub(super) flooded: u64,
     pub(super) subscribers: Subscribers,
     pub(super) inquirers: Inquirers,
     pub(super) asks: Asks,
@@ -113,6 +115,7 @@ impl State {
             names: Names::default(),
             retransmits: Waiting::new(|told| told.segments),
             failures: Waiting::new(|_| 1),
+            flooded: 0,
             subscribers: Subscribers::default(),
             inquirers: Inquirers::default(),
             asks: Asks::default(),
@@ -458,6 +461,7 @@ impl State {
         losses.add("dns_names_forgotten", self.names.forgotten);
         losses.add("retransmits_not_booked", self.retransmits.not_booked);
         losses.add("failures_not_booked", self.failures.not_booked);
+        losses.add("flooded_not_booked", self.flooded);
         losses.add("dns_rows_forgotten", self.names.lookups.forgotten());
         losses.add("records_lost_by_slow_readers", self.subscribers.lost());
         losses

@@ -90,16 +90,18 @@ impl Book {
         self.networks.get(id).is_some_and(|network| network.driver == NetworkDriver::Overlay)
     }
 
-    /// The networks of a swarm that running containers of this node are on, from the one after `last` on.
+    /// The networks of a swarm that running containers of this node are on, and all that anybody of a swarm was told to be on
+    /// (its load balancer is on `docker_gwbridge` too), from the one after `last` on.
     pub(super) fn watched_in_swarm(&self, last: Option<&NetworkId>) -> Vec<NetworkId> {
-        let used: HashSet<&NetworkId> = self
+        let of_containers = self
             .containers
             .values()
             .filter(|entry| !ended(entry.state))
             .flat_map(|entry| &entry.endpoints)
             .map(|endpoint| &endpoint.network)
-            .filter(|id| self.is_in_swarm(id))
-            .collect();
+            .filter(|id| self.is_in_swarm(id));
+        let with_members = self.members.iter().filter(|(_, members)| !members.is_empty()).map(|(id, _)| id);
+        let used: HashSet<&NetworkId> = of_containers.chain(with_members).collect();
         let mut used: Vec<NetworkId> = used.into_iter().cloned().collect();
         used.sort_unstable();
         let first = used.partition_point(|id| last.is_some_and(|last| id <= last));
@@ -424,6 +426,36 @@ mod tests {
         assert_eq!(book.network_of(&SafeText::new("br-1")), Some(&network_id(1)));
         assert!(book.network_gone(&network_id(1), AT).is_some());
         assert_eq!(book.network_gone(&network_id(1), AT), None);
+    }
+
+    #[test]
+    fn networks_with_containers_and_networks_with_somebody_of_a_swarm_are_asked_in_turn() {
+        let (mut book, mut refusals) = (Book::default(), Refusals::default());
+        for number in 1..=4 {
+            let driver = if number == 1 { NetworkDriver::Bridge } else { NetworkDriver::Overlay };
+            book.network(Network { driver, ..network(number) }, AT, &mut refusals);
+        }
+        let endpoints = vec![endpoint(1, "10.0.0.2"), endpoint(2, "10.0.1.2")];
+        book.container(container(1, ContainerState::Running, endpoints), AT, &mut refusals);
+        book.container(container(2, ContainerState::Exited, vec![endpoint(3, "::1")]), AT, &mut refusals);
+        assert_eq!(book.watched_in_swarm(None), [network_id(2)]);
+        // The load balancer on a bridge network, and what is left of a network without containers.
+        let balancer = SwarmMember {
+            address: "10.0.0.9".parse().unwrap(),
+            kind: crate::model::SwarmKind::LoadBalancer,
+            service: None,
+            name: None,
+            node: None,
+            mac: None,
+        };
+        for number in [1, 4] {
+            book.members(&network_id(number), vec![balancer.clone()], AT, &mut refusals);
+        }
+        assert_eq!(book.watched_in_swarm(None), [1, 2, 4].map(network_id));
+        assert_eq!(book.watched_in_swarm(Some(&network_id(1))), [2, 4, 1].map(network_id));
+        book.members(&network_id(1), Vec::new(), AT, &mut refusals);
+        book.network_gone(&network_id(4), AT);
+        assert_eq!(book.watched_in_swarm(None), [network_id(2)]);
     }
 
     #[test]

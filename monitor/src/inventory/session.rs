@@ -34,8 +34,10 @@ const REFUSALS_TOLD: Duration = Duration::from_millis(250);
 const PODMAN_CONNECTS: Duration = Duration::from_millis(200);
 /// How often a swarm's networks are asked who is on them: no event tells of another node's tasks.
 const SWARM: Duration = Duration::from_secs(15);
-/// The most of them that are asked each time; the others come the next time.
-const SWARM_AT_ONCE: usize = 4;
+/// How many of them are asked each time, if there are no more than four times as many; the others come the next times.
+const SWARM_AT_ONCE: usize = 8;
+/// Each is asked at one of so many times, however many there are: an answer is good for twice as long as that takes.
+const SWARM_TIMES: usize = 4;
 /// When a list that made no sense is asked for again.
 const LIST_AGAIN: Duration = Duration::from_secs(5);
 
@@ -111,7 +113,8 @@ impl<'a> Session<'a> {
         };
         self.list(Some(up)).await?;
         let mut refusals = tokio::time::interval(REFUSALS_TOLD);
-        let mut swarm = tokio::time::interval(SWARM);
+        // All networks were just asked.
+        let mut swarm = tokio::time::interval_at(Instant::now() + SWARM, SWARM);
         swarm.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let hints = Arc::clone(&self.around.hints);
         loop {
@@ -340,7 +343,9 @@ impl<'a> Session<'a> {
 
     /// Asks who is on the networks of a swarm, each in its turn.
     fn ask_swarm(&mut self) {
-        for id in self.book.watched_in_swarm(self.swarm_asked.as_ref()).into_iter().take(SWARM_AT_ONCE) {
+        let watched = self.book.watched_in_swarm(self.swarm_asked.as_ref());
+        let count = asked_at_once(watched.len());
+        for id in watched.into_iter().take(count) {
             self.ask_network(&id, None);
             self.swarm_asked = Some(id);
         }
@@ -361,6 +366,11 @@ impl<'a> Session<'a> {
     fn now(&self) -> KernelTime {
         (self.around.clocks.now)()
     }
+}
+
+/// How many of so many networks of a swarm are asked each time.
+fn asked_at_once(networks: usize) -> usize {
+    networks.div_ceil(SWARM_TIMES).max(SWARM_AT_ONCE)
 }
 
 /// Reads the event stream until it ends.
@@ -403,5 +413,20 @@ async fn reached(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_NETWORKS, SWARM, SWARM_TIMES, asked_at_once};
+    use std::time::Duration;
+
+    #[test]
+    fn each_network_of_a_swarm_is_asked_within_a_minute_however_many_there_are() {
+        let rounds = |networks: usize| networks.div_ceil(asked_at_once(networks));
+        assert_eq!([1, 8, 9, 32, 33, 40].map(rounds), [1, 1, 2, 4, 4, 4]);
+        assert!((1..=MOST_NETWORKS).all(|networks| rounds(networks) <= SWARM_TIMES));
+        assert!(SWARM * u32::try_from(SWARM_TIMES).unwrap() <= Duration::from_mins(1));
+        assert_eq!([1, 40, MOST_NETWORKS].map(asked_at_once), [8, 10, 500]);
     }
 }

@@ -183,6 +183,11 @@ pub const LOSSES: &[Loss] = &[
         "Repair or accept (a policy file) those that are shown; the rest is told when there is room.",
     ),
     loss(
+        "flooded_not_booked",
+        "Packets for others that the bridge of an overlay network passed to a container: they are in none of its pairs and verdicts.",
+        "The container and its flows have them. Whoever they are for, if on this node, has them in pairs.",
+    ),
+    loss(
         "flow_map_full",
         "Packets that are in the totals but in no flow: the flow map was full.",
         "Raise --max-flows.",

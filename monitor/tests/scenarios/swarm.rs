@@ -102,14 +102,87 @@ fn what_is_for_another_and_only_came_by_makes_no_pair_and_no_verdict() {
     assert_eq!(judged, [false, false, true, true]);
     let received: u64 = world.snapshot().pairs.iter().map(|pair| pair.traffic.sent.packets).sum();
     assert_eq!(received, 2, "{:#?}", world.snapshot().pairs);
+    assert_eq!(world.snapshot().losses.get("flooded_not_booked"), 2);
+}
+
+/// Nothing is passed to all there: what comes for another's address was sent to this device.
+#[test]
+fn what_comes_for_another_on_a_macvlan_network_is_told() {
+    let mut world = World::new();
+    let mut lan = bridge_network("lan", &[("10.0.1.0", 24)], &["10.0.1.1"]);
+    (lan.driver, lan.bridge) = (NetworkDriver::Macvlan, None);
+    world.network(lan);
+    inside(&mut world, "one", 5, "10.0.1.2", mac("10.0.1.2"));
+    inside(&mut world, "two", 6, "10.0.1.3", mac("10.0.1.3"));
+    world.pass_until(20_000);
+    world.flows(vec![heard(5, "10.0.1.3:514", "10.0.1.77:4000")]);
+    let snapshot = world.snapshot();
+    assert_eq!(snapshot.pairs.len(), 1);
+    assert!(world.records()[0].verdict.is_some());
+    assert_eq!(snapshot.losses.get("flooded_not_booked"), 0);
 }
 
 #[test]
 fn a_network_that_is_gone_has_nobody_and_what_is_told_of_an_unknown_one_is_not_kept() {
     let mut world = mesh();
+    let to_it = || vec![flow(5, "10.0.1.2:4000", "10.0.1.8:80")];
+    told(&mut world, &[task("web.3.bb", "10.0.1.8")]);
+    assert_eq!(names(&mut world, to_it()), [Some("web.3".to_owned())]);
+    let at = world.now;
+    world.change(Change::NetworkGone { id: network_id("lan"), at });
+    world.pass_until(world.now.0 / 1_000_000 + 5_000);
+    assert_eq!(names(&mut world, to_it()).last().unwrap(), &None);
+    // Nobody's answer is taken in for a network that Docker never told of.
     let (at, unknown) = (world.now, network_id("other"));
     let members = Some(vec![task("web.3.bb", "10.0.1.8")]);
     world.change(Change::Swarm { network: unknown.clone(), members, at });
     world.change(Change::Swarm { network: unknown, members: None, at });
-    assert_eq!(names(&mut world, vec![flow(5, "10.0.1.2:4000", "10.0.1.8:80")]), [None]);
+    assert_eq!(names(&mut world, to_it()).last().unwrap(), &None);
+}
+
+#[test]
+fn an_address_that_a_device_on_another_network_reaches_is_no_tasks() {
+    let mut world = mesh();
+    world.two_networks();
+    world.running("web", 1, "a", "172.18.0.2");
+    told(&mut world, &[task("web.3.bb", "10.0.1.8")]);
+    let to_it = |interface, from: &str| vec![flow(interface, from, "10.0.1.8:443")];
+    assert_eq!(names(&mut world, to_it(1, "172.18.0.2:4000")), [None]);
+    assert_eq!(names(&mut world, to_it(5, "10.0.1.2:4000")).last().unwrap().as_deref(), Some("web.3"));
+}
+
+#[test]
+fn a_load_balancer_on_a_bridge_network_and_its_device_have_their_name_as_long_as_answers_come() {
+    let mut world = World::new();
+    world.two_networks();
+    world.running("web", 1, "a", "172.18.0.2");
+    world.attach(7, "a", Some(mac("172.18.0.9")), None);
+    let balancer = SwarmMember {
+        kind: SwarmKind::LoadBalancer,
+        service: None,
+        name: None,
+        node: None,
+        mac: Some(mac("172.18.0.9")),
+        ..task("", "172.18.0.9")
+    };
+    let answer = |world: &mut World, members| {
+        let (network, at) = (network_id("a"), world.now);
+        world.change(Change::Swarm { network, members, at });
+    };
+    let check = |world: &mut World, millis, has_name: bool| {
+        world.pass_until(world.now.0 / 1_000_000 + millis);
+        world.flows(vec![flow(1, "172.18.0.2:4000", "172.18.0.9:80")]);
+        assert_eq!(world.records().last().unwrap().remote.swarm.is_some(), has_name);
+        let reason = world.snapshot().unattributed[0].reason;
+        assert_eq!(reason == "swarm_load_balancer", has_name, "{reason}");
+    };
+    answer(&mut world, Some(vec![balancer]));
+    check(&mut world, 110_000, true);
+    answer(&mut world, None);
+    check(&mut world, 110_000, true);
+    check(&mut world, 20_000, false);
+    answer(&mut world, None);
+    check(&mut world, 5_000, true);
+    answer(&mut world, Some(Vec::new()));
+    check(&mut world, 5_000, false);
 }

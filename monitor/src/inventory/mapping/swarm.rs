@@ -59,9 +59,13 @@ pub(in super::super) fn members(raw: &NetworkInspect, refusals: &mut Refusals) -
         told.extend(body.into_iter().flat_map(|body| of_service(service, body, is_ingress, refusals)));
     }
     told.sort_unstable();
-    // This node's own load balancer is in both lists, in the second one with the node's address.
+    // This node's own load balancer is in both lists, in the second one with the node's address. Of tasks and services with
+    // one address, only those with one name are the same.
     told.dedup_by(|later, first| {
-        let is_it = later.address == first.address && later.kind == first.kind && first.node.is_none();
+        let is_named_alike = later.service == first.service && later.name == first.name;
+        let is_alike = first.kind == SwarmKind::LoadBalancer || is_named_alike;
+        let is_it =
+            later.address == first.address && later.kind == first.kind && is_alike && first.node.is_none();
         if is_it {
             first.node = later.node;
         }
@@ -211,6 +215,19 @@ mod tests {
         let told: Vec<String> = members.iter().map(text).collect();
         assert_eq!(told, ["10.0.0.9 virtual-ip a - -"]);
         assert_eq!(refused, None);
+    }
+
+    #[test]
+    fn an_address_of_two_of_one_kind_is_nobodys_unless_they_have_one_name() {
+        let (members, ..) = read(
+            r#"{"Services":{"a":{"VIP":"10.0.0.9"},"b":{"VIP":"10.0.0.9"},
+                "c":{"Tasks":[{"Name":"c.1.x","EndpointIP":"10.0.0.7"}]},
+                "d":{"Tasks":[{"Name":"d.1.y","EndpointIP":"10.0.0.7","Info":{"Host IP":"172.29.0.2"}}]},
+                "e":{"Tasks":[{"Name":"e.1.z","EndpointIP":"10.0.0.8"},
+                    {"Name":"e.1.z","EndpointIP":"10.0.0.8","Info":{"Host IP":"172.29.0.2"}}]}}}"#,
+        );
+        let told: Vec<String> = members.iter().map(text).collect();
+        assert_eq!(told, ["10.0.0.8 task e e.1.z 172.29.0.2"]);
     }
 
     #[test]
