@@ -183,7 +183,7 @@ mod tests {
         AskedPast, ContainerSpan, History, NotKept, Others, PairCounts, PairEnds, PairSpan, ROOM, look_back,
     };
     use crate::flows::Spread;
-    use crate::model::{ContainerId, Counts, KernelTime, Protocol, Traffic, WallTime};
+    use crate::model::{ContainerId, Counts, KernelTime, Protocol, SafeText, Traffic, WallTime};
     use crate::snapshot::{ContainerRef, EndKind};
     use crate::wire::fixtures;
     use std::sync::Arc;
@@ -449,5 +449,76 @@ mod tests {
         assert_eq!((minute.len(), minute[0].length.as_secs()), (60, 1));
         assert_eq!(minute.iter().map(|point| point.span.traffic.sent.packets).sum::<u64>(), 30);
         assert_eq!(course(2_940, Some(10)).len(), 6);
+    }
+
+    fn of(number: u64, name: &str, project: &str, service: &str) -> Arc<ContainerRef> {
+        let [name, project, service] = [name, project, service].map(SafeText::new);
+        Arc::new(ContainerRef {
+            name,
+            project: Some(project),
+            service: Some(service),
+            ..(*container(number)).clone()
+        })
+    }
+
+    /// Whose course is told by a name, where each container sends 100 bytes in each of six seconds: the container's own
+    /// name, whether it is of a service, and all bytes.
+    fn course_of(containers: &[Arc<ContainerRef>], name: &str) -> Result<(String, bool, u64), NotKept> {
+        let mut history = History::new(at(0), BOOTED);
+        for second in 1..=6 {
+            for container in containers {
+                history.container(container).traffic += traffic(100);
+            }
+            tick(&mut history, second, Vec::new());
+        }
+        let asked = AskedPast { name: Some(name.into()), ..AskedPast::default() };
+        let past = look_back(&history.intervals(), &asked, &fixtures::snapshot())?;
+        let bytes = past.points.iter().map(|point| point.span.traffic.sent.bytes).sum();
+        let last = past.points.last().unwrap();
+        Ok((last.span.container.name.to_string(), last.is_service, bytes))
+    }
+
+    #[test]
+    fn a_service_that_two_projects_have_is_ambiguous() {
+        let all = [of(1, "shop-web-1", "shop", "web"), of(2, "blog-web-1", "blog", "web")];
+        let both = vec!["blog/web".to_owned(), "shop/web".to_owned()];
+        let refused = course_of(&all, "web").unwrap_err();
+        assert_eq!(refused, NotKept::Ambiguous(both));
+        assert_eq!(refused.to_string(), "that name is ambiguous, it may be blog/web or shop/web");
+        assert_eq!(course_of(&all, "blog/web"), Ok(("blog-web-1".to_owned(), false, 600)));
+        assert_eq!(course_of(&all, "shop-web-1"), Ok(("shop-web-1".to_owned(), false, 600)));
+        let by_id = &all[0].id.as_str()[..12];
+        let names = vec!["blog-web-1".to_owned(), "shop-web-1".to_owned()];
+        assert_eq!(course_of(&all, by_id), Err(NotKept::Ambiguous(names)), "both ids begin so");
+    }
+
+    #[test]
+    fn a_container_that_was_made_anew_is_no_service() {
+        let all = [
+            of(1, "shop-web-1", "shop", "web"),
+            of(3, "shop-web-2", "shop", "web"),
+            of(2, "shop-web-1", "shop", "web"),
+        ];
+        assert_eq!(course_of(&all, "shop-web-1"), Ok(("shop-web-1".to_owned(), false, 1_200)));
+        for name in ["web", "shop/web"] {
+            let (_, is_service, bytes) = course_of(&all, name).unwrap();
+            assert_eq!((is_service, bytes), (true, 1_800), "{name}");
+        }
+        let anew = [all[0].clone(), all[2].clone()];
+        assert_eq!(course_of(&anew, "web"), Ok(("shop-web-1".to_owned(), false, 1_200)));
+    }
+
+    #[test]
+    fn a_container_that_got_another_name_is_one() {
+        let renamed = [of(1, "shop-web-1", "shop", "web"), of(1, "old", "shop", "web")];
+        let id = renamed[0].id.as_str();
+        assert_eq!(course_of(&renamed, id), Ok(("old".to_owned(), false, 1_200)));
+    }
+
+    #[test]
+    fn a_containers_own_name_is_meant_before_a_service() {
+        let all = [container(7), of(1, "shop-c7-1", "shop", "c7"), of(2, "shop-c7-2", "shop", "c7")];
+        assert_eq!(course_of(&all, "c7"), Ok(("c7".to_owned(), false, 600)));
+        assert_eq!(course_of(&all, "shop/c7").map(|told| told.2), Ok(1_200));
     }
 }
