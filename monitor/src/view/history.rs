@@ -145,8 +145,12 @@ pub fn past_between(past: &Past, pairs: Vec<&PairRow>, frame: &Frame) -> Vec<Lin
 pub fn left_out(others: &Others) -> Option<String> {
     let Others { pairs, counts, names, findings, .. } = others;
     let traffic = counts.traffic.sent.bytes.saturating_add(counts.traffic.received.bytes);
+    let failed = match counts.failed() {
+        0 => String::new(),
+        failed => format!(", {} failed", exact(failed)),
+    };
     let parts = [
-        (*pairs, format!("{} ({})", plural(*pairs, "pair"), bytes(traffic))),
+        (*pairs, format!("{} ({}{failed})", plural(*pairs, "pair"), bytes(traffic))),
         (*names, plural(*names, "name")),
         (*findings, plural(*findings, "finding")),
     ];

@@ -184,7 +184,7 @@ mod tests {
     };
     use crate::flows::Spread;
     use crate::model::{ContainerId, Counts, KernelTime, Protocol, SafeText, Traffic, WallTime};
-    use crate::snapshot::{ContainerRef, EndKind};
+    use crate::snapshot::{Answers, ContainerRef, EndKind};
     use crate::wire::fixtures;
     use std::sync::Arc;
     use std::time::Duration;
@@ -213,6 +213,7 @@ mod tests {
     fn pair(port: u16, bytes: u64) -> PairSpan {
         let mut handshakes = Spread::default();
         handshakes.record(Duration::from_micros(bytes));
+        let answered = Answers { answered: 1, ..Answers::default() };
         PairSpan {
             ends: Arc::new(PairEnds {
                 client: fixtures::container_end("shop-nginx-1", "172.18.0.2", None),
@@ -220,7 +221,12 @@ mod tests {
                 protocol: Protocol::TCP,
                 network: None,
             }),
-            counts: PairCounts { traffic: traffic(bytes), conversations: 1, ..PairCounts::default() },
+            counts: PairCounts {
+                traffic: traffic(bytes),
+                conversations: 1,
+                answers: answered,
+                ..PairCounts::default()
+            },
             shares: Vec::new(),
             icmp: Vec::new(),
             handshakes,
@@ -520,5 +526,27 @@ mod tests {
         let all = [container(7), of(1, "shop-c7-1", "shop", "c7"), of(2, "shop-c7-2", "shop", "c7")];
         assert_eq!(course_of(&all, "c7"), Ok(("c7".to_owned(), false, 600)));
         assert_eq!(course_of(&all, "shop/c7").map(|told| told.2), Ok(1_200));
+    }
+
+    #[test]
+    fn pairs_of_which_something_failed_are_kept_before_those_with_more_bytes() {
+        let mut history = History::new(at(0), BOOTED);
+        let mut pairs: Vec<PairSpan> = (0..600).map(|port| pair(port, 1_000)).collect();
+        for pair in &mut pairs[..3] {
+            pair.counts.traffic = traffic(10);
+        }
+        pairs[0].counts.icmp_errors = 50;
+        pairs[1].counts.answers.half_open = 50;
+        pairs[2].counts.conversations = 51;
+        // Of what is no TCP nobody is known to answer.
+        let ends = Arc::make_mut(&mut pairs[3].ends);
+        ends.protocol = Protocol::UDP;
+        pairs[3].counts.answers = Answers::default();
+        pairs[3].counts.traffic = traffic(10);
+        tick(&mut history, 1, pairs);
+        let interval = &history.intervals()[0];
+        let kept = [0, 1, 2, 3].map(|port| interval.pairs.iter().any(|p| p.ends.server.port == Some(port)));
+        assert_eq!(kept, [true, true, true, false]);
+        assert_eq!((interval.others.pairs, interval.others.counts.failed()), (600 - 512, 0));
     }
 }

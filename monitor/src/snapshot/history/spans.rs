@@ -119,6 +119,19 @@ pub struct PairCounts {
 }
 
 impl PairCounts {
+    /// What failed of it, apart from what nobody answered.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        let Answers { refused, reset, half_open, silent_client, silent_server, .. } = self.answers;
+        let all = [refused, reset, half_open, silent_client, silent_server, self.icmp_errors];
+        all.into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// Connections that nobody answered, if it is TCP.
+    fn unanswered(&self) -> u64 {
+        self.conversations.saturating_sub(self.answers.answered).saturating_sub(self.answers.refused)
+    }
+
     /// What came on top of an earlier state of the same.
     pub(in crate::snapshot) fn since(&self, before: &Self) -> Self {
         Self {
@@ -181,10 +194,12 @@ impl PairSpan {
         Key::of(&self.ends)
     }
 
-    /// What makes one worth its room more than another: what failed, then bytes.
+    /// What makes one worth its room more than another: what failed in whatever way, then bytes.
     pub(super) fn weight(&self) -> (u64, u64) {
-        let PairCounts { answers, traffic, .. } = &self.counts;
-        (answers.refused + answers.reset, traffic.sent.bytes.saturating_add(traffic.received.bytes))
+        let PairCounts { traffic, .. } = &self.counts;
+        let unanswered = if self.ends.protocol == Protocol::TCP { self.counts.unanswered() } else { 0 };
+        let failed = self.counts.failed().saturating_add(unanswered);
+        (failed, traffic.sent.bytes.saturating_add(traffic.received.bytes))
     }
 
     pub(super) fn add(&mut self, later: &Self) {
