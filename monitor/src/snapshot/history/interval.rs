@@ -7,8 +7,8 @@ use crate::snapshot::latencies::ServicePair;
 use crate::snapshot::pairs::Key;
 use crate::snapshot::{ContainerRef, Finding};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ const PAIRS: usize = 512;
 const NAMES: usize = 256;
 /// Findings that are kept of one.
 const FINDINGS: usize = 64;
+/// Findings without room whose ids are known, so that none is counted twice.
+const FINDINGS_LEFT: usize = 1_024;
 /// How many times as many rows a sum of intervals has room for.
 const OF_SUM: usize = 8;
 /// Services between which latency is kept in a sum; there are at most 128 at a time.
@@ -49,8 +51,10 @@ pub struct Interval {
     pub latencies: Vec<LatencySpan>,
     /// Names that were asked for; at most 256.
     pub names: Vec<NameSpan>,
-    /// Findings that were told, each as it was told last; at most 64.
+    /// Findings that were told, each as it was told last; at most 64, the worst.
     pub findings: Vec<Arc<Finding>>,
+    /// Ids of those that found no room; at most 1,024.
+    pub findings_left: Vec<u64>,
     /// What found no room in these.
     pub others: Others,
 }
@@ -86,6 +90,7 @@ impl Interval {
             + self.latencies.capacity() * (size_of::<LatencySpan>() + size_of::<ServicePair>())
             + self.names.capacity() * size_of::<NameSpan>()
             + self.findings.capacity() * FINDING
+            + self.findings_left.capacity() * size_of::<u64>()
             + spreads.chain(names).sum::<usize>()
     }
 }
@@ -102,6 +107,7 @@ pub(super) struct Sum {
     latencies: HashMap<Arc<ServicePair>, LatencySpan>,
     names: HashMap<NameKey, NameSpan>,
     findings: HashMap<u64, Arc<Finding>>,
+    findings_left: HashSet<u64>,
     others: Others,
 }
 
@@ -139,13 +145,28 @@ impl Sum {
         span
     }
 
-    /// A finding was told.
+    /// A finding was told. Where there is no room, the least makes some.
     pub(super) fn finding(&mut self, finding: &Arc<Finding>) {
-        let is_full = self.findings.len() >= FINDINGS;
-        match self.findings.entry(finding.id) {
-            Entry::Occupied(mut told) => drop(told.insert(Arc::clone(finding))),
-            Entry::Vacant(_) if is_full => self.others.findings += 1,
-            Entry::Vacant(room) => drop(room.insert(Arc::clone(finding))),
+        if self.findings.len() >= FINDINGS && !self.findings.contains_key(&finding.id) {
+            let least = self.findings.values().min_by_key(|kept| (kept.severity, kept.last_seen, kept.id));
+            match least.map(|least| (least.severity, least.id)) {
+                Some((severity, id)) if severity < finding.severity => {
+                    self.findings.remove(&id);
+                    self.finding_left(id);
+                }
+                _ => return self.finding_left(finding.id),
+            }
+        }
+        self.findings_left.remove(&finding.id);
+        self.findings.insert(finding.id, Arc::clone(finding));
+    }
+
+    /// A finding has no room; it is counted once, however often it is told.
+    fn finding_left(&mut self, id: u64) {
+        if self.findings_left.len() < FINDINGS_LEFT {
+            self.findings_left.insert(id);
+        } else if !self.findings_left.contains(&id) {
+            self.others.findings += 1;
         }
     }
 
@@ -159,6 +180,11 @@ impl Sum {
         later.latencies.iter().for_each(|span| self.latency(span.clone()));
         later.names.iter().for_each(|span| self.name(span.clone()));
         later.findings.iter().for_each(|finding| self.finding(finding));
+        for id in &later.findings_left {
+            if !self.findings.contains_key(id) {
+                self.finding_left(*id);
+            }
+        }
         self.others += later.others;
     }
 
@@ -200,7 +226,7 @@ impl Sum {
 
     /// What it is until `end`; it begins anew from there.
     pub(super) fn take(&mut self, end: Moment) -> Interval {
-        let Self { containers, pairs, latencies, names, findings, .. } = self;
+        let Self { containers, pairs, latencies, names, findings, findings_left, .. } = self;
         let interval = Interval {
             start: self.start,
             end,
@@ -209,6 +235,7 @@ impl Sum {
             latencies: latencies.drain().map(|(_, span)| span).collect(),
             names: names.drain().map(|(_, span)| span).collect(),
             findings: findings.drain().map(|(_, finding)| finding).collect(),
+            findings_left: findings_left.drain().collect(),
             others: std::mem::take(&mut self.others),
         };
         (self.start, self.end) = (end, end);

@@ -184,7 +184,8 @@ mod tests {
     };
     use crate::flows::Spread;
     use crate::model::{ContainerId, Counts, KernelTime, Protocol, SafeText, Traffic, WallTime};
-    use crate::snapshot::{Answers, ContainerRef, EndKind};
+    use crate::policy::{Expected, Outcome, RuleName};
+    use crate::snapshot::{Answers, ContainerRef, EndKind, Finding, Kind, Severity};
     use crate::wire::fixtures;
     use std::sync::Arc;
     use std::time::Duration;
@@ -548,5 +549,51 @@ mod tests {
         let kept = [0, 1, 2, 3].map(|port| interval.pairs.iter().any(|p| p.ends.server.port == Some(port)));
         assert_eq!(kept, [true, true, true, false]);
         assert_eq!((interval.others.pairs, interval.others.counts.failed()), (600 - 512, 0));
+    }
+
+    fn finding(id: u64, severity: Severity) -> Arc<Finding> {
+        Arc::new(Finding {
+            id,
+            revision: 1,
+            is_open: true,
+            kind: Kind::Violation,
+            severity,
+            rule: RuleName::File(SafeText::new("rule")),
+            policy_comment: None,
+            expected: Expected::Deny,
+            outcome: Outcome::Delivered,
+            reason: None,
+            source: fixtures::container_end("shop-nginx-1", "172.18.0.2", None),
+            destination: fixtures::end(EndKind::External, "192.0.2.7", Some(80)),
+            protocol: "TCP".into(),
+            ports: vec![80],
+            port_count: 1,
+            counts: Counts::default(),
+            first_seen: KernelTime(1),
+            last_seen: KernelTime(id),
+            drop_reason: None,
+            evidence: Vec::new(),
+            explanation: String::new(),
+        })
+    }
+
+    #[test]
+    fn the_worst_findings_are_kept_and_those_without_room_are_counted_once() {
+        let mut history = History::new(at(0), BOOTED);
+        (0..64).for_each(|id| history.finding(&finding(id, Severity::Info)));
+        for second in 1..=10 {
+            history.finding(&finding(100, Severity::Critical));
+            history.finding(&finding(101, Severity::Info));
+            history.finding(&finding(101, Severity::Info));
+            tick(&mut history, second, Vec::new());
+        }
+        let told = |since, until| {
+            let past = look_back(&history.intervals(), &asked(since, until), &fixtures::snapshot()).unwrap();
+            let ids: Vec<u64> = past.snapshot.findings.iter().map(|finding| finding.id).collect();
+            (ids.len(), ids[0], ids.contains(&101), past.others.findings)
+        };
+        assert_eq!(told(0, 1), (64, 100, false, 2), "the oldest of the least and one that came later");
+        assert_eq!(told(1, 10), (2, 100, true, 0));
+        assert_eq!(told(0, 10), (64, 100, false, 2));
     }
 }

@@ -141,7 +141,9 @@ pub fn look_back(intervals: &[Arc<Interval>], asked: &Asked, latest: &Snapshot) 
         None => Vec::new(),
         Some(name) => points(&within, name, asked.step, told.end.kernel.since(start.kernel))?,
     };
-    let Interval { mut containers, pairs, latencies, mut names, findings, others, .. } = sum.take(last.end);
+    let Interval { mut containers, pairs, latencies, mut names, findings, findings_left, mut others, .. } =
+        sum.take(last.end);
+    others.findings += findings_left.len() as u64;
     containers.sort_by_cached_key(|row| {
         let bytes = row.traffic.sent.bytes.saturating_add(row.traffic.received.bytes);
         (Reverse(bytes), row.container.name.clone(), row.container.id.clone())

@@ -270,7 +270,7 @@ pub struct Others {
     pub names: u64,
     /// What came of these.
     pub outcomes: Outcomes,
-    /// Findings.
+    /// Findings. An interval counts here only those whose ids it has no room for.
     pub findings: u64,
 }
 
