@@ -143,7 +143,7 @@ pub fn past_between(past: &Past, pairs: Vec<&PairRow>, frame: &Frame) -> Vec<Lin
 /// What a look back leaves out, if it does.
 #[must_use]
 pub fn left_out(others: &Others) -> Option<String> {
-    let Others { pairs, counts, names, findings, .. } = others;
+    let Others { pairs, counts, services, handshakes, names, findings, .. } = others;
     let traffic = counts.traffic.sent.bytes.saturating_add(counts.traffic.received.bytes);
     let failed = match counts.failed() {
         0 => String::new(),
@@ -151,6 +151,14 @@ pub fn left_out(others: &Others) -> Option<String> {
     };
     let parts = [
         (*pairs, format!("{} ({}{failed})", plural(*pairs, "pair"), bytes(traffic))),
+        (
+            *services,
+            format!(
+                "latency of {} of services ({})",
+                plural(*services, "pair"),
+                plural(*handshakes, "handshake")
+            ),
+        ),
         (*names, plural(*names, "name")),
         (*findings, plural(*findings, "finding")),
     ];

@@ -462,6 +462,9 @@ fn a_look_back_of_the_example() {
     (others.counts.answers.half_open, others.counts.icmp_errors) = (2, 3);
     let failed = super::left_out(&others).unwrap();
     assert!(failed.contains("3 pairs (0 B, 5 failed)"), "{failed}");
+    (others.services, others.handshakes) = (2, 7);
+    let latency = super::left_out(&others).unwrap();
+    assert!(latency.contains(", latency of 2 pairs of services (7 handshakes), "), "{latency}");
     let hostile = draw(&course(&past, "evil\u{1b}[31m\u{202e}", &frame(80)), &frame(80));
     assert!(!hostile.contains(['\u{1b}', '\u{202e}']), "{hostile:?}");
 }

@@ -176,6 +176,8 @@ struct OthersPart {
     conversations: u64,
     answers: OtherAnswersPart,
     icmp_errors: u64,
+    service_pairs: u64,
+    handshakes: u64,
     lookups: u64,
     questions: u64,
     findings: u64,
@@ -239,7 +241,7 @@ impl PastBody {
     /// What is to be known of a look back.
     #[must_use]
     pub fn new(told: &Told, others: &Others, kept: Kept) -> Self {
-        let Others { pairs, counts, names, outcomes, findings } = others;
+        let Others { pairs, counts, services, handshakes, names, outcomes, findings } = others;
         let PairCounts { traffic, conversations, answers, icmp_errors, .. } = counts;
         Self {
             start: wall_rfc3339(told.from),
@@ -253,6 +255,8 @@ impl PastBody {
                 conversations: *conversations,
                 answers: (*answers).into(),
                 icmp_errors: *icmp_errors,
+                service_pairs: *services,
+                handshakes: *handshakes,
                 lookups: *names,
                 questions: outcomes.sum(),
                 findings: *findings,

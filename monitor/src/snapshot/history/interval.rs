@@ -204,7 +204,7 @@ impl Sum {
                 let all = sum.get_mut().seen.iter_mut().zip(&span.seen);
                 all.for_each(|(sum, more)| sum.merge(more));
             }
-            Entry::Vacant(_) if is_full => {}
+            Entry::Vacant(_) if is_full => self.others.latency(span.handshakes()),
             Entry::Vacant(room) => drop(room.insert(span)),
         }
     }

@@ -180,12 +180,14 @@ fn moment(kernel: KernelTime, booted: WallTime) -> Moment {
 mod tests {
     use super::interval::Interval;
     use super::{
-        AskedPast, ContainerSpan, History, NotKept, Others, PairCounts, PairEnds, PairSpan, ROOM, look_back,
+        AskedPast, ContainerSpan, History, LatencySpan, NotKept, Others, PairCounts, PairEnds, PairSpan,
+        ROOM, look_back,
     };
     use crate::flows::Spread;
     use crate::model::{ContainerId, Counts, KernelTime, Protocol, SafeText, Traffic, WallTime};
     use crate::policy::{Expected, Outcome, RuleName};
-    use crate::snapshot::{Answers, ContainerRef, EndKind, Finding, Kind, Severity};
+    use crate::snapshot::latencies::ServicePair;
+    use crate::snapshot::{Answers, ContainerRef, EndKind, Finding, Kind, Service, Severity};
     use crate::wire::fixtures;
     use std::sync::Arc;
     use std::time::Duration;
@@ -595,5 +597,28 @@ mod tests {
         assert_eq!(told(0, 1), (64, 100, false, 2), "the oldest of the least and one that came later");
         assert_eq!(told(1, 10), (2, 100, true, 0));
         assert_eq!(told(0, 10), (64, 100, false, 2));
+    }
+
+    /// How long two services took: three handshakes at the client's interface, and one at the server's.
+    fn latency(port: u16) -> LatencySpan {
+        let mut seen: [Spread; 4] = Default::default();
+        (0..3).for_each(|_| seen[0].record(Duration::from_micros(100)));
+        seen[1].record(Duration::from_micros(90));
+        let [client, server] = ["web", "db"].map(|name| Service::Container(SafeText::new(name)));
+        LatencySpan { services: Arc::new(ServicePair { client, server, port: Some(port) }), seen }
+    }
+
+    #[test]
+    fn latency_that_has_no_room_is_counted() {
+        let mut history = History::new(at(0), BOOTED);
+        for second in 1..=2 {
+            let latencies = (0..600).map(latency).collect();
+            history.seal(at(second), Vec::new(), latencies, Vec::new(), Others::default());
+        }
+        let past = look_back(&history.intervals(), &AskedPast::default(), &fixtures::snapshot()).unwrap();
+        let told: u64 = past.snapshot.latencies.iter().map(|row| row.connections()).sum();
+        assert_eq!(past.snapshot.latencies.len(), 512);
+        assert_eq!(told + past.others.handshakes, 2 * 600 * 3);
+        assert!(past.others.services >= 2 * 88, "{}", past.others.services);
     }
 }

@@ -223,6 +223,14 @@ pub struct LatencySpan {
     pub seen: [Spread; 4],
 }
 
+impl LatencySpan {
+    /// Connections whose handshakes were seen, at the end that saw more of them.
+    pub(super) fn handshakes(&self) -> u64 {
+        let [at_client, at_server, _, first_byte] = self.seen.each_ref().map(Spread::count);
+        at_client.max(at_server).max(first_byte)
+    }
+}
+
 /// What came of one name that a container asked for in a span of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameSpan {
@@ -266,6 +274,10 @@ pub struct Others {
     pub pairs: u64,
     /// What was counted of these.
     pub counts: PairCounts,
+    /// Pairs of services with latency, once for each interval that they were in.
+    pub services: u64,
+    /// Connections whose handshakes these are.
+    pub handshakes: u64,
     /// Names, once for each interval that they were in.
     pub names: u64,
     /// What came of these.
@@ -281,6 +293,12 @@ impl Others {
         self.counts += counts;
     }
 
+    /// Latency of two more services.
+    pub(super) fn latency(&mut self, handshakes: u64) {
+        self.services += 1;
+        self.handshakes += handshakes;
+    }
+
     /// One more name.
     pub(in crate::snapshot) fn name(&mut self, outcomes: Outcomes) {
         self.names += 1;
@@ -292,6 +310,8 @@ impl AddAssign for Others {
     fn add_assign(&mut self, other: Self) {
         self.pairs += other.pairs;
         self.counts += other.counts;
+        self.services += other.services;
+        self.handshakes += other.handshakes;
         self.names += other.names;
         self.outcomes += other.outcomes;
         self.findings += other.findings;
