@@ -621,4 +621,30 @@ mod tests {
         assert_eq!(told + past.others.handshakes, 2 * 600 * 3);
         assert!(past.others.services >= 2 * 88, "{}", past.others.services);
     }
+
+    #[test]
+    fn a_course_comes_without_all_that_was_beside_it() {
+        let mut history = History::new(at(0), BOOTED);
+        for second in 1..=1_000 {
+            for number in 0..64 {
+                history.container(&container(number)).traffic += traffic(second);
+            }
+            history.finding(&finding(second % 20, Severity::Info));
+            let pairs = (0..200).map(|number| pair(u16::try_from(second % 10 * 200 + number).unwrap(), 100));
+            history.seal(at(second), pairs.collect(), vec![latency(1)], Vec::new(), Others::default());
+        }
+        let intervals = history.intervals();
+        let whole = look_back(&intervals, &AskedPast::default(), &fixtures::snapshot()).unwrap();
+        assert_eq!((whole.containers.len(), whole.snapshot.pairs.len()), (64, 2_000));
+        let asked = AskedPast { name: Some("c1".into()), ..AskedPast::default() };
+        let past = look_back(&intervals, &asked, &fixtures::snapshot()).unwrap();
+        assert_eq!(past.points.iter().map(|point| point.span.traffic.sent.packets).sum::<u64>(), 1_000);
+        assert_eq!((past.told, past.snapshot.past), (whole.told, Some(whole.told)));
+        assert_eq!((past.containers.len(), past.names.len()), (0, 0));
+        let snapshot = &past.snapshot;
+        assert!(snapshot.pairs.is_empty() && snapshot.latencies.is_empty() && snapshot.findings.is_empty());
+        assert_eq!(snapshot.containers.len(), whole.snapshot.containers.len(), "the footer tells of them");
+        let [small, all] = [&past, &whole].map(|past| serde_json::to_vec(past).unwrap().len());
+        assert!(small < 100_000 && all > 1_000_000, "{small} of {all} bytes");
+    }
 }

@@ -6,7 +6,7 @@ use crate::flows::Spread;
 use crate::model::{ContainerId, SafeText, WallTime};
 use crate::policy::Kind;
 use crate::snapshot::latencies::ServicePair;
-use crate::snapshot::{ContainerRef, LatencyRow, Measured, PairRow, Service, Snapshot};
+use crate::snapshot::{ContainerRef, ContainerRow, LatencyRow, Measured, PairRow, Service, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -28,7 +28,7 @@ pub struct Asked {
     pub since: Option<WallTime>,
     /// Until when; until now, if absent.
     pub until: Option<WallTime>,
-    /// Whose course: a container by name or the beginning of its id, or a service (or project/service).
+    /// Whose course, and nothing else: a container by name or the beginning of its id, or a service (or project/service).
     pub name: Option<String>,
     /// How long each row of the course is at least; if absent, so that there are 60 at most.
     pub step: Option<Duration>,
@@ -91,7 +91,8 @@ pub struct Point {
     pub findings: [u64; 3],
 }
 
-/// What was in a span of time.
+/// What was in a span of time. Where the course of somebody was asked for, there are only `told`, `points`, and what
+/// intervals had no room for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Past {
     /// The time.
@@ -128,8 +129,6 @@ pub fn look_back(intervals: &[Arc<Interval>], asked: &Asked, latest: &Snapshot) 
     let within: Vec<&Arc<Interval>> = intervals.iter().filter(is_within).collect();
     let (Some(first), Some(last)) = (within.first(), within.last()) else { return Err(NotKept::Time) };
     let (start, from) = (first.start, first.from());
-    let mut sum = Sum::starting(start);
-    within.iter().for_each(|interval| sum.add(interval));
     let told = Told {
         start,
         end: last.end,
@@ -137,10 +136,12 @@ pub fn look_back(intervals: &[Arc<Interval>], asked: &Asked, latest: &Snapshot) 
         resolution: within.iter().map(|interval| interval.length()).max().unwrap_or_default(),
         is_cut: asked.since.is_some_and(|since| since < from),
     };
-    let points = match &asked.name {
-        None => Vec::new(),
-        Some(name) => points(&within, name, asked.step, told.end.kernel.since(start.kernel))?,
-    };
+    if let Some(name) = &asked.name {
+        let points = points(&within, name, asked.step, told.end.kernel.since(start.kernel))?;
+        return Ok(course(&within, told, points, latest));
+    }
+    let mut sum = Sum::starting(start);
+    within.iter().for_each(|interval| sum.add(interval));
     let Interval { mut containers, pairs, latencies, mut names, findings, findings_left, mut others, .. } =
         sum.take(last.end);
     others.findings += findings_left.len() as u64;
@@ -157,15 +158,58 @@ pub fn look_back(intervals: &[Arc<Interval>], asked: &Asked, latest: &Snapshot) 
         latencies: latency_rows(latencies),
         findings: crate::snapshot::findings(findings.iter().map(AsRef::as_ref)),
         past: Some(told),
-        containers: latest
-            .containers
-            .iter()
-            .filter(|row| row.started_at.is_none_or(|started| started <= last.end.wall))
-            .cloned()
-            .collect(),
+        containers: of_then(latest, &told).cloned().collect(),
         ..latest.clone()
     };
-    Ok(Past { told, containers, names, others, points, snapshot })
+    Ok(Past { told, containers, names, others, points: Vec::new(), snapshot })
+}
+
+/// A course and nothing beside it: it is asked for again and again. Of the snapshot there is what is said below a table.
+fn course(within: &[&Arc<Interval>], told: Told, points: Vec<Point>, latest: &Snapshot) -> Past {
+    let mut others = Others::default();
+    within.iter().for_each(|interval| others += interval.others);
+    let left: HashSet<&u64> = within.iter().flat_map(|interval| &interval.findings_left).collect();
+    others.findings += left.len() as u64;
+    let container = |row: &ContainerRow| ContainerRow {
+        container: Arc::clone(&row.container),
+        unwatched_reason: row.unwatched_reason.clone(),
+        memberships: Vec::new(),
+        handshake: None,
+        handshake_steps: None,
+        peers: Vec::new(),
+        details: None,
+        ..*row
+    };
+    let snapshot = Snapshot {
+        host: latest.host.clone(),
+        taken_at: told.end.kernel,
+        watching_since: told.start.kernel,
+        window: told.end.kernel.since(told.start.kernel),
+        docker: latest.docker.clone(),
+        containers: of_then(latest, &told).map(container).collect(),
+        unattributed: latest.unattributed.clone(),
+        bridges: Vec::new(),
+        networks: Arc::default(),
+        pairs: Arc::default(),
+        latencies: Arc::default(),
+        asked: Arc::default(),
+        not_watched: latest.not_watched.clone(),
+        missing: latest.missing.clone(),
+        findings: Vec::new(),
+        standing: Vec::new(),
+        drops: latest.drops.clone(),
+        losses: latest.losses.clone(),
+        resources: latest.resources.clone(),
+        past: Some(told),
+        ..*latest
+    };
+    Past { told, containers: Vec::new(), names: Vec::new(), others, points, snapshot }
+}
+
+/// Containers that were there by the end of a time.
+fn of_then<'a>(latest: &'a Snapshot, told: &Told) -> impl Iterator<Item = &'a ContainerRow> {
+    let end = told.end.wall;
+    latest.containers.iter().filter(move |row| row.started_at.is_none_or(|started| started <= end))
 }
 
 fn pair_rows(mut pairs: Vec<PairSpan>) -> Arc<[PairRow]> {
