@@ -24,6 +24,8 @@ const FINDINGS_LEFT: usize = 1_024;
 const OF_SUM: usize = 8;
 /// Services between which latency is kept in a sum; there are at most 128 at a time.
 const LATENCIES: usize = 512;
+/// Rows that a sum keeps room for when it begins anew.
+const ROWS: usize = 64;
 /// What a finding is taken to need, in bytes: its texts are of bounded length.
 const FINDING: usize = 2_048;
 
@@ -80,10 +82,6 @@ impl Interval {
     /// Memory it takes, in bytes; what it shares with others counts as its own.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let spreads = self.pairs.iter().map(PairSpan::bytes);
-        let spreads = spreads.chain(self.containers.iter().map(|row| row.names_took.bytes()));
-        let spreads = spreads.chain(self.latencies.iter().flat_map(|row| &row.seen).map(Spread::bytes));
-        let names = self.names.iter().map(|row| row.took.bytes() + row.name.as_str().len());
         size_of::<Self>()
             + self.containers.capacity() * size_of::<ContainerSpan>()
             + self.pairs.capacity() * (size_of::<PairSpan>() + size_of::<PairEnds>())
@@ -91,8 +89,22 @@ impl Interval {
             + self.names.capacity() * size_of::<NameSpan>()
             + self.findings.capacity() * FINDING
             + self.findings_left.capacity() * size_of::<u64>()
-            + spreads.chain(names).sum::<usize>()
+            + beside(self.containers.iter(), self.pairs.iter(), self.latencies.iter(), self.names.iter())
     }
+}
+
+/// Memory that rows take beside themselves, in bytes.
+fn beside<'a>(
+    containers: impl Iterator<Item = &'a ContainerSpan>,
+    pairs: impl Iterator<Item = &'a PairSpan>,
+    latencies: impl Iterator<Item = &'a LatencySpan>,
+    names: impl Iterator<Item = &'a NameSpan>,
+) -> usize {
+    let spreads = pairs.map(PairSpan::bytes);
+    let spreads = spreads.chain(containers.map(|row| row.names_took.bytes()));
+    let spreads = spreads.chain(latencies.flat_map(|row| &row.seen).map(Spread::bytes));
+    let names = names.map(|row| row.took.bytes() + row.name.as_str().len());
+    spreads.chain(names).sum()
 }
 
 type NameKey = (ContainerId, SafeText, SafeText, bool);
@@ -238,8 +250,46 @@ impl Sum {
             findings_left: findings_left.drain().collect(),
             others: std::mem::take(&mut self.others),
         };
+        // What was large once is not kept so.
+        self.containers.shrink_to(ROWS);
+        self.pairs.shrink_to(ROWS);
+        self.latencies.shrink_to(ROWS);
+        self.names.shrink_to(ROWS);
+        self.findings.shrink_to(ROWS);
+        self.findings_left.shrink_to(ROWS);
         (self.start, self.end) = (end, end);
         interval
+    }
+
+    /// Memory it takes, in bytes; what it shares with others counts as its own.
+    pub(super) fn bytes(&self) -> usize {
+        let Self { containers, pairs, latencies, names, findings, findings_left, .. } = self;
+        size_of::<Self>()
+            + containers.capacity() * size_of::<(ContainerId, ContainerSpan)>()
+            + pairs.capacity() * size_of::<(Key, PairSpan)>()
+            + pairs.len() * size_of::<PairEnds>()
+            + latencies.capacity() * size_of::<(Arc<ServicePair>, LatencySpan)>()
+            + latencies.len() * size_of::<ServicePair>()
+            + names.capacity() * size_of::<(NameKey, NameSpan)>()
+            + findings.len() * FINDING
+            + (findings.capacity() + findings_left.capacity()) * size_of::<(u64, u64)>()
+            + beside(containers.values(), pairs.values(), latencies.values(), names.values())
+    }
+
+    /// Takes no more than so much memory: else only as many pairs and names stay as an interval has, the rest is among
+    /// the others.
+    pub(super) fn keep_within(&mut self, bytes: usize) {
+        if self.bytes() <= bytes {
+            return;
+        }
+        let Self { pairs, names, others, .. } = self;
+        let mut rows = std::mem::take(pairs).into_values().collect();
+        keep_most(&mut rows, PAIRS, PairSpan::weight, |pair| others.pair(pair.counts));
+        rows.iter_mut().for_each(PairSpan::shrink);
+        pairs.extend(rows.into_iter().map(|row| (row.key(), row)));
+        let mut rows = std::mem::take(names).into_iter().collect();
+        keep_most(&mut rows, NAMES, |(_, name)| name.weight(), |(_, name)| others.name(name.outcomes));
+        names.extend(rows);
     }
 
     /// What it is now.

@@ -30,6 +30,8 @@ const MINUTE: Duration = Duration::from_millis(59_500);
 const BY_MINUTE: Duration = Duration::from_secs(60 * 60);
 /// The most memory that seconds take, and that minutes take, in bytes.
 const ROOM: [usize; 2] = [16 << 20, 8 << 20];
+/// The most that the minute takes that is being made; where it would be more, only the pairs and names stay that weigh most.
+const MAKING: usize = 4 << 20;
 /// A difference between both clocks' offsets that is no inexact reading.
 const STEP: i64 = 20_000_000;
 
@@ -42,7 +44,7 @@ pub struct Kept {
     pub seconds: usize,
     /// Intervals of a minute.
     pub minutes: usize,
-    /// Memory they take, in bytes.
+    /// Memory they take, in bytes, with what is being made.
     pub bytes: usize,
 }
 
@@ -135,6 +137,7 @@ impl History {
             }
             self.bytes[0] -= first.bytes();
             self.minute.add(first);
+            self.minute.keep_within(MAKING);
             self.seconds.pop_front();
             if self.minute.length() >= MINUTE {
                 let end = self.minute.end();
@@ -167,7 +170,7 @@ impl History {
             since: first.unwrap_or_else(|| self.minute.start()),
             seconds: self.seconds.len(),
             minutes: self.minutes.len() + usize::from(!self.minute.length().is_zero()),
-            bytes: self.bytes.iter().sum(),
+            bytes: self.bytes.iter().sum::<usize>() + self.minute.bytes() + self.open.bytes(),
         }
     }
 }
@@ -180,14 +183,14 @@ fn moment(kernel: KernelTime, booted: WallTime) -> Moment {
 mod tests {
     use super::interval::Interval;
     use super::{
-        AskedPast, ContainerSpan, History, LatencySpan, NotKept, Others, PairCounts, PairEnds, PairSpan,
-        ROOM, look_back,
+        AskedPast, ContainerSpan, History, LatencySpan, MAKING, NotKept, Others, PairCounts, PairEnds,
+        PairSpan, ROOM, look_back,
     };
     use crate::flows::Spread;
-    use crate::model::{ContainerId, Counts, KernelTime, Protocol, SafeText, Traffic, WallTime};
+    use crate::model::{ContainerId, Counts, IcmpKind, KernelTime, Protocol, SafeText, Traffic, WallTime};
     use crate::policy::{Expected, Outcome, RuleName};
     use crate::snapshot::latencies::ServicePair;
-    use crate::snapshot::{Answers, ContainerRef, EndKind, Finding, Kind, Service, Severity};
+    use crate::snapshot::{Answers, ContainerRef, EndKind, Finding, IcmpRow, Kind, Service, Severity};
     use crate::wire::fixtures;
     use std::sync::Arc;
     use std::time::Duration;
@@ -646,5 +649,41 @@ mod tests {
         assert_eq!(snapshot.containers.len(), whole.snapshot.containers.len(), "the footer tells of them");
         let [small, all] = [&past, &whole].map(|past| serde_json::to_vec(past).unwrap().len());
         assert!(small < 100_000 && all > 1_000_000, "{small} of {all} bytes");
+    }
+
+    #[test]
+    fn what_is_being_made_is_bounded_and_counted() {
+        let error = |mtu| IcmpRow {
+            kind: IcmpKind { v6: false, kind: 3, code: 4 },
+            of_client: false,
+            sender: fixtures::end(EndKind::External, "192.0.2.1", None),
+            mtu: Some(mtu),
+            packets: 1,
+            largest: 1,
+            again: 0,
+            told_at: KernelTime(1),
+        };
+        let errors: Vec<IcmpRow> = (0..8).map(error).collect();
+        let mut history = History::new(at(0), BOOTED);
+        let mut told = Traffic::default();
+        let mut most = 0;
+        for second in 1..=120_u64 {
+            let pairs: Vec<PairSpan> = (0..2_000)
+                .map(|number| PairSpan {
+                    icmp: errors.clone(),
+                    ..pair(u16::try_from((second * 2_000 + number) % 60_000).unwrap(), 100)
+                })
+                .collect();
+            pairs.iter().for_each(|pair| told += pair.counts.traffic);
+            tick(&mut history, second, pairs);
+            let made = history.minute.bytes();
+            assert!(made <= MAKING, "{made} after {second} s");
+            assert!(history.open.bytes() < 100_000, "{} after {second} s", history.open.bytes());
+            let bytes = history.kept().bytes;
+            assert!(bytes >= history.bytes.iter().sum::<usize>() + made);
+            most = most.max(bytes);
+        }
+        assert!((20 << 20..29 << 20).contains(&most), "{most}");
+        assert_eq!(sums(&history.intervals())[1], told, "nothing is lost for that");
     }
 }
