@@ -199,7 +199,6 @@ fn course(within: &[&Arc<Interval>], told: Told, points: Vec<Point>, latest: &Sn
         standing: Vec::new(),
         drops: latest.drops.clone(),
         losses: latest.losses.clone(),
-        resources: latest.resources.clone(),
         past: Some(told),
         ..*latest
     };
@@ -262,6 +261,9 @@ struct Meant {
     is_service: bool,
 }
 
+/// What a container is called in one way, if a name means it in that way.
+type Way<'a> = &'a dyn Fn(&ContainerRef) -> Option<String>;
+
 /// Who is meant by a name: a container by its own name, which may have been made anew; or by another one, or the
 /// beginning of its id; or a service, by its whole name before the short one, which several projects may have.
 fn meant(within: &[&Arc<Interval>], name: &str) -> Result<Meant, NotKept> {
@@ -275,7 +277,7 @@ fn meant(within: &[&Arc<Interval>], name: &str) -> Result<Meant, NotKept> {
         let service = Service::of_container(container);
         service.is_called(name).then(|| service.to_string())
     };
-    let ways: [&dyn Fn(&ContainerRef) -> Option<String>; 4] = [&own, &called, &whole, &short];
+    let ways: [Way<'_>; 4] = [&own, &called, &whole, &short];
     for way in ways {
         // By its id each as it was last: it may have got another name.
         let mut found: BTreeMap<&ContainerId, (&Arc<ContainerRef>, String)> = BTreeMap::new();
