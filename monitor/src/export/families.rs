@@ -207,7 +207,7 @@ families! {
     AGENT_RESIDENT: Gauge "vethwatch_agent_resident" in "bytes" by []
         = "Memory of the agent that is resident";
     HISTORY_BYTES: Gauge "vethwatch_history" in "bytes" by []
-        = "Memory that history takes: 24 MiB at most";
+        = "Memory that history takes: about 28 MiB at most";
     HISTORY_SECONDS: Gauge "vethwatch_history" in "seconds" by []
         = "How far history reaches back";
     HELPER_RESTARTS: Counter "vethwatch_helper_restarts" by []

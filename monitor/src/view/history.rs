@@ -143,10 +143,22 @@ pub fn past_between(past: &Past, pairs: Vec<&PairRow>, frame: &Frame) -> Vec<Lin
 /// What a look back leaves out, if it does.
 #[must_use]
 pub fn left_out(others: &Others) -> Option<String> {
-    let Others { pairs, counts, names, findings, .. } = others;
+    let Others { pairs, counts, services, handshakes, names, findings, .. } = others;
     let traffic = counts.traffic.sent.bytes.saturating_add(counts.traffic.received.bytes);
+    let failed = match counts.failed() {
+        0 => String::new(),
+        failed => format!(", {} failed", exact(failed)),
+    };
     let parts = [
-        (*pairs, format!("{} ({})", plural(*pairs, "pair"), bytes(traffic))),
+        (*pairs, format!("{} ({}{failed})", plural(*pairs, "pair"), bytes(traffic))),
+        (
+            *services,
+            format!(
+                "latency of {} of services ({})",
+                plural(*services, "pair"),
+                plural(*handshakes, "handshake")
+            ),
+        ),
         (*names, plural(*names, "name")),
         (*findings, plural(*findings, "finding")),
     ];

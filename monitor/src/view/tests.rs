@@ -458,6 +458,13 @@ fn a_look_back_of_the_example() {
     }
     let left_out = left_out(&past.others).unwrap();
     assert_eq!(left_out, "not told one by one, for want of room: 3 pairs (0 B), 1 name, 2 findings");
+    let mut others = past.others;
+    (others.counts.answers.half_open, others.counts.icmp_errors) = (2, 3);
+    let failed = super::left_out(&others).unwrap();
+    assert!(failed.contains("3 pairs (0 B, 5 failed)"), "{failed}");
+    (others.services, others.handshakes) = (2, 7);
+    let latency = super::left_out(&others).unwrap();
+    assert!(latency.contains(", latency of 2 pairs of services (7 handshakes), "), "{latency}");
     let hostile = draw(&course(&past, "evil\u{1b}[31m\u{202e}", &frame(80)), &frame(80));
     assert!(!hostile.contains(['\u{1b}', '\u{202e}']), "{hostile:?}");
 }

@@ -174,9 +174,43 @@ struct OthersPart {
     sent: Counts,
     received: Counts,
     conversations: u64,
+    answers: OtherAnswersPart,
+    icmp_errors: u64,
+    service_pairs: u64,
+    handshakes: u64,
     lookups: u64,
     questions: u64,
     findings: u64,
+}
+
+/// How their TCP connections went.
+#[derive(Serialize)]
+struct OtherAnswersPart {
+    answered: u64,
+    refused: u64,
+    reset: u64,
+    reset_by_client: u64,
+    reset_by_server: u64,
+    half_open: u64,
+    silent_client: u64,
+    silent_server: u64,
+}
+
+impl From<Answers> for OtherAnswersPart {
+    fn from(of: Answers) -> Self {
+        let Answers { answered, refused, reset, reset_by_client, reset_by_server, .. } = of;
+        let Answers { half_open, silent_client, silent_server, .. } = of;
+        Self {
+            answered,
+            refused,
+            reset,
+            reset_by_client,
+            reset_by_server,
+            half_open,
+            silent_client,
+            silent_server,
+        }
+    }
 }
 
 /// `history` of a status: how much is kept.
@@ -207,8 +241,8 @@ impl PastBody {
     /// What is to be known of a look back.
     #[must_use]
     pub fn new(told: &Told, others: &Others, kept: Kept) -> Self {
-        let Others { pairs, counts, names, outcomes, findings } = others;
-        let PairCounts { traffic, conversations, .. } = counts;
+        let Others { pairs, counts, services, handshakes, names, outcomes, findings } = others;
+        let PairCounts { traffic, conversations, answers, icmp_errors, .. } = counts;
         Self {
             start: wall_rfc3339(told.from),
             end: wall_rfc3339(told.end.wall),
@@ -219,6 +253,10 @@ impl PastBody {
                 sent: traffic.sent,
                 received: traffic.received,
                 conversations: *conversations,
+                answers: (*answers).into(),
+                icmp_errors: *icmp_errors,
+                service_pairs: *services,
+                handshakes: *handshakes,
                 lookups: *names,
                 questions: outcomes.sum(),
                 findings: *findings,

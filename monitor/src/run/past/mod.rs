@@ -51,7 +51,7 @@ pub(super) async fn run(settings: &Settings, wanted: &settings::Past) -> Result<
             let since = wall_date_and_time(kept.since.wall);
             return Err(anyhow!("{why}: the agent keeps what was since {since}").into());
         }
-        Err(why @ NotKept::Name) => return Err(anyhow!("{why}").into()),
+        Err(why @ (NotKept::Name | NotKept::Ambiguous(_))) => return Err(anyhow!("{why}").into()),
     };
     let mut output = Output::to(std::io::stdout());
     let name = wanted.name.as_deref();

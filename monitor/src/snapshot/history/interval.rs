@@ -7,8 +7,8 @@ use crate::snapshot::latencies::ServicePair;
 use crate::snapshot::pairs::Key;
 use crate::snapshot::{ContainerRef, Finding};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +18,14 @@ const PAIRS: usize = 512;
 const NAMES: usize = 256;
 /// Findings that are kept of one.
 const FINDINGS: usize = 64;
+/// Findings without room whose ids are known, so that none is counted twice.
+const FINDINGS_LEFT: usize = 1_024;
 /// How many times as many rows a sum of intervals has room for.
 const OF_SUM: usize = 8;
 /// Services between which latency is kept in a sum; there are at most 128 at a time.
 const LATENCIES: usize = 512;
+/// Rows that a sum keeps room for when it begins anew.
+const ROWS: usize = 64;
 /// What a finding is taken to need, in bytes: its texts are of bounded length.
 const FINDING: usize = 2_048;
 
@@ -49,8 +53,10 @@ pub struct Interval {
     pub latencies: Vec<LatencySpan>,
     /// Names that were asked for; at most 256.
     pub names: Vec<NameSpan>,
-    /// Findings that were told, each as it was told last; at most 64.
+    /// Findings that were told, each as it was told last; at most 64, the worst.
     pub findings: Vec<Arc<Finding>>,
+    /// Ids of those that found no room; at most 1,024.
+    pub findings_left: Vec<u64>,
     /// What found no room in these.
     pub others: Others,
 }
@@ -76,18 +82,29 @@ impl Interval {
     /// Memory it takes, in bytes; what it shares with others counts as its own.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let spreads = self.pairs.iter().map(PairSpan::bytes);
-        let spreads = spreads.chain(self.containers.iter().map(|row| row.names_took.bytes()));
-        let spreads = spreads.chain(self.latencies.iter().flat_map(|row| &row.seen).map(Spread::bytes));
-        let names = self.names.iter().map(|row| row.took.bytes() + row.name.as_str().len());
         size_of::<Self>()
             + self.containers.capacity() * size_of::<ContainerSpan>()
             + self.pairs.capacity() * (size_of::<PairSpan>() + size_of::<PairEnds>())
             + self.latencies.capacity() * (size_of::<LatencySpan>() + size_of::<ServicePair>())
             + self.names.capacity() * size_of::<NameSpan>()
             + self.findings.capacity() * FINDING
-            + spreads.chain(names).sum::<usize>()
+            + self.findings_left.capacity() * size_of::<u64>()
+            + beside(self.containers.iter(), self.pairs.iter(), self.latencies.iter(), self.names.iter())
     }
+}
+
+/// Memory that rows take beside themselves, in bytes.
+fn beside<'a>(
+    containers: impl Iterator<Item = &'a ContainerSpan>,
+    pairs: impl Iterator<Item = &'a PairSpan>,
+    latencies: impl Iterator<Item = &'a LatencySpan>,
+    names: impl Iterator<Item = &'a NameSpan>,
+) -> usize {
+    let spreads = pairs.map(PairSpan::bytes);
+    let spreads = spreads.chain(containers.map(|row| row.names_took.bytes()));
+    let spreads = spreads.chain(latencies.flat_map(|row| &row.seen).map(Spread::bytes));
+    let names = names.map(|row| row.took.bytes() + row.name.as_str().len());
+    spreads.chain(names).sum()
 }
 
 type NameKey = (ContainerId, SafeText, SafeText, bool);
@@ -102,6 +119,7 @@ pub(super) struct Sum {
     latencies: HashMap<Arc<ServicePair>, LatencySpan>,
     names: HashMap<NameKey, NameSpan>,
     findings: HashMap<u64, Arc<Finding>>,
+    findings_left: HashSet<u64>,
     others: Others,
 }
 
@@ -139,13 +157,28 @@ impl Sum {
         span
     }
 
-    /// A finding was told.
+    /// A finding was told. Where there is no room, the least makes some.
     pub(super) fn finding(&mut self, finding: &Arc<Finding>) {
-        let is_full = self.findings.len() >= FINDINGS;
-        match self.findings.entry(finding.id) {
-            Entry::Occupied(mut told) => drop(told.insert(Arc::clone(finding))),
-            Entry::Vacant(_) if is_full => self.others.findings += 1,
-            Entry::Vacant(room) => drop(room.insert(Arc::clone(finding))),
+        if self.findings.len() >= FINDINGS && !self.findings.contains_key(&finding.id) {
+            let least = self.findings.values().min_by_key(|kept| (kept.severity, kept.last_seen, kept.id));
+            match least.map(|least| (least.severity, least.id)) {
+                Some((severity, id)) if severity < finding.severity => {
+                    self.findings.remove(&id);
+                    self.finding_left(id);
+                }
+                _ => return self.finding_left(finding.id),
+            }
+        }
+        self.findings_left.remove(&finding.id);
+        self.findings.insert(finding.id, Arc::clone(finding));
+    }
+
+    /// A finding has no room; it is counted once, however often it is told.
+    fn finding_left(&mut self, id: u64) {
+        if self.findings_left.len() < FINDINGS_LEFT {
+            self.findings_left.insert(id);
+        } else if !self.findings_left.contains(&id) {
+            self.others.findings += 1;
         }
     }
 
@@ -159,6 +192,11 @@ impl Sum {
         later.latencies.iter().for_each(|span| self.latency(span.clone()));
         later.names.iter().for_each(|span| self.name(span.clone()));
         later.findings.iter().for_each(|finding| self.finding(finding));
+        for id in &later.findings_left {
+            if !self.findings.contains_key(id) {
+                self.finding_left(*id);
+            }
+        }
         self.others += later.others;
     }
 
@@ -178,7 +216,7 @@ impl Sum {
                 let all = sum.get_mut().seen.iter_mut().zip(&span.seen);
                 all.for_each(|(sum, more)| sum.merge(more));
             }
-            Entry::Vacant(_) if is_full => {}
+            Entry::Vacant(_) if is_full => self.others.latency(span.handshakes()),
             Entry::Vacant(room) => drop(room.insert(span)),
         }
     }
@@ -200,7 +238,7 @@ impl Sum {
 
     /// What it is until `end`; it begins anew from there.
     pub(super) fn take(&mut self, end: Moment) -> Interval {
-        let Self { containers, pairs, latencies, names, findings, .. } = self;
+        let Self { containers, pairs, latencies, names, findings, findings_left, .. } = self;
         let interval = Interval {
             start: self.start,
             end,
@@ -209,10 +247,49 @@ impl Sum {
             latencies: latencies.drain().map(|(_, span)| span).collect(),
             names: names.drain().map(|(_, span)| span).collect(),
             findings: findings.drain().map(|(_, finding)| finding).collect(),
+            findings_left: findings_left.drain().collect(),
             others: std::mem::take(&mut self.others),
         };
+        // What was large once is not kept so.
+        self.containers.shrink_to(ROWS);
+        self.pairs.shrink_to(ROWS);
+        self.latencies.shrink_to(ROWS);
+        self.names.shrink_to(ROWS);
+        self.findings.shrink_to(ROWS);
+        self.findings_left.shrink_to(ROWS);
         (self.start, self.end) = (end, end);
         interval
+    }
+
+    /// Memory it takes, in bytes; what it shares with others counts as its own.
+    pub(super) fn bytes(&self) -> usize {
+        let Self { containers, pairs, latencies, names, findings, findings_left, .. } = self;
+        size_of::<Self>()
+            + containers.capacity() * size_of::<(ContainerId, ContainerSpan)>()
+            + pairs.capacity() * size_of::<(Key, PairSpan)>()
+            + pairs.len() * size_of::<PairEnds>()
+            + latencies.capacity() * size_of::<(Arc<ServicePair>, LatencySpan)>()
+            + latencies.len() * size_of::<ServicePair>()
+            + names.capacity() * size_of::<(NameKey, NameSpan)>()
+            + findings.len() * FINDING
+            + (findings.capacity() + findings_left.capacity()) * size_of::<(u64, u64)>()
+            + beside(containers.values(), pairs.values(), latencies.values(), names.values())
+    }
+
+    /// Takes no more than so much memory: else only as many pairs and names stay as an interval has, the rest is among
+    /// the others.
+    pub(super) fn keep_within(&mut self, bytes: usize) {
+        if self.bytes() <= bytes {
+            return;
+        }
+        let Self { pairs, names, others, .. } = self;
+        let mut rows = std::mem::take(pairs).into_values().collect();
+        keep_most(&mut rows, PAIRS, PairSpan::weight, |pair| others.pair(pair.counts));
+        rows.iter_mut().for_each(PairSpan::shrink);
+        pairs.extend(rows.into_iter().map(|row| (row.key(), row)));
+        let mut rows = std::mem::take(names).into_iter().collect();
+        keep_most(&mut rows, NAMES, |(_, name)| name.weight(), |(_, name)| others.name(name.outcomes));
+        names.extend(rows);
     }
 
     /// What it is now.

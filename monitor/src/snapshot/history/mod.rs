@@ -30,6 +30,8 @@ const MINUTE: Duration = Duration::from_millis(59_500);
 const BY_MINUTE: Duration = Duration::from_secs(60 * 60);
 /// The most memory that seconds take, and that minutes take, in bytes.
 const ROOM: [usize; 2] = [16 << 20, 8 << 20];
+/// The most that the minute takes that is being made; where it would be more, only the pairs and names stay that weigh most.
+const MAKING: usize = 4 << 20;
 /// A difference between both clocks' offsets that is no inexact reading.
 const STEP: i64 = 20_000_000;
 
@@ -42,7 +44,7 @@ pub struct Kept {
     pub seconds: usize,
     /// Intervals of a minute.
     pub minutes: usize,
-    /// Memory they take, in bytes.
+    /// Memory they take, in bytes, with what is being made.
     pub bytes: usize,
 }
 
@@ -135,6 +137,7 @@ impl History {
             }
             self.bytes[0] -= first.bytes();
             self.minute.add(first);
+            self.minute.keep_within(MAKING);
             self.seconds.pop_front();
             if self.minute.length() >= MINUTE {
                 let end = self.minute.end();
@@ -167,7 +170,7 @@ impl History {
             since: first.unwrap_or_else(|| self.minute.start()),
             seconds: self.seconds.len(),
             minutes: self.minutes.len() + usize::from(!self.minute.length().is_zero()),
-            bytes: self.bytes.iter().sum(),
+            bytes: self.bytes.iter().sum::<usize>() + self.minute.bytes() + self.open.bytes(),
         }
     }
 }
@@ -180,11 +183,14 @@ fn moment(kernel: KernelTime, booted: WallTime) -> Moment {
 mod tests {
     use super::interval::Interval;
     use super::{
-        AskedPast, ContainerSpan, History, NotKept, Others, PairCounts, PairEnds, PairSpan, ROOM, look_back,
+        AskedPast, ContainerSpan, History, LatencySpan, MAKING, NotKept, Others, PairCounts, PairEnds,
+        PairSpan, ROOM, look_back,
     };
     use crate::flows::Spread;
-    use crate::model::{ContainerId, Counts, KernelTime, Protocol, Traffic, WallTime};
-    use crate::snapshot::{ContainerRef, EndKind};
+    use crate::model::{ContainerId, Counts, IcmpKind, KernelTime, Protocol, SafeText, Traffic, WallTime};
+    use crate::policy::{Expected, Outcome, RuleName};
+    use crate::snapshot::latencies::ServicePair;
+    use crate::snapshot::{Answers, ContainerRef, EndKind, Finding, IcmpRow, Kind, Service, Severity};
     use crate::wire::fixtures;
     use std::sync::Arc;
     use std::time::Duration;
@@ -213,6 +219,7 @@ mod tests {
     fn pair(port: u16, bytes: u64) -> PairSpan {
         let mut handshakes = Spread::default();
         handshakes.record(Duration::from_micros(bytes));
+        let answered = Answers { answered: 1, ..Answers::default() };
         PairSpan {
             ends: Arc::new(PairEnds {
                 client: fixtures::container_end("shop-nginx-1", "172.18.0.2", None),
@@ -220,7 +227,12 @@ mod tests {
                 protocol: Protocol::TCP,
                 network: None,
             }),
-            counts: PairCounts { traffic: traffic(bytes), conversations: 1, ..PairCounts::default() },
+            counts: PairCounts {
+                traffic: traffic(bytes),
+                conversations: 1,
+                answers: answered,
+                ..PairCounts::default()
+            },
             shares: Vec::new(),
             icmp: Vec::new(),
             handshakes,
@@ -449,5 +461,229 @@ mod tests {
         assert_eq!((minute.len(), minute[0].length.as_secs()), (60, 1));
         assert_eq!(minute.iter().map(|point| point.span.traffic.sent.packets).sum::<u64>(), 30);
         assert_eq!(course(2_940, Some(10)).len(), 6);
+    }
+
+    fn of(number: u64, name: &str, project: &str, service: &str) -> Arc<ContainerRef> {
+        let [name, project, service] = [name, project, service].map(SafeText::new);
+        Arc::new(ContainerRef {
+            name,
+            project: Some(project),
+            service: Some(service),
+            ..(*container(number)).clone()
+        })
+    }
+
+    /// Whose course is told by a name, where each container sends 100 bytes in each of six seconds: the container's own
+    /// name, whether it is of a service, and all bytes.
+    fn course_of(containers: &[Arc<ContainerRef>], name: &str) -> Result<(String, bool, u64), NotKept> {
+        let mut history = History::new(at(0), BOOTED);
+        for second in 1..=6 {
+            for container in containers {
+                history.container(container).traffic += traffic(100);
+            }
+            tick(&mut history, second, Vec::new());
+        }
+        let asked = AskedPast { name: Some(name.into()), ..AskedPast::default() };
+        let past = look_back(&history.intervals(), &asked, &fixtures::snapshot())?;
+        let bytes = past.points.iter().map(|point| point.span.traffic.sent.bytes).sum();
+        let last = past.points.last().unwrap();
+        Ok((last.span.container.name.to_string(), last.is_service, bytes))
+    }
+
+    #[test]
+    fn a_service_that_two_projects_have_is_ambiguous() {
+        let all = [of(1, "shop-web-1", "shop", "web"), of(2, "blog-web-1", "blog", "web")];
+        let both = vec!["blog/web".to_owned(), "shop/web".to_owned()];
+        let refused = course_of(&all, "web").unwrap_err();
+        assert_eq!(refused, NotKept::Ambiguous(both));
+        assert_eq!(refused.to_string(), "that name is ambiguous, it may be blog/web or shop/web");
+        assert_eq!(course_of(&all, "blog/web"), Ok(("blog-web-1".to_owned(), false, 600)));
+        assert_eq!(course_of(&all, "shop-web-1"), Ok(("shop-web-1".to_owned(), false, 600)));
+        let by_id = &all[0].id.as_str()[..12];
+        let names = vec!["blog-web-1".to_owned(), "shop-web-1".to_owned()];
+        assert_eq!(course_of(&all, by_id), Err(NotKept::Ambiguous(names)), "both ids begin so");
+    }
+
+    #[test]
+    fn a_container_that_was_made_anew_is_no_service() {
+        let all = [
+            of(1, "shop-web-1", "shop", "web"),
+            of(3, "shop-web-2", "shop", "web"),
+            of(2, "shop-web-1", "shop", "web"),
+        ];
+        assert_eq!(course_of(&all, "shop-web-1"), Ok(("shop-web-1".to_owned(), false, 1_200)));
+        for name in ["web", "shop/web"] {
+            let (_, is_service, bytes) = course_of(&all, name).unwrap();
+            assert_eq!((is_service, bytes), (true, 1_800), "{name}");
+        }
+        let anew = [all[0].clone(), all[2].clone()];
+        assert_eq!(course_of(&anew, "web"), Ok(("shop-web-1".to_owned(), false, 1_200)));
+    }
+
+    #[test]
+    fn a_container_that_got_another_name_is_one() {
+        let renamed = [of(1, "shop-web-1", "shop", "web"), of(1, "old", "shop", "web")];
+        let id = renamed[0].id.as_str();
+        assert_eq!(course_of(&renamed, id), Ok(("old".to_owned(), false, 1_200)));
+    }
+
+    #[test]
+    fn a_containers_own_name_is_meant_before_a_service() {
+        let all = [container(7), of(1, "shop-c7-1", "shop", "c7"), of(2, "shop-c7-2", "shop", "c7")];
+        assert_eq!(course_of(&all, "c7"), Ok(("c7".to_owned(), false, 600)));
+        assert_eq!(course_of(&all, "shop/c7").map(|told| told.2), Ok(1_200));
+    }
+
+    #[test]
+    fn pairs_of_which_something_failed_are_kept_before_those_with_more_bytes() {
+        let mut history = History::new(at(0), BOOTED);
+        let mut pairs: Vec<PairSpan> = (0..600).map(|port| pair(port, 1_000)).collect();
+        for pair in &mut pairs[..3] {
+            pair.counts.traffic = traffic(10);
+        }
+        pairs[0].counts.icmp_errors = 50;
+        pairs[1].counts.answers.half_open = 50;
+        pairs[2].counts.conversations = 51;
+        // Of what is no TCP nobody is known to answer.
+        let ends = Arc::make_mut(&mut pairs[3].ends);
+        ends.protocol = Protocol::UDP;
+        pairs[3].counts.answers = Answers::default();
+        pairs[3].counts.traffic = traffic(10);
+        tick(&mut history, 1, pairs);
+        let interval = &history.intervals()[0];
+        let kept = [0, 1, 2, 3].map(|port| interval.pairs.iter().any(|p| p.ends.server.port == Some(port)));
+        assert_eq!(kept, [true, true, true, false]);
+        assert_eq!((interval.others.pairs, interval.others.counts.failed()), (600 - 512, 0));
+    }
+
+    fn finding(id: u64, severity: Severity) -> Arc<Finding> {
+        Arc::new(Finding {
+            id,
+            revision: 1,
+            is_open: true,
+            kind: Kind::Violation,
+            severity,
+            rule: RuleName::File(SafeText::new("rule")),
+            policy_comment: None,
+            expected: Expected::Deny,
+            outcome: Outcome::Delivered,
+            reason: None,
+            source: fixtures::container_end("shop-nginx-1", "172.18.0.2", None),
+            destination: fixtures::end(EndKind::External, "192.0.2.7", Some(80)),
+            protocol: "TCP".into(),
+            ports: vec![80],
+            port_count: 1,
+            counts: Counts::default(),
+            first_seen: KernelTime(1),
+            last_seen: KernelTime(id),
+            drop_reason: None,
+            evidence: Vec::new(),
+            explanation: String::new(),
+        })
+    }
+
+    #[test]
+    fn the_worst_findings_are_kept_and_those_without_room_are_counted_once() {
+        let mut history = History::new(at(0), BOOTED);
+        (0..64).for_each(|id| history.finding(&finding(id, Severity::Info)));
+        for second in 1..=10 {
+            history.finding(&finding(100, Severity::Critical));
+            history.finding(&finding(101, Severity::Info));
+            history.finding(&finding(101, Severity::Info));
+            tick(&mut history, second, Vec::new());
+        }
+        let told = |since, until| {
+            let past = look_back(&history.intervals(), &asked(since, until), &fixtures::snapshot()).unwrap();
+            let ids: Vec<u64> = past.snapshot.findings.iter().map(|finding| finding.id).collect();
+            (ids.len(), ids[0], ids.contains(&101), past.others.findings)
+        };
+        assert_eq!(told(0, 1), (64, 100, false, 2), "the oldest of the least and one that came later");
+        assert_eq!(told(1, 10), (2, 100, true, 0));
+        assert_eq!(told(0, 10), (64, 100, false, 2));
+    }
+
+    /// How long two services took: three handshakes at the client's interface, and one at the server's.
+    fn latency(port: u16) -> LatencySpan {
+        let mut seen: [Spread; 4] = Default::default();
+        (0..3).for_each(|_| seen[0].record(Duration::from_micros(100)));
+        seen[1].record(Duration::from_micros(90));
+        let [client, server] = ["web", "db"].map(|name| Service::Container(SafeText::new(name)));
+        LatencySpan { services: Arc::new(ServicePair { client, server, port: Some(port) }), seen }
+    }
+
+    #[test]
+    fn latency_that_has_no_room_is_counted() {
+        let mut history = History::new(at(0), BOOTED);
+        for second in 1..=2 {
+            let latencies = (0..600).map(latency).collect();
+            history.seal(at(second), Vec::new(), latencies, Vec::new(), Others::default());
+        }
+        let past = look_back(&history.intervals(), &AskedPast::default(), &fixtures::snapshot()).unwrap();
+        let told: u64 = past.snapshot.latencies.iter().map(|row| row.connections()).sum();
+        assert_eq!(past.snapshot.latencies.len(), 512);
+        assert_eq!(told + past.others.handshakes, 2 * 600 * 3);
+        assert!(past.others.services >= 2 * 88, "{}", past.others.services);
+    }
+
+    #[test]
+    fn a_course_comes_without_all_that_was_beside_it() {
+        let mut history = History::new(at(0), BOOTED);
+        for second in 1..=1_000 {
+            for number in 0..64 {
+                history.container(&container(number)).traffic += traffic(second);
+            }
+            history.finding(&finding(second % 20, Severity::Info));
+            let pairs = (0..200).map(|number| pair(u16::try_from(second % 10 * 200 + number).unwrap(), 100));
+            history.seal(at(second), pairs.collect(), vec![latency(1)], Vec::new(), Others::default());
+        }
+        let intervals = history.intervals();
+        let whole = look_back(&intervals, &AskedPast::default(), &fixtures::snapshot()).unwrap();
+        assert_eq!((whole.containers.len(), whole.snapshot.pairs.len()), (64, 2_000));
+        let asked = AskedPast { name: Some("c1".into()), ..AskedPast::default() };
+        let past = look_back(&intervals, &asked, &fixtures::snapshot()).unwrap();
+        assert_eq!(past.points.iter().map(|point| point.span.traffic.sent.packets).sum::<u64>(), 1_000);
+        assert_eq!((past.told, past.snapshot.past), (whole.told, Some(whole.told)));
+        assert_eq!((past.containers.len(), past.names.len()), (0, 0));
+        let snapshot = &past.snapshot;
+        assert!(snapshot.pairs.is_empty() && snapshot.latencies.is_empty() && snapshot.findings.is_empty());
+        assert_eq!(snapshot.containers.len(), whole.snapshot.containers.len(), "the footer tells of them");
+        let [small, all] = [&past, &whole].map(|past| serde_json::to_vec(past).unwrap().len());
+        assert!(small < 100_000 && all > 1_000_000, "{small} of {all} bytes");
+    }
+
+    #[test]
+    fn what_is_being_made_is_bounded_and_counted() {
+        let error = |mtu| IcmpRow {
+            kind: IcmpKind { v6: false, kind: 3, code: 4 },
+            of_client: false,
+            sender: fixtures::end(EndKind::External, "192.0.2.1", None),
+            mtu: Some(mtu),
+            packets: 1,
+            largest: 1,
+            again: 0,
+            told_at: KernelTime(1),
+        };
+        let errors: Vec<IcmpRow> = (0..8).map(error).collect();
+        let mut history = History::new(at(0), BOOTED);
+        let mut told = Traffic::default();
+        let mut most = 0;
+        for second in 1..=120_u64 {
+            let pairs: Vec<PairSpan> = (0..2_000)
+                .map(|number| PairSpan {
+                    icmp: errors.clone(),
+                    ..pair(u16::try_from((second * 2_000 + number) % 60_000).unwrap(), 100)
+                })
+                .collect();
+            pairs.iter().for_each(|pair| told += pair.counts.traffic);
+            tick(&mut history, second, pairs);
+            let made = history.minute.bytes();
+            assert!(made <= MAKING, "{made} after {second} s");
+            assert!(history.open.bytes() < 100_000, "{} after {second} s", history.open.bytes());
+            let bytes = history.kept().bytes;
+            assert!(bytes >= history.bytes.iter().sum::<usize>() + made);
+            most = most.max(bytes);
+        }
+        assert!((20 << 20..29 << 20).contains(&most), "{most}");
+        assert_eq!(sums(&history.intervals())[1], told, "nothing is lost for that");
     }
 }

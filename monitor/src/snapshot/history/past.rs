@@ -3,19 +3,21 @@
 use super::interval::{Interval, Moment, Sum};
 use super::spans::{ContainerSpan, LatencySpan, NameSpan, Others, PairSpan};
 use crate::flows::Spread;
-use crate::model::WallTime;
+use crate::model::{ContainerId, SafeText, WallTime};
 use crate::policy::Kind;
 use crate::snapshot::latencies::ServicePair;
-use crate::snapshot::{ContainerRef, LatencyRow, Measured, PairRow, Service, Snapshot};
+use crate::snapshot::{ContainerRef, ContainerRow, LatencyRow, Measured, PairRow, Service, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The most rows that a course has where nobody says how long each is.
 const USUAL_POINTS: u32 = 60;
+/// How many are named where a name may mean several.
+const MOST_NAMED: usize = 8;
 /// What an interval may be shorter than a step: ticks are not exact.
 const SLACK: Duration = Duration::from_millis(100);
 
@@ -26,27 +28,34 @@ pub struct Asked {
     pub since: Option<WallTime>,
     /// Until when; until now, if absent.
     pub until: Option<WallTime>,
-    /// Whose course: a container by name or the beginning of its id, or a service.
+    /// Whose course, and nothing else: a container by name or the beginning of its id, or a service (or project/service).
     pub name: Option<String>,
     /// How long each row of the course is at least; if absent, so that there are 60 at most.
     pub step: Option<Duration>,
 }
 
 /// Why nothing is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NotKept {
     /// No interval is in that time.
     Time,
     /// Nobody of that name did anything in it.
     Name,
+    /// The name may mean any of these, which are not one.
+    Ambiguous(Vec<String>),
 }
 
 impl fmt::Display for NotKept {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str(match self {
-            Self::Time => "nothing is kept of that time",
-            Self::Name => "nothing of that name is kept in that time",
-        })
+        match self {
+            Self::Time => to.write_str("nothing is kept of that time"),
+            Self::Name => to.write_str("nothing of that name is kept in that time"),
+            Self::Ambiguous(all) => {
+                let (named, more) = all.split_at(all.len().min(MOST_NAMED));
+                write!(to, "that name is ambiguous, it may be {}", named.join(" or "))?;
+                if more.is_empty() { Ok(()) } else { write!(to, " or {} more", more.len()) }
+            }
+        }
     }
 }
 
@@ -82,7 +91,8 @@ pub struct Point {
     pub findings: [u64; 3],
 }
 
-/// What was in a span of time.
+/// What was in a span of time. Where the course of somebody was asked for, there are only `told`, `points`, and what
+/// intervals had no room for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Past {
     /// The time.
@@ -119,8 +129,6 @@ pub fn look_back(intervals: &[Arc<Interval>], asked: &Asked, latest: &Snapshot) 
     let within: Vec<&Arc<Interval>> = intervals.iter().filter(is_within).collect();
     let (Some(first), Some(last)) = (within.first(), within.last()) else { return Err(NotKept::Time) };
     let (start, from) = (first.start, first.from());
-    let mut sum = Sum::starting(start);
-    within.iter().for_each(|interval| sum.add(interval));
     let told = Told {
         start,
         end: last.end,
@@ -128,11 +136,15 @@ pub fn look_back(intervals: &[Arc<Interval>], asked: &Asked, latest: &Snapshot) 
         resolution: within.iter().map(|interval| interval.length()).max().unwrap_or_default(),
         is_cut: asked.since.is_some_and(|since| since < from),
     };
-    let points = match &asked.name {
-        None => Vec::new(),
-        Some(name) => points(&within, name, asked.step, told.end.kernel.since(start.kernel))?,
-    };
-    let Interval { mut containers, pairs, latencies, mut names, findings, others, .. } = sum.take(last.end);
+    if let Some(name) = &asked.name {
+        let points = points(&within, name, asked.step, told.end.kernel.since(start.kernel))?;
+        return Ok(course(&within, told, points, latest));
+    }
+    let mut sum = Sum::starting(start);
+    within.iter().for_each(|interval| sum.add(interval));
+    let Interval { mut containers, pairs, latencies, mut names, findings, findings_left, mut others, .. } =
+        sum.take(last.end);
+    others.findings += findings_left.len() as u64;
     containers.sort_by_cached_key(|row| {
         let bytes = row.traffic.sent.bytes.saturating_add(row.traffic.received.bytes);
         (Reverse(bytes), row.container.name.clone(), row.container.id.clone())
@@ -146,15 +158,57 @@ pub fn look_back(intervals: &[Arc<Interval>], asked: &Asked, latest: &Snapshot) 
         latencies: latency_rows(latencies),
         findings: crate::snapshot::findings(findings.iter().map(AsRef::as_ref)),
         past: Some(told),
-        containers: latest
-            .containers
-            .iter()
-            .filter(|row| row.started_at.is_none_or(|started| started <= last.end.wall))
-            .cloned()
-            .collect(),
+        containers: of_then(latest, &told).cloned().collect(),
         ..latest.clone()
     };
-    Ok(Past { told, containers, names, others, points, snapshot })
+    Ok(Past { told, containers, names, others, points: Vec::new(), snapshot })
+}
+
+/// A course and nothing beside it: it is asked for again and again. Of the snapshot there is what is said below a table.
+fn course(within: &[&Arc<Interval>], told: Told, points: Vec<Point>, latest: &Snapshot) -> Past {
+    let mut others = Others::default();
+    within.iter().for_each(|interval| others += interval.others);
+    let left: HashSet<&u64> = within.iter().flat_map(|interval| &interval.findings_left).collect();
+    others.findings += left.len() as u64;
+    let container = |row: &ContainerRow| ContainerRow {
+        container: Arc::clone(&row.container),
+        unwatched_reason: row.unwatched_reason.clone(),
+        memberships: Vec::new(),
+        handshake: None,
+        handshake_steps: None,
+        peers: Vec::new(),
+        details: None,
+        ..*row
+    };
+    let snapshot = Snapshot {
+        host: latest.host.clone(),
+        taken_at: told.end.kernel,
+        watching_since: told.start.kernel,
+        window: told.end.kernel.since(told.start.kernel),
+        docker: latest.docker.clone(),
+        containers: of_then(latest, &told).map(container).collect(),
+        unattributed: latest.unattributed.clone(),
+        bridges: Vec::new(),
+        networks: Arc::default(),
+        pairs: Arc::default(),
+        latencies: Arc::default(),
+        asked: Arc::default(),
+        not_watched: latest.not_watched.clone(),
+        missing: latest.missing.clone(),
+        findings: Vec::new(),
+        standing: Vec::new(),
+        drops: latest.drops.clone(),
+        losses: latest.losses.clone(),
+        past: Some(told),
+        ..*latest
+    };
+    Past { told, containers: Vec::new(), names: Vec::new(), others, points, snapshot }
+}
+
+/// Containers that were there by the end of a time.
+fn of_then<'a>(latest: &'a Snapshot, told: &Told) -> impl Iterator<Item = &'a ContainerRow> {
+    let end = told.end.wall;
+    latest.containers.iter().filter(move |row| row.started_at.is_none_or(|started| started <= end))
 }
 
 fn pair_rows(mut pairs: Vec<PairSpan>) -> Arc<[PairRow]> {
@@ -198,6 +252,61 @@ fn latency_rows(latencies: Vec<LatencySpan>) -> Arc<[LatencyRow]> {
     rows.into()
 }
 
+/// Who is meant by a name.
+struct Meant {
+    /// One of them, as it was last.
+    who: Arc<ContainerRef>,
+    ids: HashSet<ContainerId>,
+    /// Whether they are containers of different names, all of one service.
+    is_service: bool,
+}
+
+/// What a container is called in one way, if a name means it in that way.
+type Way<'a> = &'a dyn Fn(&ContainerRef) -> Option<String>;
+
+/// Who is meant by a name: a container by its own name, which may have been made anew; or by another one, or the
+/// beginning of its id; or a service, by its whole name before the short one, which several projects may have.
+fn meant(within: &[&Arc<Interval>], name: &str) -> Result<Meant, NotKept> {
+    let own =
+        |container: &ContainerRef| (container.name.as_str() == name).then(|| container.name.to_string());
+    let called = |container: &ContainerRef| container.is_called(name).then(|| container.name.to_string());
+    let whole = |container: &ContainerRef| {
+        Some(Service::of_container(container).to_string()).filter(|whole| whole == name)
+    };
+    let short = |container: &ContainerRef| {
+        let service = Service::of_container(container);
+        service.is_called(name).then(|| service.to_string())
+    };
+    let ways: [Way<'_>; 4] = [&own, &called, &whole, &short];
+    for way in ways {
+        // By its id each as it was last: it may have got another name.
+        let mut found: BTreeMap<&ContainerId, (&Arc<ContainerRef>, String)> = BTreeMap::new();
+        let mut who = None;
+        for ContainerSpan { container, .. } in within.iter().flat_map(|interval| &interval.containers) {
+            let known = found.get(&container.id);
+            // Most references are the same in many intervals.
+            if known.is_some_and(|(known, _)| Arc::ptr_eq(known, container)) {
+                who = Some(container);
+            } else if let Some(means) = way(container) {
+                found.insert(&container.id, (container, means));
+                who = Some(container);
+            }
+        }
+        let Some(who) = who else { continue };
+        let means: BTreeSet<&String> = found.values().map(|(_, means)| means).collect();
+        if means.len() > 1 {
+            return Err(NotKept::Ambiguous(means.into_iter().cloned().collect()));
+        }
+        let names: HashSet<&SafeText> = found.values().map(|(container, _)| &container.name).collect();
+        return Ok(Meant {
+            who: Arc::clone(who),
+            is_service: names.len() > 1,
+            ids: found.into_keys().cloned().collect(),
+        });
+    }
+    Err(NotKept::Name)
+}
+
 /// The course of all containers of a name.
 fn points(
     within: &[&Arc<Interval>],
@@ -205,13 +314,8 @@ fn points(
     step: Option<Duration>,
     length: Duration,
 ) -> Result<Vec<Point>, NotKept> {
-    let is_meant = |container: &ContainerRef| {
-        container.is_called(name) || Service::of_container(container).is_called(name)
-    };
-    let all = within.iter().flat_map(|interval| &interval.containers);
-    let mut meant = all.map(|span| &span.container).filter(|container| is_meant(container));
-    let who = meant.next().ok_or(NotKept::Name)?;
-    let is_service = meant.any(|container| container.id != who.id);
+    let Meant { who, ids, is_service } = meant(within, name)?;
+    let is_meant = |container: &ContainerRef| ids.contains(&container.id);
     let step = step.unwrap_or_else(|| round_up(length / USUAL_POINTS));
     let mut points: Vec<Point> = Vec::new();
     let mut told = HashSet::new();
@@ -223,7 +327,7 @@ fn points(
                 start: interval.from(),
                 end: interval.end.wall,
                 length: Duration::ZERO,
-                span: ContainerSpan::nothing(Arc::clone(who)),
+                span: ContainerSpan::nothing(Arc::clone(&who)),
                 is_service,
                 findings: [0; 3],
             });

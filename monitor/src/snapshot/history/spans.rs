@@ -119,6 +119,19 @@ pub struct PairCounts {
 }
 
 impl PairCounts {
+    /// What failed of it, apart from what nobody answered.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        let Answers { refused, reset, half_open, silent_client, silent_server, .. } = self.answers;
+        let all = [refused, reset, half_open, silent_client, silent_server, self.icmp_errors];
+        all.into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// Connections that nobody answered, if it is TCP.
+    fn unanswered(&self) -> u64 {
+        self.conversations.saturating_sub(self.answers.answered).saturating_sub(self.answers.refused)
+    }
+
     /// What came on top of an earlier state of the same.
     pub(in crate::snapshot) fn since(&self, before: &Self) -> Self {
         Self {
@@ -181,10 +194,12 @@ impl PairSpan {
         Key::of(&self.ends)
     }
 
-    /// What makes one worth its room more than another: what failed, then bytes.
+    /// What makes one worth its room more than another: what failed in whatever way, then bytes.
     pub(super) fn weight(&self) -> (u64, u64) {
-        let PairCounts { answers, traffic, .. } = &self.counts;
-        (answers.refused + answers.reset, traffic.sent.bytes.saturating_add(traffic.received.bytes))
+        let PairCounts { traffic, .. } = &self.counts;
+        let unanswered = if self.ends.protocol == Protocol::TCP { self.counts.unanswered() } else { 0 };
+        let failed = self.counts.failed().saturating_add(unanswered);
+        (failed, traffic.sent.bytes.saturating_add(traffic.received.bytes))
     }
 
     pub(super) fn add(&mut self, later: &Self) {
@@ -206,6 +221,14 @@ pub struct LatencySpan {
     pub services: Arc<ServicePair>,
     /// What was measured.
     pub seen: [Spread; 4],
+}
+
+impl LatencySpan {
+    /// Connections whose handshakes were seen, at the end that saw more of them.
+    pub(super) fn handshakes(&self) -> u64 {
+        let [at_client, at_server, _, first_byte] = self.seen.each_ref().map(Spread::count);
+        at_client.max(at_server).max(first_byte)
+    }
 }
 
 /// What came of one name that a container asked for in a span of time.
@@ -251,11 +274,15 @@ pub struct Others {
     pub pairs: u64,
     /// What was counted of these.
     pub counts: PairCounts,
+    /// Pairs of services with latency, once for each interval that they were in.
+    pub services: u64,
+    /// Connections whose handshakes these are.
+    pub handshakes: u64,
     /// Names, once for each interval that they were in.
     pub names: u64,
     /// What came of these.
     pub outcomes: Outcomes,
-    /// Findings.
+    /// Findings. An interval counts here only those whose ids it has no room for.
     pub findings: u64,
 }
 
@@ -264,6 +291,12 @@ impl Others {
     pub(in crate::snapshot) fn pair(&mut self, counts: PairCounts) {
         self.pairs += 1;
         self.counts += counts;
+    }
+
+    /// Latency of two more services.
+    pub(super) fn latency(&mut self, handshakes: u64) {
+        self.services += 1;
+        self.handshakes += handshakes;
     }
 
     /// One more name.
@@ -277,6 +310,8 @@ impl AddAssign for Others {
     fn add_assign(&mut self, other: Self) {
         self.pairs += other.pairs;
         self.counts += other.counts;
+        self.services += other.services;
+        self.handshakes += other.handshakes;
         self.names += other.names;
         self.outcomes += other.outcomes;
         self.findings += other.findings;

@@ -38,8 +38,12 @@ pub(super) async fn for_all(shared: &Shared, wanted: &settings::Past) -> Respons
             text.push('\n');
             answer(shared, Ok(text.into_bytes()))
         }
-        Err(why @ (NotKept::Time | NotKept::Name)) => {
-            refusal(shared, &Refused { status: StatusCode::NOT_FOUND, why: why.to_string() })
+        Err(why) => {
+            let status = match why {
+                NotKept::Time | NotKept::Name => StatusCode::NOT_FOUND,
+                NotKept::Ambiguous(_) => StatusCode::BAD_REQUEST,
+            };
+            refusal(shared, &Refused { status, why: why.to_string() })
         }
     }
 }
