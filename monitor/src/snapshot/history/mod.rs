@@ -187,7 +187,9 @@ mod tests {
         PairSpan, ROOM, look_back,
     };
     use crate::flows::Spread;
-    use crate::model::{ContainerId, Counts, IcmpKind, KernelTime, Protocol, SafeText, Traffic, WallTime};
+    use crate::model::{
+        ContainerId, Counts, IcmpKind, InterfaceNumber, KernelTime, Protocol, SafeText, Traffic, WallTime,
+    };
     use crate::policy::{Expected, Outcome, RuleName};
     use crate::snapshot::latencies::ServicePair;
     use crate::snapshot::{Answers, ContainerRef, EndKind, Finding, IcmpRow, Kind, Service, Severity};
@@ -662,6 +664,7 @@ mod tests {
             largest: 1,
             again: 0,
             told_at: KernelTime(1),
+            told_to: InterfaceNumber(1),
         };
         let errors: Vec<IcmpRow> = (0..8).map(error).collect();
         let mut history = History::new(at(0), BOOTED);
