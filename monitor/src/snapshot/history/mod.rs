@@ -686,7 +686,8 @@ mod tests {
             assert!(bytes >= history.bytes.iter().sum::<usize>() + made);
             most = most.max(bytes);
         }
-        assert!((20 << 20..29 << 20).contains(&most), "{most}");
+        // Seconds without a place for one more, and at least half of what may be being made.
+        assert!((ROOM[0] + MAKING / 2..29 << 20).contains(&most), "{most}");
         assert_eq!(sums(&history.intervals())[1], told, "nothing is lost for that");
     }
 }
