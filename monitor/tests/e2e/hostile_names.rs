@@ -39,6 +39,9 @@ const ROUNDS: u64 = 300;
 /// How long it may take to attach.
 const ATTACHING: Duration = Duration::from_secs(30);
 
+/// How long it may take to tell what it saw, once it was asked to end.
+const ENDING: Duration = Duration::from_secs(15);
+
 /// Nobody waits for it: a signal ends it when all rounds were sent.
 const WATCHED: &str = "10m";
 
@@ -156,10 +159,10 @@ fn check_harmless_inside(what: &str, value: &Value) {
     }
 }
 
-/// A command that asks this API; it is ended, and has failed, after a minute.
+/// A command that asks this API; it is ended, and has failed, after a quarter of a minute.
 fn vethwatch(fake: &Fake, arguments: &[&str]) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["--kill-after=1", "60", env!("CARGO_BIN_EXE_vethwatch")]).args(arguments);
+    command.args(["--kill-after=1", "15", env!("CARGO_BIN_EXE_vethwatch")]).args(arguments);
     command.env("DOCKER_HOST", fake.host()).env("COLUMNS", COLUMNS.to_string());
     command
 }
@@ -275,7 +278,7 @@ fn status_after_rounds(scene: &Bridged, fake: &Fake, name: &str) -> Result<Value
     (0..70).try_for_each(|_| scene.send_round())?;
     let before = programs(scene)?;
     let program = Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch")).with("DOCKER_HOST", &fake.host());
-    let running = program.start(&["containers", "--json", "--for", WATCHED])?;
+    let mut running = program.start(&["containers", "--json", "--for", WATCHED])?;
     wait_for("programs on the devices", ATTACHING, || {
         let now = programs(scene)?;
         let new = |(now, before): (&Vec<String>, &Vec<String>)| {
@@ -285,9 +288,13 @@ fn status_after_rounds(scene: &Bridged, fake: &Fake, name: &str) -> Result<Value
     })?;
     (0..ROUNDS).try_for_each(|_| scene.send_round())?;
     running.signal(libc::SIGINT)?;
+    let status = running
+        .wait_for("a status", ENDING, |lines| lines.iter().find(|line| line["type"] == "status").cloned())?;
+    check_harmless(name, &running.errors());
     let (code, lines) = running.end()?;
     ensure!(code == Some(0), "{name}: it ended with {code:?}");
-    lines.into_iter().find(|line| line["type"] == "status").context("a status")
+    lines.iter().for_each(|line| check_harmless_inside(name, line));
+    Ok(status)
 }
 
 /// The row of an end that has no name.
