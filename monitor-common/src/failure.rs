@@ -12,15 +12,15 @@ pub const ROOM: u32 = 160;
 /// How long the span is in which packets of one interface and direction are limited: 2 to this power, in nanoseconds (1.07 s).
 pub const SPAN: u32 = 30;
 
-/// Packets of one interface and direction that are taken in such a span: less than a tenth of the ring. A kernel sends such
+/// Packets of one interface and direction that are taken in such a span: less than a fifth of the ring. A kernel sends such
 /// errors far more seldom.
 pub const MOST_IN_SPAN: u64 = 512;
 
 /// Bytes of records that may wait to be read.
-pub const RING: u32 = 1 << 20;
+pub const RING: u32 = 512 << 10;
 
 const _: () =
-    assert!((ROOM as u64 + size_of::<FailureHeader>() as u64 + 8) * MOST_IN_SPAN * 10 <= RING as u64);
+    assert!((ROOM as u64 + size_of::<FailureHeader>() as u64 + 8) * MOST_IN_SPAN * 5 <= RING as u64);
 
 /// What every record of the ring starts with; behind it are `captured` bytes from the Ethernet header on, and room that is
 /// unspecified.

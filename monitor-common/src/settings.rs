@@ -96,7 +96,7 @@ impl Default for Settings {
 
 /// The maps whose sizes follow from the settings and the number of CPUs there may be, each with its entries.
 #[must_use]
-pub const fn map_sizes(settings: &Settings, cpus: u32) -> [(&'static str, u32); 7] {
+pub const fn map_sizes(settings: &Settings, cpus: u32) -> [(&'static str, u32); 8] {
     let Settings { max_flows, buckets, .. } = *settings;
     [
         ("ARENA4", 2 * max_flows),
@@ -106,5 +106,16 @@ pub const fn map_sizes(settings: &Settings, cpus: u32) -> [(&'static str, u32); 
         ("SEEN4", max_flows),
         ("SEEN6", max_flows),
         ("PENDING", lines(cpus)),
+        ("EVENTS", ring(cpus)),
     ]
+}
+
+/// Bytes of the ring of events: 128 KiB a CPU, two to five times what [`Settings::events_per_second`] lets in between two readings
+/// (20 ms); a power of two, 256 KiB to 1 MiB.
+const fn ring(cpus: u32) -> u32 {
+    match cpus {
+        0..=2 => 256 << 10,
+        3..=4 => 512 << 10,
+        _ => 1 << 20,
+    }
 }

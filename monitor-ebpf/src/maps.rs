@@ -128,8 +128,8 @@ pub static CLAIMS: HashMap<ClaimKey, ClaimEntry> = HashMap::with_max_entries(MOS
 pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(loss::LOSSES, 0);
 
 /// Records of [`monitor_common::event`].
-/// Written by the programs at most `events_per_second` times a second and CPU, read by the collector. 1 MiB
-/// holds some ten thousand records; the loader sets the size.
+/// Written by the programs at most `events_per_second` times a second and CPU, read by the collector fifty times a second. The
+/// loader sets the size: 1 MiB, which holds some ten thousand records, or less where there are few CPUs.
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 

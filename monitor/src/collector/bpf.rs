@@ -4,6 +4,8 @@
 //! A [`Map`] knows the types of its keys and values and has checked their sizes against the kernel's, so that
 //! everything it offers is safe.
 
+mod batch;
+
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt as _;
@@ -22,7 +24,8 @@ mod command {
     pub(super) const OBJ_GET: u32 = 7;
     pub(super) const OBJ_GET_INFO_BY_FD: u32 = 15;
     pub(super) const PROG_QUERY: u32 = 16;
-    pub(super) const MAP_LOOKUP_AND_DELETE_ELEM: u32 = 21;
+    pub(super) const MAP_LOOKUP_BATCH: u32 = 24;
+    pub(super) const MAP_DELETE_BATCH: u32 = 27;
     pub(super) const LINK_CREATE: u32 = 28;
     pub(super) const LINK_UPDATE: u32 = 29;
 }
@@ -317,28 +320,6 @@ where
     K: IntoBytes + FromBytes + Immutable + Copy,
     V: IntoBytes + FromBytes + Immutable,
 {
-    /// Takes the entries out of a hash map whose keys are `wanted`. It has `most` entries at most, and the wanted ones
-    /// are neither made nor removed by anybody else meanwhile.
-    ///
-    /// # Errors
-    /// What the kernel says; what was taken before that is put back.
-    pub(super) fn take(&self, most: u32, wanted: impl Fn(&K) -> bool) -> io::Result<Vec<(K, V)>> {
-        let keys: Vec<K> = self.keys(most)?.into_iter().filter(wanted).collect();
-        let mut taken = Vec::with_capacity(keys.len());
-        for key in keys {
-            match self.remove(&key) {
-                Ok(value) => taken.push((key, value)),
-                Err(error) => {
-                    for (key, value) in &taken {
-                        self.update(key, value)?;
-                    }
-                    return Err(error);
-                }
-            }
-        }
-        Ok(taken)
-    }
-
     /// The keys of a hash map that has `most` entries at most.
     ///
     /// # Errors
@@ -368,15 +349,6 @@ where
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// Takes one entry out.
-    fn remove(&self, key: &K) -> io::Result<V> {
-        let mut value = V::new_zeroed();
-        let mut element = self.element(key, address_mut(&mut value));
-        // SAFETY: key and value are alive and have the map's sizes.
-        unsafe { bpf(command::MAP_LOOKUP_AND_DELETE_ELEM, &mut element) }?;
-        Ok(value)
     }
 }
 

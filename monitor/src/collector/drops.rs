@@ -21,8 +21,6 @@ const TRACEPOINT: &str = "kfree_skb";
 #[derive(Debug)]
 pub(super) struct Drops {
     map: Map<DropKey, DropEntry>,
-    /// Entries that the map has room for.
-    most: u32,
     reasons: Reasons,
     program: OwnedFd,
     _link: RawTracePointLink,
@@ -33,14 +31,9 @@ impl Drops {
     ///
     /// # Errors
     /// When the kernel refuses, in its own words.
-    pub(super) fn attach(
-        ebpf: &mut Ebpf,
-        map: Map<DropKey, DropEntry>,
-        most: u32,
-        reasons: Reasons,
-    ) -> Result<Self> {
+    pub(super) fn attach(ebpf: &mut Ebpf, map: Map<DropKey, DropEntry>, reasons: Reasons) -> Result<Self> {
         let (program, link) = attach(ebpf, PROGRAM, TRACEPOINT)?;
-        Ok(Self { map, most, reasons, program, _link: link })
+        Ok(Self { map, reasons, program, _link: link })
     }
 
     /// Takes what was dropped in a generation, which must be quiet.
@@ -49,7 +42,7 @@ impl Drops {
     /// What the kernel says. What was not taken then is at the next drain of the same generation.
     pub(super) fn drain(&self, generation: u32) -> io::Result<Vec<Dropped>> {
         let of_it = |key: &DropKey| u32::from(key.generation) == generation;
-        let taken = self.map.take(self.most, of_it)?;
+        let taken = self.map.take(of_it)?;
         Ok(taken.iter().map(|(key, entry)| decode::drop(key, entry, &self.reasons)).collect())
     }
 

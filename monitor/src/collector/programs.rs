@@ -258,7 +258,7 @@ pub(super) fn load(
     };
     let drops = reasons.and_then(|reasons| {
         let dropped = map(&ebpf, "DROPS")?;
-        Drops::attach(&mut ebpf, dropped, settings.max_drops, reasons)
+        Drops::attach(&mut ebpf, dropped, reasons)
     });
     let retransmits = retransmits.and_then(|namespace| {
         let sent_again = map(&ebpf, "RETRANSMITS")?;

@@ -7,7 +7,7 @@ use crate::model::Retransmit;
 use anyhow::Result;
 use aya::Ebpf;
 use aya::programs::raw_trace_point::RawTracePointLink;
-use monitor_common::retransmits::{MOST_RETRANSMITS, RetransmitEntry, RetransmitKey};
+use monitor_common::retransmits::{RetransmitEntry, RetransmitKey};
 use rustix::fd::{AsFd, OwnedFd};
 use std::io;
 
@@ -45,7 +45,7 @@ impl Retransmits {
     /// What the kernel says. What was not taken then is at the next drain of the same generation.
     pub(super) fn drain(&self, generation: u32) -> io::Result<Vec<Retransmit>> {
         let of_it = |key: &RetransmitKey| u32::from(key.generation) == generation;
-        let taken = self.map.take(MOST_RETRANSMITS, of_it)?;
+        let taken = self.map.take(of_it)?;
         Ok(taken.iter().map(|(key, entry)| decode::retransmit(key, entry, self.own)).collect())
     }
 

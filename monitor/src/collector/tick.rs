@@ -358,7 +358,7 @@ impl Ticker {
             return None;
         }
         let of_it = |key: &ClaimKey| u32::from(key.generation) == quiet;
-        let taken = self.maps.claims.take(MOST_CLAIMS, of_it).unwrap_or_else(|_| self.unread(Lost::Drain));
+        let taken = self.maps.claims.take(of_it).unwrap_or_else(|_| self.unread(Lost::Drain));
         let claims: Vec<Claim> = taken.iter().filter_map(|(key, entry)| decode::claim(key, entry)).collect();
         self.losses.add(Lost::MalformedClaim, (taken.len() - claims.len()) as u64);
         let listens = claims.is_empty() || self.out.send(Observation::Claims(claims));

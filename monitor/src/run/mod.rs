@@ -49,6 +49,7 @@ mod signals;
 mod source;
 mod streaming;
 mod terminal;
+mod tidy;
 mod top;
 mod violations;
 mod watch;

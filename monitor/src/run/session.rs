@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::record::Record as Recording;
-use super::{host, policy};
+use super::{host, policy, tidy};
 use crate::collector::{self, Asker, Captured, Collector, StartError, clock};
 use crate::engine::{self, Ask, EngineHandle, Feed, Filter};
 use crate::inventory::{self, Hint, Inventory};
@@ -50,6 +50,7 @@ pub(super) struct Session {
     engine: EngineHandle,
     relay: JoinHandle<()>,
     asks: JoinHandle<()>,
+    tidy: JoinHandle<()>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     told: watch::Receiver<Option<KernelTime>>,
     records: Option<mpsc::Receiver<Record>>,
@@ -122,7 +123,8 @@ impl Session {
         let relay = tokio::spawn(relay(from_inventory, to_engine, told_when));
         let records = filter.map(|filter| engine.subscribe(filter));
         // Loading takes a while and blocks.
-        let started = tokio::task::spawn_blocking(move || start(seen)).await;
+        let start = move || start(seen).inspect(|_| tidy::give_back());
+        let started = tokio::task::spawn_blocking(start).await;
         let mut collector = started.context("start the collector")??;
         engine.say_settled(collector.settled()).await;
         let (asker, captured) = (collector.asker(), collector.take_captured());
@@ -137,6 +139,7 @@ impl Session {
             engine,
             relay,
             asks,
+            tidy: tokio::spawn(tidy::keep_little()),
             snapshots,
             told,
             records,
@@ -231,11 +234,12 @@ impl Session {
     /// When stopping ran into a fault, or the recording is not complete.
     pub(super) async fn stop(mut self) -> Result<Arc<Snapshot>, Failure> {
         let stopped = self.stop_collecting().await;
-        let Self { engine, inventory, relay, asks, snapshots, recording, .. } = self;
+        let Self { engine, inventory, relay, asks, tidy, snapshots, recording, .. } = self;
         engine.stop().await;
         inventory.stop().await;
         relay.abort();
         asks.abort();
+        tidy.abort();
         stopped?;
         if let Some(recording) = recording {
             recording.finish().await?;

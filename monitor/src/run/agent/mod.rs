@@ -24,7 +24,6 @@ mod records;
 mod reload;
 mod socket;
 mod threads;
-mod tidy;
 
 pub(super) use print::print;
 pub(super) use ready::{Ready, ready};
@@ -93,7 +92,6 @@ pub(super) async fn run(
         sight.feed.snapshots(),
         sight.health.clone(),
     );
-    let tidy = tokio::spawn(tidy::keep_little());
     logger::tell("watching");
     let ended = loop {
         tokio::select! {
@@ -107,7 +105,6 @@ pub(super) async fn run(
         }
     };
     manager.abort();
-    tidy.abort();
     notify::tell("STOPPING=1");
     let stopped = session.stop().await;
     parts.stop().await;

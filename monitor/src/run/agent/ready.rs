@@ -11,6 +11,7 @@ use crate::inventory::{self, Way};
 use crate::run::failure::Failure;
 use crate::run::host::BOOT_ID;
 use crate::run::session::Means;
+use crate::run::tidy;
 use crate::settings::sources::{Loaded, Sources, open_by};
 use anyhow::Context as _;
 use rustix::thread::CapabilitySet;
@@ -31,6 +32,8 @@ pub(in crate::run) fn ready(loaded: &Loaded, sources: &Sources) -> Result<Ready,
     let settings = &loaded.settings;
     notify::connect();
     let (prepared, rights) = Collector::prepare(settings.collector.clone())?;
+    // The processes that are made of this one have their own of what it holds now.
+    tidy::give_back();
     let office = Office::new(rights, sources.clone(), loaded);
     let of_helper = kept_by_helper();
     let (helper, prepared) = helper::start(office, of_helper, prepared).context("start the helper")?;

@@ -1,7 +1,8 @@
 //! Gives back memory that is free in the middle of the heap.
 //!
 //! Records are made in bursts between what the engine keeps for long. When a burst is read its memory is free, but glibc gives
-//! back by itself only what is at the heap's end: an agent with a reader would hold for ever what its busiest second took.
+//! back by itself only what is at the heap's end: an agent with a reader would hold for ever what its busiest second took, and
+//! whoever loads the programs three megabytes for their sake.
 
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ pub(super) async fn keep_little() {
     }
 }
 
-/// Elsewhere than on glibc nothing is done.
-fn give_back() {
+/// Does so once. Elsewhere than on glibc nothing is done.
+pub(super) fn give_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it has no preconditions, and changes nothing that is in use.
     unsafe {
