@@ -9,6 +9,7 @@ pub(super) use kept::Before;
 
 use super::attacher::{Answer, Attacher, Command};
 use super::device::{DeviceKind, Link, can_follow, link};
+use super::flags::flags;
 use super::losses::{Lost, OwnLosses};
 use super::netlink::{Netlink, Notifications, Quiet, group, kind};
 use super::outbox::Backlog;
@@ -21,7 +22,7 @@ use crate::model::{
     AttachMode, DeviceCounters, HostAddresses, Interface, InterfaceKind, InterfaceNumber, KernelTime,
     NotWatched, Observation, PeerDevice, Reading,
 };
-use monitor_common::interface::{InterfaceTotals, interface_flag};
+use monitor_common::interface::InterfaceTotals;
 use rustix::fd::{AsFd, BorrowedFd};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
@@ -66,20 +67,9 @@ pub(super) struct Parts {
     pub(super) modes: Modes,
     pub(super) watch_bridges: bool,
     /// Whether packets are captured.
-    pub(super) capture: Option<u32>,
+    pub(super) capture: bool,
     /// Where the next agent finds what it has to know, if anything is pinned.
     pub(super) book: Option<Arc<Book>>,
-}
-
-/// Bits of [`interface_flag`] of a device of this kind.
-pub(super) fn flags(kind: InterfaceKind, capture: Option<u32>) -> u32 {
-    match kind {
-        InterfaceKind::Veth => {
-            let capture = capture.map_or(0, |_| interface_flag::CAPTURE);
-            interface_flag::CLAIMS | interface_flag::DNS | interface_flag::FAILURES | capture
-        }
-        InterfaceKind::Bridge | InterfaceKind::Cgroup | InterfaceKind::Inside => 0,
-    }
 }
 
 /// By which the thread asks and hears of devices.
