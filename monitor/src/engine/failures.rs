@@ -30,7 +30,9 @@ impl State {
         let FlowKey { interface, local, remote, protocol, ports, .. } = sign.key;
         let of_it = |flow: &&Flow| flow.key.interface == interface;
         let tuple = (local, remote, protocol, ports);
-        let Some(flow) = self.judge.with_tuple(&self.flows, tuple).find(of_it) else { return false };
+        let at_group = || self.flows.get(self.sockets.flow(&sign.key)?);
+        let flow = self.judge.with_tuple(&self.flows, tuple).find(of_it).or_else(at_group);
+        let Some(flow) = flow else { return false };
         let (packets, initiator) = (packets_of(flow), flow.initiator());
         let [local, remote] = self.ends_of(&packets, now);
         // An error is told where it arrives, and that there is no room where it is said, if that is watched.
@@ -81,8 +83,7 @@ impl State {
         }
         let packets = packets_of(flow);
         let [local, remote] = self.ends_of(&packets, now);
-        let is_told_here =
-            flow.initiator() == Initiator::Local || !self.is_counted_there(&packets, &remote);
+        let is_told_here = flow.initiator() == Initiator::Local || !self.is_counted_there(&packets, &remote);
         if is_told_here {
             let by_local = flow.initiator() == Initiator::Local;
             let ends = [&local, &remote];

@@ -61,7 +61,8 @@ fn answers_that_do_not_fit_on_the_way_are_a_finding_if_their_sender_does_not_hea
     let debian = image::ready(image::DEBIAN)?;
     // Each has a kernel of its own, which remembers what fits.
     let server = |name: &str, port: u16| {
-        let serve = format!("head -c {ANSWER} /dev/zero > /tmp/big; cd /tmp; exec python3 -m http.server {port}");
+        let serve =
+            format!("head -c {ANSWER} /dev/zero > /tmp/big; cd /tmp; exec python3 -m http.server {port}");
         let publish = ["--publish", &port.to_string()].map(str::to_owned);
         let options: Vec<&str> = publish.iter().map(String::as_str).collect();
         let spec = lab.container(name).image(&debian).on(&network).compose("lab", name).options(&options);
@@ -109,9 +110,15 @@ fn answers_that_do_not_fit_on_the_way_are_a_finding_if_their_sender_does_not_hea
     let [of_obeys, of_deaf, of_blind] =
         [8_001, 8_002, 8_003].map(|port| row(&rows, port).cloned().unwrap_or_default());
     ensure!(packets(&of_obeys) > 0 && of_obeys["wrong_mtu"] == false, "{of_obeys}");
-    ensure!(of_blind["retransmitted_by_server"].as_u64() > Some(1) && of_blind["wrong_mtu"] == false, "{of_blind}");
+    ensure!(
+        of_blind["retransmitted_by_server"].as_u64() > Some(1) && of_blind["wrong_mtu"] == false,
+        "{of_blind}"
+    );
     let error = &of_deaf["icmp_errors"][0];
-    ensure!(of_deaf["wrong_mtu"] == true && error["mtu"] == MTU && error["packets_of"] == "server", "{of_deaf}");
+    ensure!(
+        of_deaf["wrong_mtu"] == true && error["mtu"] == MTU && error["packets_of"] == "server",
+        "{of_deaf}"
+    );
     ensure!(error["sender"]["address"] == *outside.address, "{error}");
 
     let of_mtu = |lines: &[Value]| -> Vec<Value> {
@@ -119,7 +126,10 @@ fn answers_that_do_not_fit_on_the_way_are_a_finding_if_their_sender_does_not_hea
     };
     let finding = found.wait_for("the finding", PATIENCE, |lines| of_mtu(lines).into_iter().next())?;
     ensure!(finding["kind"] == "broken" && finding["outcome"] == "blocked", "{finding}");
-    ensure!(finding["source"]["address"] == FAR && finding["ports"] == serde_json::json!([8_002]), "{finding}");
+    ensure!(
+        finding["source"]["address"] == FAR && finding["ports"] == serde_json::json!([8_002]),
+        "{finding}"
+    );
     ensure!(finding["destination"]["container"]["id"] == *deaf.id, "{finding}");
     let evidence = &finding["evidence"];
     ensure!(evidence[0]["at"] == *deaf.name && evidence[1]["at"] == *outside.address, "{finding}");
@@ -142,7 +152,8 @@ fn refused(container: &Container) -> Result<u64> {
     let namespace = format!("--net=/proc/{}/ns/net", container.pid()?);
     let words = [&namespace, "iptables", "-n", "-v", "-x", "-L", "INPUT"];
     let listed = text(Command::new("nsenter").args(words), PATIENCE)?;
-    let rule = listed.lines().find(|line| line.contains("DROP") && line.contains("icmp")).context("a rule")?;
+    let rule =
+        listed.lines().find(|line| line.contains("DROP") && line.contains("icmp")).context("a rule")?;
     Ok(rule.split_whitespace().next().context("a counter")?.parse()?)
 }
 
