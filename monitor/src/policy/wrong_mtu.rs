@@ -38,7 +38,8 @@ impl WrongMtu {
         let judgement = Judgement { rule: Rule::WrongMtu, expected: Expected::Allow, crossing: false };
         let Self { mtu, told, again, reason, .. } = self;
         let sender = if self.of_source { &self.source } else { &self.destination };
-        let sent = format!("{again} packets of more than {mtu} bytes after it had been told that these do not fit");
+        let sent =
+            format!("{again} packets of more than {mtu} bytes after it had been told that these do not fit");
         let said = format!("told it {told} times by ICMP ({reason}) that no more than {mtu} bytes fit");
         let found = Found {
             // Who says that they do not fit has not passed them on.

@@ -197,7 +197,11 @@ mod tests {
         for (second, again) in told {
             let to = (KernelTime(second * 1_000_000_000), InterfaceNumber(1));
             let row = note(&mut rows, true, sender.clone(), &error, to).unwrap();
-            assert_eq!((row.again_lately, row.wrong_mtu(&ends, to.0).is_some()), (again, again == 3), "{second}");
+            assert_eq!(
+                (row.again_lately, row.wrong_mtu(&ends, to.0).is_some()),
+                (again, again == 3),
+                "{second}"
+            );
         }
         let wrong = rows[0].wrong_mtu(&ends, KernelTime(0)).unwrap();
         assert_eq!((Some(wrong.mtu), wrong.told, wrong.again, wrong.of_source), (mtu, 8, 3, true));

@@ -10,8 +10,8 @@ use crate::flows::{Latency, Spread};
 use crate::model::{
     ContainerId, Direction, IcmpError, Initiator, InterfaceNumber, KernelTime, Protocol, TcpFlags, Traffic,
 };
-use std::cmp::Reverse;
 use crate::policy::WrongMtu;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
