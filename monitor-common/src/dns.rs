@@ -42,15 +42,6 @@ const _: () = {
 /// Bytes of messages that may wait to be read.
 pub const RING: u32 = 1 << 20;
 
-/// Values of [`DnsHeader::place_kind`].
-pub mod place_kind {
-    /// `place` is [`crate::interface::InterfaceEntry::number`]; the record's bytes begin with an Ethernet header.
-    pub const INTERFACE: u8 = 0;
-    /// `place` is the number of a network namespace (`ns.inum`), in which Docker's resolver was asked; the bytes begin
-    /// with an IPv4 header.
-    pub const NAMESPACE: u8 = 1;
-}
-
 /// What every record of the ring starts with; behind it are `captured` bytes, and room that is unspecified.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -59,11 +50,11 @@ pub struct DnsHeader {
     pub time: u64,
     /// cgroup id of the socket that sent it, at an interface and where the kernel knows it; else 0.
     pub cgroup: u64,
-    /// See [`place_kind`].
+    /// See [`crate::interface::place_kind`].
     pub place: u32,
     /// Bytes captured.
     pub captured: u32,
-    /// One of [`place_kind`].
+    /// One of [`crate::interface::place_kind`].
     pub place_kind: u8,
     /// [`Direction`] as a number, as the container sees it: questions are sent.
     pub direction: u8,

@@ -22,8 +22,7 @@ pub const RING: u32 = 512 << 10;
 const _: () =
     assert!((ROOM as u64 + size_of::<FailureHeader>() as u64 + 8) * MOST_IN_SPAN * 5 <= RING as u64);
 
-/// What every record of the ring starts with; behind it are `captured` bytes from the Ethernet header on, and room that is
-/// unspecified.
+/// What every record of the ring starts with; behind it are `captured` bytes of the packet, and room that is unspecified.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct FailureHeader {
@@ -33,12 +32,14 @@ pub struct FailureHeader {
     pub interface: u32,
     /// Bytes captured.
     pub captured: u32,
-    /// `ingress_ifindex` of a received packet; 0 means the host itself. 0 of a sent one.
+    /// `ingress_ifindex` of a packet that was received at a device of the host; 0 means the host itself. 0 of others.
     pub origin: u32,
     /// [`crate::counters::Direction`] as a number.
     pub direction: u8,
+    /// One of [`crate::interface::place_kind`], which says what the bytes begin with.
+    pub place_kind: u8,
     /// Nothing.
-    pub padding: [u8; 3],
+    pub padding: [u8; 2],
 }
 
 const _: () = assert!(size_of::<FailureHeader>() == 24);

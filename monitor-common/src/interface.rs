@@ -31,6 +31,21 @@ pub mod interface_flag {
     pub const FAILURES: u32 = 1 << 3;
 }
 
+/// Where a packet of which bytes are copied was seen, and so what these begin with. A place is an interface's
+/// [`InterfaceEntry::number`] where nothing else is said.
+pub mod place_kind {
+    /// A device of the host; the bytes begin with an Ethernet header.
+    pub const INTERFACE: u8 = 0;
+    /// The place is the number of a network namespace (`ns.inum`), in which Docker's resolver was asked; the bytes begin
+    /// with an IPv4 header.
+    pub const NAMESPACE: u8 = 1;
+    /// A control group; the bytes begin with an IP header.
+    pub const GROUP: u8 = 2;
+    /// A device in a namespace of a container, where an ifindex says nothing to the host; the bytes begin with an
+    /// Ethernet header.
+    pub const INSIDE: u8 = 3;
+}
+
 /// One watched interface, as the programs find it by ifindex.
 ///
 /// `INTERFACES` is an array indexed by the low bits of the ifindex: an array lookup is inlined by the verifier

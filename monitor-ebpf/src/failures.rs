@@ -10,14 +10,15 @@ use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_ktime_get_ns};
 use monitor_common::{
     counters::Direction,
     failure::{FailureHeader, MOST_IN_SPAN, ROOM, SPAN},
+    interface::place_kind,
     loss::Loss,
 };
 
-/// Copies one at the interface with this number. Global, so that the verifier goes through it once; the direction is that of
+/// Copies one at the interface with this number. Global, so that the verifier goes through it once; the numbers are those of
 /// [`FailureHeader`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn note_failure(skb: *mut __sk_buff, interface: u32, direction: u32) -> u32 {
+pub extern "C" fn note_failure(skb: *mut __sk_buff, interface: u32, place_kind: u32, direction: u32) -> u32 {
     // SAFETY: the context is valid while the program runs; the helper has no preconditions.
     let (length, ingress, time) = unsafe { ((*skb).len, (*skb).ingress_ifindex, bpf_ktime_get_ns()) };
     let place = u64::from(interface) << 8 | u64::from(direction);
@@ -25,10 +26,12 @@ pub extern "C" fn note_failure(skb: *mut __sk_buff, interface: u32, direction: u
         lose_anywhere(Loss::FailureRateCapped);
         return 0;
     }
-    let origin = if direction == Direction::Received as u32 { ingress } else { 0 };
+    // In another namespace an ifindex means another device.
+    let is_of_host = place_kind == u32::from(place_kind::INTERFACE);
+    let origin = if is_of_host && direction == Direction::Received as u32 { ingress } else { 0 };
     let captured = length.min(ROOM);
-    let header =
-        FailureHeader { time, interface, captured, origin, direction: direction as u8, padding: [0; 3] };
+    let (direction, place_kind) = (direction as u8, place_kind as u8);
+    let header = FailureHeader { time, interface, captured, origin, direction, place_kind, padding: [0; 2] };
     if !hand_over::<_, { ROOM as usize }>(&FAILURES, skb, &header, captured) {
         lose_anywhere(Loss::FailureRingFull);
     }

@@ -29,6 +29,7 @@ mod packet;
 mod pending;
 mod rate;
 mod record;
+mod told;
 
 use aya_ebpf::{
     macros::{cgroup_skb, classifier, raw_tracepoint},

@@ -11,13 +11,14 @@ use crate::{
     maps::CGROUPS,
     options::enabled,
     packet::Packet,
+    told::{self, Spot},
 };
 use aya_ebpf::{
     bindings::__sk_buff, helpers::generated::bpf_skb_ancestor_cgroup_id, programs::SkBuffContext,
 };
 use monitor_common::{
     counters::{Counters, Direction},
-    interface::{DirectionTotals, InterfaceEntry},
+    interface::{DirectionTotals, InterfaceEntry, place_kind},
     loss::Loss,
     packet::{Ip, Link, Transport, Visitor, visit_network},
     settings::feature,
@@ -37,7 +38,8 @@ pub fn count(context: &SkBuffContext, direction: Direction) {
     let ethertype = u16::from_be(unsafe { (*skb).protocol } as u16);
     let nothing = Link { source_mac: [0; 6], vlan: 0 };
     let packet = Packet::new(skb);
-    let counting = Counting { packet: &packet, skb, direction, interface, totals };
+    let counting =
+        Counting { packet: &packet, skb, place_kind: place_kind::GROUP, direction, interface, totals };
     visit_network(&packet, &nothing, ethertype, 0, counting);
 }
 
@@ -59,6 +61,8 @@ fn container(skb: *mut __sk_buff) -> Option<&'static InterfaceEntry> {
 pub(super) struct Counting<'a> {
     pub(super) packet: &'a Packet,
     pub(super) skb: *mut __sk_buff,
+    /// Of a control group, or of a device in another namespace.
+    pub(super) place_kind: u8,
     pub(super) direction: Direction,
     pub(super) interface: &'static InterfaceEntry,
     pub(super) totals: *mut DirectionTotals,
@@ -103,10 +107,12 @@ impl Counting<'_> {
         let counted = self.packet.counted(transport.header_length);
         // SAFETY: a part of a valid map value.
         unsafe { add(class, &counted) };
+        let Self { skb, interface, place_kind, direction, .. } = *self;
+        told::copy(&Spot { skb, interface, place_kind, direction }, transport, counted.skb_bytes as u32);
         if !enabled(feature::FLOWS) {
             return;
         }
-        let crossing = Crossing { skb: self.skb, direction: self.direction, counted, source_mac: [0; 6] };
+        let crossing = Crossing { skb, direction, counted, source_mac: [0; 6] };
         if !flows::record_anywhere(&crossing, key, transport) {
             lose_anywhere(Loss::FlowMapFull);
             // SAFETY: a map lookup gave a valid value.

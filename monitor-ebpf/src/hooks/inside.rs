@@ -9,7 +9,7 @@ use crate::{atomic, losses::lose_anywhere, maps::INSIDE, options::drops as at, p
 use aya_ebpf::{bindings::__sk_buff, programs::TcContext};
 use monitor_common::{
     counters::Direction,
-    interface::{InterfaceEntry, inside_key},
+    interface::{InterfaceEntry, inside_key, place_kind},
     loss::Loss,
     packet::visit,
 };
@@ -26,7 +26,8 @@ pub fn count(context: &TcContext, direction: Direction) {
         // SAFETY: a part of a valid map value.
         unsafe { atomic::add(&raw mut (*totals).tagged_skbs, 1) };
     }
-    visit(&packet, tag, Counting { packet: &packet, skb, direction, interface, totals });
+    let place_kind = place_kind::INSIDE;
+    visit(&packet, tag, Counting { packet: &packet, skb, place_kind, direction, interface, totals });
 }
 
 /// The watched device that the packet is at.

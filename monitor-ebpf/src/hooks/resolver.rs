@@ -9,7 +9,8 @@ use aya_ebpf::{bindings::__sk_buff, helpers::bpf_skb_load_bytes, programs::SkBuf
 use core::mem::MaybeUninit;
 use monitor_common::{
     counters::Direction,
-    dns::{EMBEDDED_RESOLVER, place_kind},
+    dns::EMBEDDED_RESOLVER,
+    interface::place_kind,
     loss::Loss,
     packet::ethertype,
 };

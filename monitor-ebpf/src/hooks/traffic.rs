@@ -1,22 +1,21 @@
 //! The flow counter: every packet of a watched interface goes into its interface's totals and into its flow.
 
 use crate::{
-    capture, claims, events, failures,
+    capture, claims, events,
     flows::{self, Crossing},
     key::Key,
     losses::lose,
     maps::{INTERFACES, INTERFACES_OVERFLOW, SCRATCH, TOTALS},
-    names,
     options::enabled,
     packet::Packet,
+    told::{self, Spot},
 };
-use aya_ebpf::{helpers::generated::bpf_skb_cgroup_id, programs::TcContext};
+use aya_ebpf::programs::TcContext;
 use aya_log_ebpf::debug;
 use monitor_common::{
     claims::is_advertisement,
     counters::{Counters, Direction},
-    dns::{is_wanted, place_kind},
-    interface::{DirectionTotals, INTERFACE_BUCKETS, InterfaceEntry, interface_flag},
+    interface::{DirectionTotals, INTERFACE_BUCKETS, InterfaceEntry, interface_flag, place_kind},
     loss::Loss,
     packet::{Ip, Link, Transport, Visitor, visit},
     settings::feature,
@@ -117,30 +116,13 @@ impl Counting<'_> {
     ) {
         let counted = self.packet.counted(transport.header_length);
         add_to_total(class, &counted);
-        if enabled(feature::DNS)
-            && is_wanted(transport, self.direction, counted.skb_bytes as u32)
-            && self.interface.flags & interface_flag::DNS != 0
-        {
-            let skb = self.context.skb.skb;
-            // SAFETY: the helper has no preconditions.
-            let cgroup = match self.direction {
-                Direction::Sent => unsafe { bpf_skb_cgroup_id(skb) },
-                Direction::Received => 0,
-            };
-            names::message(
-                skb,
-                self.interface.number,
-                place_kind::INTERFACE.into(),
-                self.direction as u32,
-                cgroup,
-            );
-        }
-        if enabled(feature::FAILURES)
-            && transport.tells_failure()
-            && self.interface.flags & interface_flag::FAILURES != 0
-        {
-            failures::note_failure(self.context.skb.skb, self.interface.number, self.direction as u32);
-        }
+        let spot = Spot {
+            skb: self.context.skb.skb,
+            interface: self.interface,
+            place_kind: place_kind::INTERFACE,
+            direction: self.direction,
+        };
+        told::copy(&spot, transport, counted.skb_bytes as u32);
         if !enabled(feature::FLOWS) {
             return self.copy(0, K::FAMILY);
         }

@@ -22,7 +22,7 @@ use monitor_common::{
     drops::{DropEntry, DropKey},
     event::{EventHeader, FirstPacket, SampledPacket, event_kind},
     flow::{FlowEntry, FlowKey4, FlowKey6, key_kind, mark, moment},
-    interface::{DirectionTotals, InterfaceTotals},
+    interface::{DirectionTotals, InterfaceTotals, place_kind},
     packet::{Frame, Ip, Network, Transport, ethertype, parse, parse_network, protocol, tcp_flag},
     retransmits::{RetransmitEntry, RetransmitKey},
 };
@@ -304,6 +304,19 @@ fn with_tag(bytes: &[u8], tag: Option<(u16, u16)>) -> Vec<u8> {
     [addresses, &ethertype.to_be_bytes(), &tag.to_be_bytes(), rest].concat()
 }
 
+/// What was copied of a packet at a place of this kind.
+fn seen_at(kind: u8, bytes: &[u8]) -> Result<Frame, Malformed> {
+    let version = bytes.first().map(|byte| byte >> 4);
+    match (kind, version) {
+        (place_kind::INTERFACE | place_kind::INSIDE, _) => Ok(parse(bytes, None)),
+        (place_kind::NAMESPACE, _) | (place_kind::GROUP, Some(4)) => {
+            Ok(parse_network(bytes, ethertype::IPV4))
+        }
+        (place_kind::GROUP, Some(6)) => Ok(parse_network(bytes, ethertype::IPV6)),
+        _ => Err(Malformed),
+    }
+}
+
 /// Whose flow a frame is in, as the programs find it.
 fn key(frame: &Frame, interface: u32, direction: Direction) -> Option<FlowKey> {
     let direction = match direction {
@@ -326,15 +339,11 @@ pub(super) fn dns(record: &[u8], engine: Option<u64>) -> Result<Option<Heard<'_>
     let (header, behind) = DnsHeader::read_from_prefix(record).map_err(|_| Malformed)?;
     let captured = usize::try_from(header.captured).map_err(|_| Malformed)?;
     let bytes = behind.get(..captured).ok_or(Malformed)?;
-    let (place, frame) = match header.place_kind {
-        dns::place_kind::INTERFACE => {
-            (DnsPlace::Interface(InterfaceNumber(header.place)), parse(bytes, None))
-        }
-        dns::place_kind::NAMESPACE => {
-            (DnsPlace::Namespace(header.place), parse_network(bytes, ethertype::IPV4))
-        }
-        _ => return Err(Malformed),
+    let place = match header.place_kind {
+        place_kind::NAMESPACE => DnsPlace::Namespace(header.place),
+        _ => DnsPlace::Interface(InterfaceNumber(header.place)),
     };
+    let frame = seen_at(header.place_kind, bytes)?;
     let direction = direction(header.direction)?;
     let (source, destination, transport) = match frame.network {
         Network::Ipv4(Ip { source, destination, transport }) => {

@@ -37,6 +37,7 @@ mod decode;
 mod device;
 mod drops;
 mod failures;
+mod flags;
 mod grace;
 mod groups;
 mod inside;

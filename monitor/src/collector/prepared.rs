@@ -6,9 +6,10 @@ use super::attacher::leftovers::{self, Emptied};
 use super::attacher::rights::{Call, Request, Rights};
 use super::attacher::{Attacher, Pinning};
 use super::capture::Capture;
+use super::flags::flags;
 use super::groups::Groups;
 use super::inside::Insides;
-use super::links::{Before, Ears, Links, Modes, Parts, flags};
+use super::links::{Before, Ears, Links, Modes, Parts};
 use super::losses::OwnLosses;
 use super::names::Names;
 use super::outbox::{Backlog, Waiting};
@@ -77,7 +78,7 @@ impl Prepared {
         let rights =
             Rights::new(programs, places, modes, peers, lists, keeping).context("get ready to attach")?;
         let pinning = pinning(&settings, before.is_some());
-        let flags = |kept: &Kept| flags(kept.interface.kind, settings.capture);
+        let flags = |kept: &Kept| flags(kept.interface.kind, settings.capture.is_some());
         let means = Means {
             layout: &layout,
             factors,
@@ -141,7 +142,7 @@ impl Prepared {
             out: Backlog::new(out.clone(), Arc::clone(&losses)),
             modes,
             watch_bridges: settings.watch_bridges,
-            capture: settings.capture,
+            capture: settings.capture.is_some(),
             book: book.clone(),
         };
         let comes_after = tally.without.is_some();

@@ -30,7 +30,9 @@ impl State {
         let FlowKey { interface, local, remote, protocol, ports, .. } = sign.key;
         let of_it = |flow: &&Flow| flow.key.interface == interface;
         let tuple = (local, remote, protocol, ports);
-        let Some(flow) = self.judge.with_tuple(&self.flows, tuple).find(of_it) else { return false };
+        let at_group = || self.flows.get(self.sockets.flow(&sign.key)?);
+        let flow = self.judge.with_tuple(&self.flows, tuple).find(of_it).or_else(at_group);
+        let Some(flow) = flow else { return false };
         let (packets, initiator) = (packets_of(flow), flow.initiator());
         let [local, remote] = self.ends_of(&packets, now);
         // An error is told where it arrives, and that there is no room where it is said, if that is watched.
@@ -38,7 +40,11 @@ impl State {
             Told::Icmp(_) => sign.direction == Direction::Received,
             Told::ZeroWindow => sign.direction == Direction::Sent,
         };
-        if !is_told_here && self.attribution.is_counted_at_sender(&packets, &remote) {
+        let is_told_there = match sign.told {
+            Told::Icmp(_) => self.attribution.is_counted_at_sender(&packets, &remote),
+            Told::ZeroWindow => self.is_counted_there(&packets, &remote),
+        };
+        if !is_told_here && is_told_there {
             return true;
         }
         let told = match sign.told {
@@ -63,6 +69,13 @@ impl State {
         self.attribution.remote_end(&Packets { key, origin, first: sign.at, last: sign.at }, now)
     }
 
+    /// Whether what the other end sends is counted where that end is watched itself.
+    fn is_counted_there(&self, packets: &Packets, remote: &End) -> bool {
+        let by_group = self.sockets.other_end(&packets.key).and_then(|number| self.attribution.owner(number));
+        let by_group = by_group.is_some_and(|known| Some(known.reference()) == remote.container.as_ref());
+        by_group || self.attribution.is_counted_at_sender(packets, remote)
+    }
+
     /// A connection is over whose opener never acknowledged that it was answered, and that was not told before.
     pub(super) fn book_half_open(&mut self, flow: &Flow, now: KernelTime) {
         if !flow.is_left_half_open() || self.attribution.owner(flow.key.interface).is_none() {
@@ -70,8 +83,7 @@ impl State {
         }
         let packets = packets_of(flow);
         let [local, remote] = self.ends_of(&packets, now);
-        let is_told_here =
-            flow.initiator() == Initiator::Local || !self.attribution.is_counted_at_sender(&packets, &remote);
+        let is_told_here = flow.initiator() == Initiator::Local || !self.is_counted_there(&packets, &remote);
         if is_told_here {
             let by_local = flow.initiator() == Initiator::Local;
             let ends = [&local, &remote];

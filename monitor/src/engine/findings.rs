@@ -16,6 +16,9 @@ impl State {
         for silent in books.silent_replicas(self.latest.2) {
             judge.silent(&around, &silent);
         }
+        for wrong in books.wrong_mtus() {
+            judge.wrong_mtu(&around, &wrong);
+        }
         for finding in judge.tick(&around, self.latest.0) {
             *findings_told += 1;
             books.found(&finding);

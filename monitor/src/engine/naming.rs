@@ -58,7 +58,7 @@ impl State {
                 let Self { judge, attribution, flows, .. } = self;
                 judge.note(&Around { attribution, flows, now, wall }, delta.flow_id);
             }
-            Some(InterfaceKind::Cgroup) => self.sockets.note(&delta.key),
+            Some(InterfaceKind::Cgroup) => self.sockets.note(&delta.key, delta.flow_id),
             Some(InterfaceKind::Bridge) | None => {}
         }
     }

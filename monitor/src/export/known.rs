@@ -4,7 +4,7 @@
 use crate::snapshot::{Kind, Outcome, Rule, Severity};
 
 /// For each kind, the rules that make findings of it, and what becomes of those.
-const KNOWN: [(Kind, &[Rule], &[Outcome]); 5] = [
+const KNOWN: [(Kind, &[Rule], &[Outcome]); 6] = [
     // Of what a container claims it is seen that it said so, and no more.
     (Kind::Violation, &[Rule::SpoofedSource], &[Outcome::Attempted]),
     (
@@ -34,6 +34,7 @@ const KNOWN: [(Kind, &[Rule], &[Outcome]); 5] = [
         &[Outcome::Undelivered, Outcome::Blocked],
     ),
     (Kind::Broken, &[Rule::SilentReplica], &[Outcome::Delivered]),
+    (Kind::Broken, &[Rule::WrongMtu], &[Outcome::Blocked]),
     (
         Kind::Crossing,
         &[Rule::PublishedPort, Rule::CrossNetwork, Rule::HostAccess],

@@ -3,7 +3,7 @@
 use super::findings::Finding;
 use super::outcome::{Outcome, why};
 use super::rules::{Expected, Judgement, Rule, RuleName};
-use super::silent;
+use super::{silent, wrong_mtu};
 use crate::attribution::{Attribution, End, EndKind};
 use crate::model::{KernelTime, SafeText};
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ pub(super) struct About {
 impl About {
     /// Whether it is about no conversation that is followed.
     pub(super) const fn is_alone(&self) -> bool {
-        self.is_claim_alone || matches!(self.judgement.rule, Rule::SilentReplica)
+        self.is_claim_alone || matches!(self.judgement.rule, Rule::SilentReplica | Rule::WrongMtu)
     }
 
     /// About packets.
@@ -42,8 +42,10 @@ pub(super) fn sentence(facts: &Attribution, about: &About, finding: &Finding) ->
     if about.is_claim_alone {
         return claimed(context, finding);
     }
-    if finding.rule == RuleName::Topology(Rule::SilentReplica) {
-        return silent::sentence(finding);
+    match finding.rule {
+        RuleName::Topology(Rule::SilentReplica) => return silent::sentence(finding),
+        RuleName::Topology(Rule::WrongMtu) => return wrong_mtu::sentence(finding),
+        RuleName::Topology(_) | RuleName::File(_) => {}
     }
     let count = finding.counts.packets;
     let word = if count == 1 { "packet" } else { "packets" };
@@ -176,6 +178,7 @@ pub(super) fn because(reason: &Reason<'_>, claim: Option<&'static str>) -> Strin
         }
         Rule::ExposedPort => "that port is not published".to_owned(),
         Rule::SilentReplica => "other replicas answer".to_owned(),
+        Rule::WrongMtu => "packets of that size do not fit on the way".to_owned(),
         Rule::Egress => "it may reach the outside".to_owned(),
         Rule::Policy => "the policy file decides".to_owned(),
     }

@@ -15,7 +15,8 @@ use super::pairs::{Sender, Tuple};
 use super::rules::{Expected, Rule};
 use super::silent::SilentReplica;
 use super::testimony::Testimony;
-use crate::attribution::EndKind;
+use super::wrong_mtu::WrongMtu;
+use crate::attribution::{End, EndKind};
 use crate::flows::{Flow, FlowTable};
 use crate::model::{Claim, DropBatch, DropWatch, FlowId, FlowKey, KernelTime, Losses, Protocol};
 use std::collections::{BTreeMap, HashMap};
@@ -163,12 +164,30 @@ impl Judge {
 
     /// Takes in that a replica answers nobody.
     pub fn silent(&mut self, around: &Around<'_>, replica: &SilentReplica) {
-        let facts = around.attribution;
-        let (from, to) = (party(facts, &replica.source), party(facts, &replica.destination));
-        let (rule, port) = (Rule::SilentReplica.name(), Some(replica.port));
-        if self.policy.accepted(rule, &from, &to, Protocol::TCP, port, around.wall).is_none() {
+        let ends = [&replica.source, &replica.destination];
+        if !self.knows(around, Rule::SilentReplica, ends, (Protocol::TCP, Some(replica.port))) {
             replica.tell(&mut self.findings);
         }
+    }
+
+    /// Takes in that an end sends what does not fit.
+    pub fn wrong_mtu(&mut self, around: &Around<'_>, wrong: &WrongMtu) {
+        let ends = [&wrong.source, &wrong.destination];
+        if !self.knows(around, Rule::WrongMtu, ends, (wrong.protocol, wrong.destination.port)) {
+            wrong.tell(&mut self.findings);
+        }
+    }
+
+    /// Whether the policy file says that a finding by this rule is known.
+    fn knows(
+        &self,
+        around: &Around<'_>,
+        rule: Rule,
+        ends: [&End; 2],
+        (protocol, port): (Protocol, Option<u16>),
+    ) -> bool {
+        let [from, to] = ends.map(|end| party(around.attribution, end));
+        self.policy.accepted(rule.name(), &from, &to, protocol, port, around.wall).is_some()
     }
 
     fn opening<'a>(&'a self, around: &'a Around<'a>) -> Opening<'a> {

@@ -21,6 +21,7 @@ pub mod posture;
 mod rules;
 mod silent;
 mod testimony;
+mod wrong_mtu;
 
 pub use case::{Around, Seen, Verdict};
 pub use findings::{Finding, Kind, Severity};
@@ -34,3 +35,4 @@ pub use outcome::{Evidence, Outcome, why};
 pub use party::Party;
 pub use rules::{Expected, Judgement, Question, Rule, RuleName, judge};
 pub use silent::SilentReplica;
+pub use wrong_mtu::WrongMtu;

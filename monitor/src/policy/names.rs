@@ -2,7 +2,7 @@
 
 /// Names that findings bear without a policy file. A file may accept such findings; none of its own rules may have
 /// one of these names. Fixed words: they are part of the JSON.
-pub const BUILT_IN: [&str; 19] = [
+pub const BUILT_IN: [&str; 20] = [
     "spoofed-source",
     "metadata-service",
     "linked",
@@ -15,6 +15,7 @@ pub const BUILT_IN: [&str; 19] = [
     "exposed-port",
     "egress",
     "silent-replica",
+    "wrong-mtu",
     "host-mode",
     "no-host-end",
     "shared-namespace",

@@ -35,6 +35,8 @@ pub enum Rule {
     Egress,
     /// A container of a service that answers nobody while the others do; of many conversations, and never one's verdict.
     SilentReplica,
+    /// An end sends packets that do not fit on the way, although it is told; of a pair, and never a conversation's verdict.
+    WrongMtu,
     /// One of the policy file, see [`RuleName::File`].
     Policy,
 }
@@ -56,6 +58,7 @@ impl Rule {
             Self::ExposedPort => "exposed-port",
             Self::Egress => "egress",
             Self::SilentReplica => "silent-replica",
+            Self::WrongMtu => "wrong-mtu",
             Self::Policy => "policy",
         }
     }

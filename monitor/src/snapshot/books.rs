@@ -17,7 +17,7 @@ use crate::model::{
     ContainerId, DeviceCounters, DnsExchange, DropBatch, Initiator, InterfaceKind, InterfaceNumber,
     KernelTime, Losses, Protocol, Reading, SafeText, Traffic, WallTime,
 };
-use crate::policy::SilentReplica;
+use crate::policy::{SilentReplica, WrongMtu};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -240,6 +240,11 @@ impl Books {
     /// Replicas that answer nobody, at the end of a tick; each once in ten seconds.
     pub fn silent_replicas(&mut self, tick_end: KernelTime) -> Vec<SilentReplica> {
         self.replicas.silent(tick_end)
+    }
+
+    /// Ends that send packets on the way that do not fit there and were told so in the tick that ends, each once.
+    pub fn wrong_mtus(&mut self) -> impl Iterator<Item = WrongMtu> + use<> {
+        std::mem::take(&mut self.pairs.wrong_mtus).into_values()
     }
 
     /// The kernel dropped packets.

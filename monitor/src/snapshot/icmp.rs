@@ -1,7 +1,9 @@
 //! What errors of ICMP said of a pair's packets.
 
+use super::history::PairEnds;
 use super::{End, EndKind};
 use crate::model::{IcmpError, IcmpKind, InterfaceNumber, KernelTime};
+use crate::policy::WrongMtu;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::net::IpAddr;
@@ -15,6 +17,9 @@ pub(super) const MOST_OF_SERVICE: usize = 16;
 const UNDER_WAY: Duration = Duration::from_secs(1);
 /// How long a kernel remembers the MTU of a way (Linux: `net.ipv4.route.mtu_expires`). Then it tries again, as it should.
 const REMEMBERED: Duration = Duration::from_secs(600);
+/// Packets that a sender who was told the MTU goes on with in that time, until that is worth telling: one or two may be a
+/// program that tries how much fits.
+const DISOBEYED: u64 = 3;
 
 /// The errors of one kind that one sender told of one end's packets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +39,8 @@ pub struct IcmpRow {
     /// Of them, those about packets longer than the MTU that had been told a second or more, and no more than ten minutes,
     /// before: whoever sent them did not obey.
     pub again: u64,
+    /// Of these, those since `told_at`.
+    pub again_lately: u64,
     /// When that MTU was told first, in the latest ten minutes.
     pub told_at: KernelTime,
     /// The interface at which that was: a container that is started anew gets another one, and its kernel knows nothing of the MTU.
@@ -52,10 +59,28 @@ impl IcmpRow {
         self.largest = self.largest.max(error.length);
         let known = at.since(self.told_at);
         if known > REMEMBERED || to != self.told_to {
-            (self.told_at, self.told_to) = (at, to);
+            (self.told_at, self.told_to, self.again_lately) = (at, to, 0);
         } else if known >= UNDER_WAY && error.mtu.is_some_and(|mtu| error.length > mtu) {
             self.again += 1;
+            self.again_lately += 1;
         }
+    }
+
+    /// What is found of it at this time, if packets that do not fit were sent often enough by an end of this pair that knew it.
+    pub(super) fn wrong_mtu(&self, ends: &PairEnds, at: KernelTime) -> Option<WrongMtu> {
+        let mtu = self.mtu.filter(|_| self.again_lately >= DISOBEYED)?;
+        Some(WrongMtu {
+            source: ends.client.clone(),
+            destination: ends.server.clone(),
+            protocol: ends.protocol,
+            of_source: self.of_client,
+            told_by: self.sender.clone(),
+            reason: self.kind.reason(),
+            mtu,
+            told: self.packets,
+            again: self.again_lately,
+            at,
+        })
     }
 
     /// Adds another row that is like it.
@@ -77,26 +102,31 @@ impl IcmpRow {
     }
 }
 
-/// Takes in an error of a pair. Whether it is in a row.
-pub(super) fn note(
-    rows: &mut Vec<IcmpRow>,
+/// Takes in an error of a pair; the row that it is in, if there is room.
+pub(super) fn note<'a>(
+    rows: &'a mut Vec<IcmpRow>,
     of_client: bool,
     sender: End,
     error: &IcmpError,
     (at, to): (KernelTime, InterfaceNumber),
-) -> bool {
+) -> Option<&'a IcmpRow> {
     let IcmpError { kind, mtu, length, .. } = *error;
     let (packets, largest, again) = (1, length, 0);
-    let fresh = IcmpRow { kind, of_client, sender, mtu, packets, largest, again, told_at: at, told_to: to };
-    if let Some(row) = rows.iter_mut().find(|row| row.likeness() == fresh.likeness()) {
-        row.add(error, at, to);
-        return true;
-    }
-    let has_room = rows.len() < MOST;
-    if has_room {
-        rows.push(fresh);
-    }
-    has_room
+    let again_lately = 0;
+    let (told_at, told_to) = (at, to);
+    let fresh =
+        IcmpRow { kind, of_client, sender, mtu, packets, largest, again, again_lately, told_at, told_to };
+    let known = rows.iter().position(|row| row.likeness() == fresh.likeness());
+    let row = match known {
+        Some(known) => known,
+        None if rows.len() < MOST => {
+            rows.push(fresh);
+            return rows.last();
+        }
+        None => return None,
+    };
+    rows[row].add(error, at, to);
+    rows.get(row)
 }
 
 /// What came on top of earlier rows.
@@ -135,7 +165,8 @@ pub(super) fn merged(mut rows: Vec<IcmpRow>) -> (Vec<IcmpRow>, u64) {
 #[cfg(test)]
 mod tests {
     use super::{IcmpRow, note};
-    use crate::model::{IcmpError, InterfaceNumber, KernelTime};
+    use crate::model::{IcmpError, InterfaceNumber, KernelTime, Protocol};
+    use crate::snapshot::history::PairEnds;
     use crate::wire::fixtures;
 
     #[test]
@@ -145,8 +176,34 @@ mod tests {
         let mut rows = Vec::new();
         for (second, interface, again) in [(6, 1, 0), (30, 2, 0), (30, 2, 0), (40, 2, 1)] {
             let to = (KernelTime(second * 1_000_000_000), InterfaceNumber(interface));
-            assert!(note(&mut rows, true, sender.clone(), &error, to));
+            assert!(note(&mut rows, true, sender.clone(), &error, to).is_some());
             assert_eq!(rows[0].again, again, "{second}");
         }
+    }
+
+    #[test]
+    fn it_is_worth_telling_once_three_packets_in_ten_minutes_did_not_fit_that_were_known_not_to() {
+        let IcmpRow { kind, mtu, sender, .. } = fixtures::icmp_row();
+        let error = IcmpError { sender: sender.address, kind, mtu, length: 1_500 };
+        let ends = PairEnds {
+            client: fixtures::container_end("web", "172.18.0.2", None),
+            server: fixtures::container_end("app", "172.18.0.3", Some(80)),
+            protocol: Protocol::TCP,
+            network: None,
+        };
+        let mut rows = Vec::new();
+        // A kernel forgets after ten minutes, and is told anew.
+        let told = [(0, 0), (0, 0), (2, 1), (3, 2), (700, 0), (701, 1), (702, 2), (703, 3)];
+        for (second, again) in told {
+            let to = (KernelTime(second * 1_000_000_000), InterfaceNumber(1));
+            let row = note(&mut rows, true, sender.clone(), &error, to).unwrap();
+            assert_eq!(
+                (row.again_lately, row.wrong_mtu(&ends, to.0).is_some()),
+                (again, again == 3),
+                "{second}"
+            );
+        }
+        let wrong = rows[0].wrong_mtu(&ends, KernelTime(0)).unwrap();
+        assert_eq!((Some(wrong.mtu), wrong.told, wrong.again, wrong.of_source), (mtu, 8, 3, true));
     }
 }

@@ -10,8 +10,9 @@ use crate::flows::{Latency, Spread};
 use crate::model::{
     ContainerId, Direction, IcmpError, Initiator, InterfaceNumber, KernelTime, Protocol, TcpFlags, Traffic,
 };
+use crate::policy::WrongMtu;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -132,6 +133,8 @@ pub(super) struct Pairs {
     departed: Others,
     /// Errors of ICMP that differ from all that are kept of their pair.
     pub(super) errors_not_kept: u64,
+    /// Ends of pairs that were told in this tick again what they do not obey.
+    pub(super) wrong_mtus: BTreeMap<(Key, bool), WrongMtu>,
 }
 
 impl Pairs {
@@ -145,6 +148,7 @@ impl Pairs {
             forgotten: 0,
             departed: Others::default(),
             errors_not_kept: 0,
+            wrong_mtus: BTreeMap::new(),
         }
     }
 
@@ -231,8 +235,14 @@ impl Pairs {
             Sign::Icmp { by, error, at, to } => {
                 account.counts.icmp_errors += 1;
                 let rows = &mut account.rare.get_or_insert_default().icmp;
-                let is_kept = icmp::note(rows, of_client, by, &error, (at, to));
-                self.errors_not_kept += u64::from(!is_kept);
+                match icmp::note(rows, of_client, by, &error, (at, to)) {
+                    Some(row) => {
+                        let key = || (account.key.clone(), of_client);
+                        let wrong = row.wrong_mtu(&account.ends, at).map(|wrong| (key(), wrong));
+                        self.wrong_mtus.extend(wrong);
+                    }
+                    None => self.errors_not_kept += 1,
+                }
             }
             Sign::ZeroWindow => {
                 let ZeroWindows { by_client, by_server } = &mut account.counts.zero_windows;

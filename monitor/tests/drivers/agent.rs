@@ -37,6 +37,12 @@ impl Agent {
         self.program.json(&[table, "--json", "--socket", &self.socket.to_string_lossy()])
     }
 
+    /// A command that asks it, and prints lines as long as it runs.
+    pub(crate) fn start_asking(&self, words: &[&str]) -> Result<Running> {
+        let socket = self.socket.to_string_lossy();
+        self.program.start(&[words, &["--json", "--socket", &socket]].concat())
+    }
+
     /// A container's flows of the next second.
     pub(crate) fn flows_of(&self, container: &Container) -> Result<Vec<Value>> {
         let socket = self.socket.to_string_lossy();

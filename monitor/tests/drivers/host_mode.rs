@@ -1,8 +1,9 @@
 //! `--network host`: counted at the control group, without Ethernet headers.
 
 use crate::agent::{Agent, PATIENCE, is_watched, send};
+use crate::heard;
 use anyhow::{Result, ensure};
-use lab::{Lab, wait_for};
+use lab::{Lab, image, wait_for};
 use serde_json::{Value, json};
 
 /// Nobody else on the host uses it.
@@ -62,4 +63,38 @@ fn a_container_in_host_mode_is_counted_exactly_and_named_at_both_ends() -> Resul
     agent.end()?;
     ensure!(host.group_programs()? == 0 && guest.group_programs()? == 0, "programs are left");
     Ok(())
+}
+
+/// Nobody else on the host uses these two.
+const SLOW: u16 = 4_713;
+
+#[test]
+fn names_and_windows_of_0_of_a_container_in_host_mode_are_told() -> Result<()> {
+    let lab = Lab::new("hosthear")?;
+    let net = lab.network("net", &[])?;
+    let debian = image::ready(image::DEBIAN)?;
+    let [at_host, at_server] = [SLOW, SLOW + 2].map(|port| port.to_string());
+    let host = lab.container("host").image(&debian).options(&["--network", "host"]);
+    let host = host.run(&["python3", "-c", heard::SERVER, &at_host])?;
+    let server = lab.container("server").image(&debian).on(&net);
+    let server = server.run(&["python3", "-c", heard::SERVER, &at_server, "0.0.0.0"])?;
+    for one in [&host, &server] {
+        wait_for("the server", PATIENCE, || Ok(one.logs()?.contains("listening").then_some(())))?;
+    }
+    let agent = Agent::start("hosthear")?;
+    agent.wait_for_row("the control group to be watched", &host, is_watched)?;
+    agent.wait_for_row("the server to be watched", &server, is_watched)?;
+    heard::names(&agent, &host, &server.address(&net)?)?;
+    // Seen at the control group and at a veth: as the one that has no room, and as the one that writes.
+    heard::windows(&agent, &server, &host, (&net.gateway()?, SLOW))?;
+    heard::windows(&agent, &host, &server, (&server.address(&net)?, SLOW + 2))?;
+    // An error that a container sends is seen at that one's veth.
+    let (address, closed, pid) = (server.address(&net)?, 7_003, host.pid()?);
+    let before = heard::unreachable(pid)?;
+    heard::knock(&host, &address, closed)?;
+    let row = heard::errors(&agent, || Ok(heard::unreachable(pid)? - before), closed)?;
+    let error = &row["icmp_errors"][0];
+    ensure!(error["packets_of"] == "client" && row["client"].to_string().contains(&host.name), "{row}");
+    agent.end()?;
+    lab.close()
 }

@@ -2,8 +2,9 @@
 
 use crate::agent::{Agent, PATIENCE, is_watched, send, vethwatch};
 use crate::elsewhere::ip;
+use crate::heard;
 use anyhow::{Context, Result, ensure};
-use lab::{Container, DeviceCounters, Lab, Network, wait_for};
+use lab::{Container, DeviceCounters, Lab, Network, image, wait_for};
 use serde_json::Value;
 
 /// Ethernet, IPv4 and UDP header.
@@ -163,4 +164,32 @@ fn macvlan_networks_of_each_mode_come_and_go_while_a_container_runs() -> Result<
         other.remove()?;
     }
     agent.end()
+}
+
+#[test]
+fn what_fails_and_what_is_asked_for_is_told_at_a_containers_own_device() -> Result<()> {
+    let parent = Parent::new("r")?;
+    let lab = Lab::new("inheard")?;
+    let Some(lan) = macvlan(&lab, "lan", "bridge", "198.18.81.0/24", &parent) else { return Ok(()) };
+    let debian = image::ready(image::DEBIAN)?;
+    let client = lab.container("client").image(&debian).on(&lan).run(&["sleep", "600"])?;
+    let server = lab.container("server").image(&debian).on(&lan);
+    let server = server.run(&["python3", "-c", heard::SERVER, "4711", "0.0.0.0"])?;
+    wait_for("the server", PATIENCE, || Ok(server.logs()?.contains("listening").then_some(())))?;
+    let agent = Agent::start("inheard")?;
+    for one in [&client, &server] {
+        agent.wait_for_row("its device to be watched", one, |row| is_on(row, &lan))?;
+    }
+    let address = server.address(&lan)?;
+    heard::names(&agent, &client, &address)?;
+    heard::windows(&agent, &client, &server, (&address, 4_711))?;
+    let (pid, closed) = (client.pid()?, 7_003);
+    let before = heard::unreachable(pid)?;
+    heard::knock(&client, &address, closed)?;
+    let row = heard::errors(&agent, || Ok(heard::unreachable(pid)? - before), closed)?;
+    let error = &row["icmp_errors"][0];
+    ensure!(error["reason"] == "port-unreachable" && error["packets_of"] == "client", "{row}");
+    ensure!(error["sender"]["container"]["name"] == *server.name, "{row}");
+    agent.end()?;
+    lab.close()
 }

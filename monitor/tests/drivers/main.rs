@@ -7,6 +7,7 @@ mod agent;
 mod bridge;
 mod compose;
 mod elsewhere;
+mod heard;
 mod host_mode;
 mod inside;
 mod overlay;

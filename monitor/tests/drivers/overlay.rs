@@ -1,6 +1,7 @@
 //! Overlay networks of a swarm, on two nodes of this machine.
 
 use crate::agent::{Agent, PATIENCE, is_watched, vethwatch};
+use crate::heard;
 use crate::inside::is_exact;
 use anyhow::{Context, Result, ensure};
 use lab::{Container, DeviceCounters, Engine, Swarm, image, wait_for};
@@ -107,6 +108,16 @@ fn containers_on_an_overlay_network_are_counted_at_their_own_devices_on_both_nod
     let expected = json!({"vxlan_ids": [vxlan_id], "encrypted": false, "ingress": false,
         "node_addresses": [this_node, other_node]});
     ensure!(overlay["overlay"] == expected, "{overlay}");
+
+    // A port of the far one at which nobody listens: its node's error comes to this node's container.
+    let pid: u32 = told(here, &one, "{{.State.Pid}}")?.parse()?;
+    let before = heard::unreachable(pid)?;
+    let closed = ["exec", &one.id, "/testbox", "udp-send", &format!("{beyond}:9"), "--count", "3"];
+    // What the error says reaches the sender too.
+    drop(here.docker(&closed));
+    let row = heard::errors(&at_here, || Ok(heard::unreachable(pid)? - before), 9)?;
+    let error = &row["icmp_errors"][0];
+    ensure!(error["reason"] == "port-unreachable" && error["sender"]["address"] == *beyond, "{row}");
 
     for (agent, node, of) in [(&at_here, here, &one), (&at_here, here, &two), (&at_there, there, &far)] {
         let pid: u32 = told(node, of, "{{.State.Pid}}")?.parse()?;

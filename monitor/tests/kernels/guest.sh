@@ -25,6 +25,8 @@ for network in $networks; do
     docker run --detach --network vw-$network --name vw-$network-client vw-testbox sleep
 done
 
+docker run --detach --network host --name vw-host vw-testbox sleep
+
 vethwatch agent --socket /run/vw.sock >/tmp/agent.log 2>&1 &
 agent=$!
 ask() { vethwatch "$@" --socket /run/vw.sock; }

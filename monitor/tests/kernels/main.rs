@@ -122,6 +122,8 @@ impl Said {
     /// What a network's client asked of its server is told, counted and judged; `headers` as for [`Said::is_exact`].
     fn is_well(&self, network: &str, headers: Headers) -> Result<()> {
         ensure!(self.0.contains("\nagent ended with 0\n"), "{}", self.0);
+        let in_host_mode = self.container("vw-host")?;
+        ensure!(in_host_mode["watched"] == true, "the programs of control groups: {in_host_mode}");
         ["server", "client"]
             .iter()
             .try_for_each(|end| self.is_exact(&format!("vw-{network}-{end}"), headers))?;

@@ -1,10 +1,12 @@
 //! What tells of a failure: whose row it is in, how often, and what is done with what nobody can place.
 
-use crate::world::{Told as Tick, World, counts, flow};
+use crate::world::{Told as Tick, World, counts, flow, name};
 use monitor::model::{
-    Counts, Direction, FailureSign, FlowKey, IcmpError, IcmpKind, Observation, Origin, Told,
+    Counts, Direction, FailureSign, FlowKey, IcmpError, IcmpKind, Observation, Origin, Resources, Told,
 };
-use monitor::snapshot::{Answers, FailureRow, IcmpRow, failures};
+use monitor::policy::file::Policy;
+use monitor::snapshot::{Answers, FailureRow, Finding, IcmpRow, failures};
+use std::sync::Arc;
 
 const CLIENT: &str = "172.18.0.2:4000";
 const SERVER: &str = "172.18.0.3:80";
@@ -13,7 +15,14 @@ const TOO_BIG: IcmpKind = IcmpKind { v6: false, kind: 3, code: 4 };
 
 /// Two containers on a network: `client` at interface 1, `server` at 2.
 fn scene() -> World {
-    let mut world = World::new();
+    scene_with("")
+}
+
+/// The same, judged by a policy file.
+fn scene_with(policy: &str) -> World {
+    let policy = Arc::new(Policy::read(policy.as_bytes()).unwrap());
+    let mut world = World::without_docker(|settings| settings.policy = policy);
+    world.docker_up();
     world.two_networks();
     world.running("client", 1, "a", "172.18.0.2");
     world.running("server", 2, "a", "172.18.0.3");
@@ -53,6 +62,77 @@ fn tick(world: &mut World, millis: u64, told: &[Told]) {
     let signs = told.iter().map(|told| sign(world, key, Direction::Received, *told)).collect();
     world.observe(Observation::Failures(signs));
     world.flows(vec![datagram()]);
+    world.observe(Observation::Resources(Resources::default()));
+}
+
+fn findings(world: &mut World) -> Vec<Finding> {
+    let findings = world.snapshot().findings;
+    findings.into_iter().filter(|finding| finding.rule.as_str() == "wrong-mtu").collect()
+}
+
+/// The client is told the MTU, and after that so many times again.
+fn disobey(world: &mut World, times: u64) {
+    tick(world, 6_000, &[too_big(1_300, 1_500)]);
+    for time in 1..=times {
+        tick(world, 6_000 + time * 1_000, &[too_big(1_300, 1_500)]);
+    }
+}
+
+#[test]
+fn a_wrong_mtu_is_one_finding_of_the_pair_that_is_over_when_it_is() {
+    let mut world = scene();
+    disobey(&mut world, 2);
+    assert_eq!(findings(&mut world), [], "once or twice may be a program that tries");
+    for millis in [9_000, 10_000, 11_000] {
+        tick(&mut world, millis, &[too_big(1_300, 1_500)]);
+    }
+    let [finding] = &*findings(&mut world) else { panic!("one finding") };
+    assert_eq!((finding.kind.name(), finding.outcome.name(), finding.revision), ("broken", "blocked", 1));
+    let ends = [&finding.source, &finding.destination].map(name);
+    assert_eq!((ends.each_ref().map(String::as_str), &*finding.ports), (["client", "external"], &[80][..]));
+    let evidence: Vec<_> = finding.evidence.iter().map(|it| format!("{}: {}", it.at, it.saw)).collect();
+    assert_eq!(
+        evidence,
+        [
+            "client: 5 packets of more than 1300 bytes after it had been told that these do not fit",
+            "192.0.2.1: told it 6 times by ICMP (fragmentation-needed) that no more than 1300 bytes fit",
+        ]
+    );
+    assert!(finding.explanation.starts_with("client sent 3 packets of more than 1300 bytes"), "{finding:?}");
+    world.pass_until(75_000);
+    world.flows(vec![]);
+    world.observe(Observation::Resources(Resources::default()));
+    assert_eq!(findings(&mut world), []);
+}
+
+#[test]
+fn a_wrong_mtu_that_the_policy_file_knows_is_no_finding() {
+    let accept = |from| {
+        format!("[[accept]]\nrule = 'wrong-mtu'\nfrom = {{ container = '{from}' }}\nuntil = 2099-01-01\n")
+    };
+    for (from, found) in [("client", 0), ("server", 1)] {
+        let mut world = scene_with(&accept(from));
+        disobey(&mut world, 5);
+        assert_eq!(findings(&mut world).len(), found, "{from}");
+    }
+}
+
+#[test]
+fn who_was_asked_may_be_the_one_that_sends_what_does_not_fit() {
+    // The container is asked, and sends what does not fit on the way back.
+    let mut world = scene();
+    for second in 6..12 {
+        world.at(second * 1_000);
+        let told = flow(1, "172.18.0.2:80", "192.0.2.7:4000").received(9);
+        let signs = vec![sign(&world, told.delta.key, Direction::Received, too_big(1_300, 1_500))];
+        world.observe(Observation::Failures(signs));
+        world.flows(vec![told]);
+        world.observe(Observation::Resources(Resources::default()));
+    }
+    let [finding] = &*findings(&mut world) else { panic!("one finding") };
+    let ends = [&finding.source, &finding.destination].map(name);
+    assert_eq!((ends.each_ref().map(String::as_str), &*finding.ports), (["external", "client"], &[80][..]));
+    assert_eq!(finding.evidence[0].at.as_str(), "client");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use super::Attacher;
 use super::rights::{Answer, Request};
-use crate::model::{ContainerId, InterfaceNumber};
+use crate::collector::flags::flags;
+use crate::model::{ContainerId, InterfaceKind, InterfaceNumber};
 use monitor_common::interface::InterfaceEntry;
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{Mode, OFlags, fstat, fstatfs, open as open_path};
@@ -115,7 +116,8 @@ impl Attacher {
         };
         self.maps.totals.zero(slot)?;
         // Before the programs are there to look.
-        self.maps.groups.update(&id, &InterfaceEntry { ifindex: 0, number: number.0, slot, flags: 0 })?;
+        let flags = flags(InterfaceKind::Cgroup, false);
+        self.maps.groups.update(&id, &InterfaceEntry { ifindex: 0, number: number.0, slot, flags })?;
         let request = Request::AttachGroup { container: container.clone(), group: id };
         let (answer, links) = (self.call)(request);
         let group = Group { id, links };

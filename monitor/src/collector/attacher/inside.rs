@@ -6,10 +6,11 @@ use super::rights::{Answer, Request};
 use super::{Attacher, namespace};
 use crate::collector::bpf::{self, TcxHook};
 use crate::collector::device::{DeviceKind, Link};
+use crate::collector::flags::flags;
 use crate::collector::netlink::Netlink;
 use crate::collector::programs::ProgramPair;
 use crate::collector::table::Watched;
-use crate::model::{DeviceCounters, Mac, SafeText};
+use crate::model::{DeviceCounters, InterfaceKind, Mac, SafeText};
 use monitor_common::interface::{InterfaceEntry, inside_key};
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::fstat;
@@ -142,7 +143,8 @@ impl Attacher {
         self.maps.totals.zero(slot)?;
         // Before the programs are there to look.
         let key = inside_key(inode, ifindex);
-        self.maps.inside.update(&key, &InterfaceEntry { ifindex, number: number.0, slot, flags: 0 })?;
+        let flags = flags(InterfaceKind::Inside, false);
+        self.maps.inside.update(&key, &InterfaceEntry { ifindex, number: number.0, slot, flags })?;
         let request = Request::AttachInside { sandbox: sandbox.to_owned(), inode, ifindex };
         let (answer, links) = (self.call)(request);
         let held = Held { key, number: number.0, links };

@@ -1,13 +1,14 @@
 //! Records of packets that tell of a failure. What is in such a packet anybody may have written.
 
-use super::{Malformed, direction, key};
+use super::{Malformed, direction, key, seen_at};
 use crate::model::{
     Direction, FailureSign, FlowKey, IcmpError, IcmpKind, KernelTime, Origin, Protocol, Told,
 };
 use monitor_common::{
     failure::{FailureHeader, is_error},
     flow::key_kind,
-    packet::{Frame, Ip, Network, Transport, ethertype, parse, parse_network},
+    interface::place_kind,
+    packet::{Frame, Ip, Network, Transport, ethertype, parse_network},
 };
 use std::net::IpAddr;
 use zerocopy::FromBytes as _;
@@ -24,7 +25,7 @@ pub(in crate::collector) fn failure(record: &[u8]) -> Result<Option<FailureSign>
     let captured = usize::try_from(header.captured).map_err(|_| Malformed)?;
     let bytes = behind.get(..captured).ok_or(Malformed)?;
     let direction = direction(header.direction)?;
-    let frame = parse(bytes, None);
+    let frame = seen_at(header.place_kind, bytes)?;
     let read = match transport(&frame) {
         Some(transport) if transport.protocol == Protocol::TCP.0 && transport.tells_failure() => {
             Some((Told::ZeroWindow, flow(&frame, header.interface, direction)))
@@ -41,7 +42,8 @@ pub(in crate::collector) fn failure(record: &[u8]) -> Result<Option<FailureSign>
         }
         _ => return Err(Malformed),
     };
-    let origin = (direction == Direction::Received).then_some(Origin { ifindex: header.origin, other: None });
+    let has_origin = direction == Direction::Received && header.place_kind == place_kind::INTERFACE;
+    let origin = has_origin.then_some(Origin { ifindex: header.origin, other: None });
     let at = KernelTime(header.time);
     let sign =
         |(told, key): (Told, Option<FlowKey>)| Some(FailureSign { key: key?, direction, origin, at, told });

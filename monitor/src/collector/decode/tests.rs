@@ -235,7 +235,7 @@ fn dns_record(protocol: u8, header: &[u8], payload: &[u8]) -> Vec<u8> {
         cgroup: 5,
         place: 4_026_531_840,
         captured: u32::try_from(packet.len()).unwrap(),
-        place_kind: dns::place_kind::NAMESPACE,
+        place_kind: place_kind::NAMESPACE,
         direction: 1,
         padding: [0; 6],
     };
@@ -281,7 +281,7 @@ proptest! {
     fn no_record_of_dns_does_harm(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = dns(&bytes, None);
         let captured = u32::try_from(bytes.len()).unwrap();
-        for place_kind in 0..3 {
+        for place_kind in 0..5 {
             let header = DnsHeader { captured, place_kind, ..DnsHeader::default() };
             let _ = dns(&[header.as_bytes(), &bytes].concat(), None);
         }
@@ -297,7 +297,8 @@ fn failure_record(direction: u8, packet: &[u8]) -> Vec<u8> {
         captured: captured.try_into().unwrap(),
         origin: 3,
         direction,
-        padding: [0; 3],
+        place_kind: place_kind::INTERFACE,
+        padding: [0; 2],
     };
     let mut room = [0; ROOM as usize];
     room[..captured].copy_from_slice(&packet[..captured]);
@@ -347,6 +348,26 @@ fn an_error_is_about_the_flow_of_the_packet_in_it() {
     let sent = failure(&failure_record(0, &too_big(1_300))).unwrap().unwrap();
     assert_eq!((sent.key.local, sent.key.remote, sent.origin), (sign.key.remote, sign.key.local, None));
     assert_eq!(sent.key.ports, FlowPorts::Ports { local: 53, remote: 40_000 });
+}
+
+#[test]
+fn what_is_told_at_a_control_group_begins_with_the_ip_header_and_has_no_origin_as_inside_a_namespace() {
+    let placed = |kind, packet: &[u8]| {
+        let mut record = failure_record(1, packet);
+        FailureHeader::mut_from_prefix(&mut record).unwrap().0.place_kind = kind;
+        failure(&record)
+    };
+    let tcp = |window| [0, 80, 0x9c, 0x40, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 0, window, 0, 0, 0, 0];
+    for packet in [ipv4(3, 2, 6, 40, &tcp(0)), ipv6(3, 2, 6, 20, &tcp(0))] {
+        let sign = placed(place_kind::GROUP, &packet).unwrap().unwrap();
+        let ports = FlowPorts::Ports { local: 40_000, remote: 80 };
+        assert_eq!((sign.told, sign.key.ports, sign.origin), (Told::ZeroWindow, ports, None));
+    }
+    assert_eq!(placed(place_kind::GROUP, &ipv4(3, 2, 6, 40, &tcp(1))), Err(Malformed));
+    assert_eq!(placed(place_kind::GROUP, &[]), Err(Malformed));
+    let inside = placed(place_kind::INSIDE, &too_big(1_300)).unwrap().unwrap();
+    assert_eq!((inside.key.interface.0, inside.origin), (7, None));
+    assert_eq!(placed(9, &too_big(1_300)), Err(Malformed));
 }
 
 #[test]

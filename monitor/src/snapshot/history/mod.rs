@@ -663,6 +663,7 @@ mod tests {
             packets: 1,
             largest: 1,
             again: 0,
+            again_lately: 0,
             told_at: KernelTime(1),
             told_to: InterfaceNumber(1),
         };

@@ -6,6 +6,7 @@ mod delay;
 mod failures;
 mod first_byte;
 mod latency;
+mod mtu;
 mod replicas;
 mod rig;
 mod trouble;
