@@ -164,7 +164,7 @@ impl Judge {
     /// Takes in that a replica answers nobody.
     pub fn silent(&mut self, around: &Around<'_>, replica: &SilentReplica) {
         let facts = around.attribution;
-        let (from, to) = (party(facts, &replica.source), party(facts, &replica.destination));
+        let [from, to] = [&replica.source, &replica.destination].map(|end| party(facts, end, replica.at));
         let (rule, port) = (Rule::SilentReplica.name(), Some(replica.port));
         if self.policy.accepted(rule, &from, &to, Protocol::TCP, port, around.wall).is_none() {
             replica.tell(&mut self.findings);
@@ -178,7 +178,7 @@ impl Judge {
     /// Whether the policy file says that a finding of this is known.
     fn is_accepted(&self, around: &Around<'_>, case: &Case, protocol: Protocol) -> bool {
         let facts = around.attribution;
-        let (from, to) = (party(facts, &case.from), party(facts, &case.to));
+        let [from, to] = [&case.from, &case.to].map(|end| party(facts, end, around.now));
         let port = case.to.port;
         self.policy.accepted(case.rule.as_str(), &from, &to, protocol, port, around.wall).is_some()
     }

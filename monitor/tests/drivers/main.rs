@@ -12,3 +12,4 @@ mod inside;
 mod overlay;
 mod plugin;
 mod swarm;
+mod swarm_services;

@@ -17,10 +17,14 @@ pub(in crate::tui) enum Side {
 impl Side {
     /// What an end belongs to. One that is of no Compose project stands by itself.
     pub(in crate::tui) fn of(end: &End, group: Group) -> Self {
-        let container = end.container.as_ref().filter(|_| group != Group::Container);
-        let project = container.and_then(|container| container.project.clone());
-        let service = container.and_then(|container| container.service.clone());
-        let service = service.filter(|_| group == Group::Service);
+        if group == Group::Container {
+            return Self::One(EndKey::of(end), names::end(end));
+        }
+        // A service of a swarm is the same on all nodes, of which another one does not tell its stack.
+        let container = end.container.as_ref();
+        let project = container.filter(|container| group == Group::Project || !container.of_swarm);
+        let project = project.and_then(|container| container.project.clone());
+        let service = end.service_name().filter(|_| group == Group::Service || end.swarm.is_some()).cloned();
         if project.is_some() || service.is_some() {
             Self::Together(project, service)
         } else {
