@@ -55,9 +55,7 @@ fn asked([from, to]: [&Found<'_>; 2], wanted: &Wanted) -> anyhow::Result<Asked> 
     let notes: Vec<&str> = from.notes.iter().chain(&to.notes).map(String::as_str).collect();
     let also = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
     match (asked.from.container(), asked.to.container()) {
-        (None, None) => Err(anyhow!(
-            "neither end is a container, so nothing between them is seen{also}"
-        )),
+        (None, None) => Err(anyhow!("neither end is a container, so nothing between them is seen{also}")),
         _ if [from, to].iter().all(|end| end.on_host.is_some()) => Err(anyhow!(
             "both ends are in host mode: what they send each other goes from one socket of the host to another{also}"
         )),

@@ -165,7 +165,7 @@ fn each_replica_has_what_it_was_asked_and_how_that_went() {
         .map(|replica| {
             let answers = replica.answers;
             let counted = [replica.connections, answers.answered, answers.refused, replica.unanswered()];
-            (replica.container.name.to_string(), counted, service.gets_none(replica))
+            (replica.who.name().unwrap().to_string(), counted, service.gets_none(replica))
         })
         .collect();
     assert_eq!(

@@ -133,8 +133,4 @@ impl Accounts {
     pub(super) fn rows(&self) -> impl Iterator<Item = LatencyRow> {
         self.kept.iter().map(|(key, account)| account.row(key))
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.kept.len()
-    }
 }

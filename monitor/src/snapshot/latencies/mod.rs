@@ -36,6 +36,29 @@ struct Between<'a> {
 }
 
 impl<'a> Between<'a> {
+    /// That of a flow's tick at a container's interface, and whether that is the client's.
+    fn of_record(flow: &'a FlowRecord) -> Option<(Self, bool)> {
+        let is_counted = flow.observed_at.kind != InterfaceKind::Bridge && flow.local.container.is_some();
+        is_counted.then(|| Self::of([&flow.local, &flow.remote], flow.network.as_ref(), flow.initiator))?
+    }
+
+    fn of_talk(talk: &Talk<'a>) -> Option<(Self, bool)> {
+        Self::of([talk.local, talk.remote], talk.network, talk.initiator)
+    }
+
+    /// Whose the SYN was is known of each but those whose ports were in use before the watch.
+    fn of(
+        [local, remote]: [&'a End; 2],
+        network: Option<&'a NetworkRef>,
+        opener: Initiator,
+    ) -> Option<(Self, bool)> {
+        match opener {
+            Initiator::Local => Some((Self { client: local, server: remote, network }, true)),
+            Initiator::Remote => Some((Self { client: remote, server: local, network }, false)),
+            Initiator::Unknown => None,
+        }
+    }
+
     /// The names on that network that the server shares with other containers.
     fn names(&self) -> impl Iterator<Item = &'a Alias> + use<'a> {
         let found = self.server.container.as_ref().zip(self.network);
@@ -55,29 +78,14 @@ impl<'a> Handshake<'a> {
     #[must_use]
     pub fn of_record(flow: &'a FlowRecord) -> Option<Self> {
         let took = flow.tcp.and_then(|tcp| tcp.handshake)?;
-        let is_counted = flow.observed_at.kind != InterfaceKind::Bridge && flow.local.container.is_some();
-        let (ends, network) = ([&flow.local, &flow.remote], flow.network.as_ref());
-        is_counted.then(|| Self::at(ends, network, flow.initiator, (took, flow.tick_end)))?
+        let (ends, at_client) = Between::of_record(flow)?;
+        Some(Self { ends, half: Half { at_client, took, at: flow.tick_end } })
     }
 
     pub(super) fn of_talk(talk: &Talk<'a>) -> Option<Self> {
-        let taken = (talk.handshake()?, talk.tick_end);
-        Self::at([talk.local, talk.remote], talk.network, talk.initiator, taken)
-    }
-
-    /// Whose the SYN was is known of each but those whose ports were in use before the watch.
-    fn at(
-        [local, remote]: [&'a End; 2],
-        network: Option<&'a NetworkRef>,
-        opener: Initiator,
-        (took, at): (Duration, KernelTime),
-    ) -> Option<Self> {
-        let (client, server, at_client) = match opener {
-            Initiator::Local => (local, remote, true),
-            Initiator::Remote => (remote, local, false),
-            Initiator::Unknown => return None,
-        };
-        Some(Self { ends: Between { client, server, network }, half: Half { at_client, took, at } })
+        let took = talk.handshake()?;
+        let (ends, at_client) = Between::of_talk(talk)?;
+        Some(Self { ends, half: Half { at_client, took, at: talk.tick_end } })
     }
 
     /// Both ends, if the other one's interface may be watched too.
@@ -283,7 +291,7 @@ mod tests {
         (0..1_000_000).for_each(|number| record(1, number));
         let later = 2 + u64::try_from(IDLE.as_nanos()).unwrap();
         (0..10).for_each(|number| record(later, 500_000 + number));
-        assert_eq!(latencies.of_services.len(), MOST);
+        assert_eq!(latencies.rows().len(), MOST);
         let losses = latencies.losses();
         assert_eq!(losses.get("handshakes_not_kept"), 1_000_000 - MOST as u64);
         assert_eq!(losses.get("latencies_forgotten"), 10, "those that were idle long enough make room");

@@ -3,8 +3,8 @@
 use super::{COUNTS, HANDSHAKE, NETWORK, check_fields, endpoint, line, value, within};
 use crate::model::{Overlay, Protocol};
 use crate::snapshot::{
-    Alias, FailureRow, LatencyRow, Meant, NetworkRow, Reach, Replica, Service, ServiceRow, Snapshot, failures,
-    services,
+    Alias, FailureRow, LatencyRow, Meant, NetworkRow, Reach, Replica, Service, ServiceRow, Snapshot,
+    failures, services,
 };
 use crate::wire::{
     ContainerBody, FailureBody, LatencyBody, NameBody, NetworkBody, PairBody, ServiceBody, fixtures,
@@ -113,6 +113,22 @@ fn a_latency_has_the_promised_fields_and_an_end_that_saw_nothing_none() {
     let record = value(LatencyBody::new(&outside, since, &fixtures::clock()));
     assert_eq!(record["server"], serde_json::json!({"kind": "external", "address": "192.0.2.7"}));
     assert!(record.get("at_server").is_none() && record.get("between").is_none(), "{record}");
+    let at_client = LatencyRow {
+        first_byte_at_server: None,
+        first_byte_at_client: row.first_byte_at_server,
+        ..row.clone()
+    };
+    let both = LatencyRow { first_byte_at_server: row.at_client, ..at_client.clone() };
+    let [at_client, both] =
+        [at_client, both].map(|row| value(LatencyBody::new(&row, since, &fixtures::clock())));
+    assert_eq!(
+        (&at_client["first_byte_seen_at"], &both["first_byte_seen_at"]),
+        (&"client".into(), &"server".into())
+    );
+    assert_eq!(at_client["first_byte"], both["first_byte_at_client"]);
+    assert!(
+        both["first_byte"] != both["first_byte_at_client"] && at_client.get("first_byte_at_client").is_none()
+    );
 }
 
 #[test]
