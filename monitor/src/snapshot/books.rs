@@ -318,7 +318,10 @@ impl Books {
         self.inside_refused.retain(|id, _| runs(id));
         self.networks.keep(|id| attribution.network(id).is_some());
         self.pairs.keep(known);
-        let services: HashSet<Service> = attribution.containers().map(Service::of_known).collect();
+        let aliases = attribution.containers().flat_map(|known| &known.reference().aliases);
+        let aliases = aliases.cloned().map(Service::Alias);
+        let services: HashSet<Service> =
+            attribution.containers().map(Service::of_known).chain(aliases).collect();
         self.latencies.keep(|service| !service.is_of_this_host() || services.contains(service));
         self.peers.keep(known);
     }

@@ -232,7 +232,7 @@ fn services_failures_and_latency_tell_a_task_of_another_node_as_its_service() {
         .iter()
         .map(|row| (format!("{} {}", row.client, row.server), row.connections, row.answers.refused))
         .collect();
-    let expected = [("shop/one att(10.0.1.7)", 1, 1), ("shop/one web", 5, 1)];
+    let expected = [("shop/one web", 5, 1), ("shop/one att(10.0.1.7)", 1, 1)];
     assert_eq!(failed, expected.map(|(ends, connections, refused)| (ends.to_owned(), connections, refused)));
     let mut latencies: Vec<_> = snapshot
         .latencies

@@ -19,7 +19,6 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Pairs of services that are kept. Each has up to five histograms of 8 to 70 kB.
 const MOST: usize = 128;

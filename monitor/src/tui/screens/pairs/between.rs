@@ -87,3 +87,27 @@ impl Between {
         format!("{} {arrow} {}, {}", self.client(), self.server(), self.protocol.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Side;
+    use crate::snapshot::{ContainerRef, End};
+    use crate::tui::subject::Group;
+    use crate::wire::fixtures;
+    use std::sync::Arc;
+
+    #[test]
+    fn tasks_of_a_swarms_service_are_together_on_whichever_node() {
+        let container =
+            ContainerRef { of_swarm: true, ..(*fixtures::container("x", Some("shop_web"))).clone() };
+        let near =
+            End { container: Some(Arc::new(container)), ..fixtures::container_end("x", "10.0.1.4", None) };
+        let far = fixtures::task_end("10.0.1.8", None);
+        let sides = |group| [&near, &far].map(|end| Side::of(end, group));
+        let [one, other] = sides(Group::Service);
+        assert_eq!((&one, one.name()), (&other, "shop_web".to_owned()));
+        // Its stack is told on the task's own node alone.
+        assert_eq!(sides(Group::Project).map(|side| side.name()), ["shop", "shop_web"]);
+        assert_eq!(sides(Group::Container).map(|side| side.name()), ["x", "shop_web.3(10.0.1.8)"]);
+    }
+}
