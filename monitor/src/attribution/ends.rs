@@ -33,6 +33,9 @@ pub struct ContainerRef {
     pub project: Option<SafeText>,
     /// Compose service, or else the Swarm service that it is a task of.
     pub service: Option<SafeText>,
+    /// Whether the service is a Swarm's, whose name means the same on all nodes.
+    #[serde(default)]
+    pub of_swarm: bool,
     /// The networks it is on.
     pub networks: Vec<NetworkRef>,
     /// Names of the containers in the same network namespace.
@@ -52,7 +55,8 @@ pub struct Alias {
 
 impl Alias {
     /// Whether it is what was asked for: it alone, or with the network's name behind it, in whatever letters.
-    fn is_meant(&self, asked: &str) -> bool {
+    #[must_use]
+    pub fn is_meant(&self, asked: &str) -> bool {
         let (alias, network) = (self.name.as_str(), self.network.name.as_str());
         let rest = asked.get(alias.len()..).filter(|_| asked[..alias.len()].eq_ignore_ascii_case(alias));
         rest.is_some_and(|rest| {
@@ -177,6 +181,22 @@ impl End {
     #[must_use]
     pub fn unknown(reason: &'static str, address: IpAddr) -> Self {
         Self { reason: Some(reason), ..Self::plain(EndKind::Unknown, address) }
+    }
+
+    /// The name of the container, of this node or of another one of the swarm.
+    #[must_use]
+    pub fn container_name(&self) -> Option<&SafeText> {
+        let here = self.container.as_ref().map(|container| &container.name);
+        here.or_else(|| self.swarm.as_ref()?.member.name.as_ref())
+    }
+
+    /// The service of Compose or Swarm that it is of, on this node or on another one.
+    #[must_use]
+    pub fn service_name(&self) -> Option<&SafeText> {
+        match &self.container {
+            Some(container) => container.service.as_ref(),
+            None => self.swarm.as_ref()?.member.service.as_ref(),
+        }
     }
 
     /// What makes an end that is no container of this host the same as another.

@@ -13,7 +13,8 @@ pub struct Latency {
     /// Or look back.
     #[command(flatten)]
     pub past: Past,
-    /// Only those with this service (or project/service), container without one, or address.
+    /// Only those with this service (or project/service), container without one, address, or name that containers share
+    /// (or name.network), with a row of that name.
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 }
@@ -27,7 +28,8 @@ pub struct Failures {
     /// Or look back.
     #[command(flatten)]
     pub past: Past,
-    /// Only those with this service (or project/service), container without one, or address.
+    /// Only those with this service (or project/service), container without one, address, or name that containers share
+    /// (or name.network), with a row of that name.
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 }

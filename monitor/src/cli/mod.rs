@@ -90,7 +90,7 @@ pub enum Command {
     ///
     /// Without NAME a row is a container, in the time from --since until --until. With the name of a container, of a service, or
     /// the beginning of an id a row is a part of that time. FAILED are TCP connections that were refused or reset, of those that it
-    /// opened and of those that were opened to it; NOT FOUND are names that it asked for and did not get. What is kept, and how
+    /// opened and of those that were opened to it; below a row are those that were half-open; NOT FOUND are names that it asked for and did not get. What is kept, and how
     /// exactly, is in docs/history.md. `pairs`, `latency`, `failures`, `services`, `dns`, `violations` and `containers`
     /// look back as well, with the same --since and --until.
     History(History),

@@ -83,13 +83,23 @@ impl State {
         }
         let packets = packets_of(flow);
         let [local, remote] = self.ends_of(&packets, now);
-        let is_told_here = flow.initiator() == Initiator::Local || !self.is_counted_there(&packets, &remote);
+        let by_local = flow.initiator() == Initiator::Local;
+        self.books.left_half_open(&local, by_local);
+        let is_told_here = by_local || !self.is_counted_there(&packets, &remote);
         if is_told_here {
-            let by_local = flow.initiator() == Initiator::Local;
             let ends = [&local, &remote];
             let is_booked =
                 self.books.failed(ends, flow.initiator(), flow.key.protocol, by_local, Sign::HalfOpen);
             self.failures.not_booked += u64::from(!is_booked);
+        }
+    }
+
+    /// A flow made room for others. Of one that was answered a moment before nobody will know whether that was acknowledged.
+    pub(super) fn half_open_pushed_out(&mut self, flow: &Flow, counted_until: KernelTime, now: KernelTime) {
+        if flow.is_half_open_at(counted_until) {
+            self.book_half_open(flow, now);
+        } else {
+            self.half_open_undecided += u64::from(flow.is_left_half_open());
         }
     }
 }

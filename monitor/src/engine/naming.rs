@@ -31,9 +31,10 @@ impl State {
                 Some(update)
             })
             .collect();
-        for (id, key) in self.flows.take_pushed_out() {
-            self.judge.pushed_out(id, &key);
-            self.sockets.forget(&key);
+        for flow in self.flows.take_pushed_out() {
+            self.judge.pushed_out(flow.flow_id, &flow.key);
+            self.sockets.forget(&flow.key);
+            self.half_open_pushed_out(&flow, tick_end, now);
         }
         for (delta, update) in batch.flows.iter().zip(updates) {
             let Some(update) = update else { continue };

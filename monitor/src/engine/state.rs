@@ -64,6 +64,8 @@ pub struct State {
     pub(super) failures: Waiting<FailureSign>,
     /// Packets that came by devices of containers that they were not for.
     pub(super) flooded: u64,
+    /// Flows of answered connections that made room before it was known whether that was acknowledged.
+    pub(super) half_open_undecided: u64,
     pub(super) subscribers: Subscribers,
     pub(super) inquirers: Inquirers,
     pub(super) asks: Asks,
@@ -116,6 +118,7 @@ impl State {
             retransmits: Waiting::new(|told| told.segments),
             failures: Waiting::new(|_| 1),
             flooded: 0,
+            half_open_undecided: 0,
             subscribers: Subscribers::default(),
             inquirers: Inquirers::default(),
             asks: Asks::default(),
@@ -461,6 +464,7 @@ impl State {
         losses.add("dns_names_forgotten", self.names.forgotten);
         losses.add("retransmits_not_booked", self.retransmits.not_booked);
         losses.add("failures_not_booked", self.failures.not_booked);
+        losses.add("half_open_undecided", self.half_open_undecided);
         losses.add("flooded_not_booked", self.flooded);
         losses.add("dns_rows_forgotten", self.names.lookups.forgotten());
         losses.add("records_lost_by_slow_readers", self.subscribers.lost());

@@ -35,7 +35,7 @@ impl What {
 #[derive(Debug)]
 pub(super) struct Latencies {
     /// Each row's histograms as they were last: what comes on top is added up.
-    rows: HashMap<(Key, Service, Option<u16>), Steps>,
+    rows: HashMap<(Key, [Service; 2], Option<u16>), Steps>,
     sums: Shelf<Key, Steps>,
     /// The rows that were taken in last.
     latest: Option<Arc<[LatencyRow]>>,
@@ -56,19 +56,23 @@ impl Latencies {
         }
         self.latest = Some(Arc::clone(rows));
         let mut before = std::mem::take(&mut self.rows);
-        for row in &**rows {
+        // The containers behind a shared name have rows of their own.
+        let of_services = rows.iter().filter(|row| !matches!(row.server, Service::Alias(_)));
+        for row in of_services {
             let ends = [
                 ((What::Handshake, "client"), row.at_client),
                 ((What::Handshake, "server"), row.at_server),
                 ((What::Handshake, "between"), row.between),
-                ((What::FirstByte, row.first_byte_seen_at()), row.first_byte),
+                ((What::FirstByte, "server"), row.first_byte_at_server),
+                ((What::FirstByte, "client"), row.first_byte_at_client),
             ];
             for (seen_at, measured) in ends {
                 let Some(measured) = measured else { continue };
-                let key = (row.client.clone(), nameable(&row.server), seen_at);
+                // No address is a label.
+                let key = (row.client.without_address(), row.server.without_address(), seen_at);
                 // What there is no room for is not kept either, so that it is whole when there is.
                 let Some(sum) = self.sums.seen(&key, at, budget, Steps::default) else { continue };
-                let row_key = (key, row.server.clone(), row.port);
+                let row_key = (key, [&row.client, &row.server].map(Clone::clone), row.port);
                 let last = before.remove(&row_key).unwrap_or_default();
                 *sum += measured.steps.since(&last).unwrap_or(measured.steps);
                 self.rows.insert(row_key, measured.steps);
@@ -78,7 +82,7 @@ impl Latencies {
 
     /// Lets go those that are in no snapshot any more, and those of services without a container that is known.
     pub(super) fn tidy(&mut self, now: KernelTime, budget: &mut Budget, known: impl Fn(&Service) -> bool) {
-        let is_known = |service: &Service| !service.is_of_containers() || known(service);
+        let is_known = |service: &Service| !service.is_of_this_host() || known(service);
         self.sums.tidy(now, budget, |(client, server, _)| is_known(client) && is_known(server));
     }
 
@@ -93,13 +97,5 @@ impl Latencies {
             ]);
             page.add(what.family(), &labels, *steps);
         }
-    }
-}
-
-/// No address is a label.
-fn nameable(server: &Service) -> Service {
-    match server {
-        Service::Outside(_) => Service::Outside(None),
-        known => known.clone(),
     }
 }

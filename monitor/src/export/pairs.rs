@@ -5,37 +5,48 @@ use super::page::Page;
 use super::shelf::{Budget, Shelf};
 use super::{families as family, families::Family};
 use crate::model::{ContainerId, Counts, KernelTime, Protocol, SafeText, Traffic};
-use crate::snapshot::{Answers, End, EndKind, Identity, PairRow, Snapshot};
+use crate::snapshot::{Answers, End, EndKind, Identity, PairRow, Service, Snapshot};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Series of one pair.
 const COST: usize = 16;
 
-/// An end: a container, or what stands for all others of its kind.
+/// What stands for all ends of a kind that are no containers.
+const KINDS: [&str; 4] = ["host", "outside", "multicast", "unknown"];
+
+/// An end: a container, or what stands for all others of its kind or of a service on other nodes of a swarm.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Who {
     Container(ContainerId, SafeText),
+    InSwarm(SafeText),
     Other(&'static str),
 }
 
 impl Who {
     fn of(end: &End) -> Self {
-        match &end.container {
-            Some(container) => Self::Container(container.id.clone(), container.name.clone()),
-            None => Self::Other(match end.kind {
-                EndKind::Host => "host",
-                EndKind::External => "outside",
-                EndKind::Multicast => "multicast",
-                EndKind::Container | EndKind::Unknown => "unknown",
-            }),
+        if let Some(container) = &end.container {
+            return Self::Container(container.id.clone(), container.name.clone());
         }
+        if end.swarm.is_some() {
+            let name = Service::of_client(end).without_address().to_string();
+            // Nothing that a swarm calls so is taken for what has no name.
+            let is_taken = KINDS.contains(&name.as_str());
+            return Self::InSwarm(SafeText::new(&if is_taken { format!("{name}(swarm)") } else { name }));
+        }
+        let [host, outside, multicast, unknown] = KINDS;
+        Self::Other(match end.kind {
+            EndKind::Host => host,
+            EndKind::External => outside,
+            EndKind::Multicast => multicast,
+            EndKind::Container | EndKind::Unknown => unknown,
+        })
     }
 
     fn is_known(&self, known: impl Fn(&ContainerId) -> bool) -> bool {
         match self {
             Self::Container(id, _) => known(id),
-            Self::Other(_) => true,
+            Self::InSwarm(_) | Self::Other(_) => true,
         }
     }
 
@@ -43,6 +54,7 @@ impl Who {
     fn labels(&self) -> [Option<SafeText>; 2] {
         match self {
             Self::Container(id, name) => [Some(name.clone()), Some(SafeText::new(id.short()))],
+            Self::InSwarm(name) => [Some(name.clone()), None],
             Self::Other(what) => [Some(SafeText::new(what)), None],
         }
     }

@@ -1,8 +1,9 @@
 //! The filter: `net:front port:5432 state:answered web` — every word has to hold of a row. What may be typed is in
 //! `docs/top.md`.
 //!
-//! A word is read once, when it is typed; asking a row allocates nothing.
+//! A word is read once, when it is typed; asking a row allocates nothing, but for names that several containers share.
 
+mod end;
 mod needle;
 mod parse;
 mod place;
@@ -18,7 +19,7 @@ pub enum Field {
     Any,
     /// A container by name, or by the beginning of its id.
     Container,
-    /// A Compose service.
+    /// A service of Compose or Swarm, or a name that several containers share on a network.
     Service,
     /// A Compose project.
     Project,

@@ -82,6 +82,12 @@ impl Flow {
         self.connection.as_ref().is_some_and(Connection::is_left_half_open)
     }
 
+    /// The same, and its opener had time enough to acknowledge it.
+    #[must_use]
+    pub fn is_half_open_at(&self, now: KernelTime) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.is_half_open_at(now))
+    }
+
     /// Its TCP state, without flags of a tick.
     #[must_use]
     pub fn tcp_state(&self) -> Option<TcpState> {
@@ -122,7 +128,7 @@ pub struct FlowTable {
     alive: HashMap<InterfaceNumber, u64>,
     finished: Option<u64>,
     /// Flows that made room since they were last asked for.
-    pushed_out: Vec<(FlowId, FlowKey)>,
+    pushed_out: Vec<Flow>,
     forgotten: u64,
     repeated: u64,
 }
@@ -169,7 +175,7 @@ impl FlowTable {
             Some(other_key) => {
                 if let Some(flow) = self.flows.remove(other_key) {
                     self.is_gone(&flow);
-                    self.pushed_out.push((flow.flow_id, flow.key));
+                    self.pushed_out.push(flow);
                 }
                 self.insert(delta)
             }
@@ -253,7 +259,7 @@ impl FlowTable {
             let id = flow.flow_id;
             self.forgotten += 1;
             if let Some(flow) = self.remove(slot, id) {
-                self.pushed_out.push((id, flow.key));
+                self.pushed_out.push(flow);
             }
         }
     }
@@ -298,7 +304,7 @@ impl FlowTable {
     }
 
     /// The flows that made room for others since this was last asked: they are over without a word.
-    pub fn take_pushed_out(&mut self) -> Vec<(FlowId, FlowKey)> {
+    pub fn take_pushed_out(&mut self) -> Vec<Flow> {
         std::mem::take(&mut self.pushed_out)
     }
 

@@ -212,9 +212,14 @@ impl Connection {
         self.state() == TcpState::SynReceived && !self.told.has(ToldOf::HALF_OPEN)
     }
 
-    fn half_open(&mut self, now: KernelTime) -> bool {
+    /// The same, and its opener had time enough to acknowledge it.
+    pub(super) fn is_half_open_at(&self, now: KernelTime) -> bool {
         let since = self.syn_ack_at.map(|at| now.since(KernelTime(at.get())));
-        let is_told = self.is_left_half_open() && since.is_some_and(|since| since >= HALF_OPEN);
+        self.is_left_half_open() && since.is_some_and(|since| since >= HALF_OPEN)
+    }
+
+    fn half_open(&mut self, now: KernelTime) -> bool {
+        let is_told = self.is_half_open_at(now);
         self.told.tell(ToldOf::HALF_OPEN, is_told);
         is_told
     }

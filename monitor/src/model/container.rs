@@ -111,6 +111,20 @@ pub struct Container {
     pub details: Option<Arc<Details>>,
 }
 
+impl Container {
+    /// The label with a container's Compose service.
+    pub const COMPOSE_SERVICE: &str = "com.docker.compose.service";
+    /// The label of a task of a Swarm service with the service's name.
+    pub const SWARM_SERVICE: &str = "com.docker.swarm.service.name";
+
+    /// Whether its service is one of a Swarm: what Compose says goes first.
+    #[must_use]
+    pub fn is_of_swarm(&self) -> bool {
+        let has = |label: &str| self.labels.iter().any(|(name, _)| name.as_str() == label);
+        has(Self::SWARM_SERVICE) && !has(Self::COMPOSE_SERVICE)
+    }
+}
+
 /// What `docker inspect` tells of a container beside who and where it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Details {

@@ -165,7 +165,7 @@ impl Judge {
     /// Takes in that a replica answers nobody.
     pub fn silent(&mut self, around: &Around<'_>, replica: &SilentReplica) {
         let ends = [&replica.source, &replica.destination];
-        if !self.knows(around, Rule::SilentReplica, ends, (Protocol::TCP, Some(replica.port))) {
+        if !self.knows(around, Rule::SilentReplica, ends, (Protocol::TCP, Some(replica.port)), replica.at) {
             replica.tell(&mut self.findings);
         }
     }
@@ -173,7 +173,7 @@ impl Judge {
     /// Takes in that an end sends what does not fit.
     pub fn wrong_mtu(&mut self, around: &Around<'_>, wrong: &WrongMtu) {
         let ends = [&wrong.source, &wrong.destination];
-        if !self.knows(around, Rule::WrongMtu, ends, (wrong.protocol, wrong.destination.port)) {
+        if !self.knows(around, Rule::WrongMtu, ends, (wrong.protocol, wrong.destination.port), wrong.at) {
             wrong.tell(&mut self.findings);
         }
     }
@@ -185,8 +185,9 @@ impl Judge {
         rule: Rule,
         ends: [&End; 2],
         (protocol, port): (Protocol, Option<u16>),
+        at: KernelTime,
     ) -> bool {
-        let [from, to] = ends.map(|end| party(around.attribution, end));
+        let [from, to] = ends.map(|end| party(around.attribution, end, at));
         self.policy.accepted(rule.name(), &from, &to, protocol, port, around.wall).is_some()
     }
 
@@ -197,7 +198,7 @@ impl Judge {
     /// Whether the policy file says that a finding of this is known.
     fn is_accepted(&self, around: &Around<'_>, case: &Case, protocol: Protocol) -> bool {
         let facts = around.attribution;
-        let (from, to) = (party(facts, &case.from), party(facts, &case.to));
+        let [from, to] = [&case.from, &case.to].map(|end| party(facts, end, around.now));
         let port = case.to.port;
         self.policy.accepted(case.rule.as_str(), &from, &to, protocol, port, around.wall).is_some()
     }

@@ -32,7 +32,7 @@ pub use inquiry::{
 pub use judge::{InquiryId, Judge};
 pub use names::BUILT_IN;
 pub use outcome::{Evidence, Outcome, why};
-pub use party::Party;
+pub use party::{InSwarm, Party};
 pub use rules::{Expected, Judgement, Question, Rule, RuleName, judge};
 pub use silent::SilentReplica;
 pub use wrong_mtu::WrongMtu;

@@ -3,12 +3,14 @@
 use super::case::{Around, Case, Seen, Side};
 use super::file::{self, Policy};
 use super::outcome::Outcome;
-use super::party::Party;
+use super::party::{InSwarm, Party};
 use super::rules::{self, Expected, Judgement, Question, Rule, RuleName};
 use super::testimony::Testimony;
 use crate::attribution::{Attribution, End, EndKind, OriginKind, Packets};
 use crate::flows::Flow;
-use crate::model::{Counts, FlowKey, FlowPorts, Initiator, InterfaceKind, NetworkId, Protocol};
+use crate::model::{
+    Counts, FlowKey, FlowPorts, Initiator, InterfaceKind, KernelTime, NetworkDriver, NetworkId, Protocol,
+};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -142,7 +144,7 @@ impl Opening<'_> {
     /// The rule of the policy file that decides.
     fn by_file(&self, question: &Question<'_>) -> Option<&file::Rule> {
         let facts = self.around.attribution;
-        let (from, to) = (party(facts, question.from), party(facts, question.to));
+        let [from, to] = [question.from, question.to].map(|end| party(facts, end, question.at));
         self.policy.decide(&from, &to, question.protocol, question.port)
     }
 
@@ -240,14 +242,29 @@ pub(super) const fn of_action(action: file::Action) -> Judgement {
 }
 
 /// An end, as the rules of a policy file see it.
-pub(super) fn party<'a>(facts: &'a Attribution, end: &'a End) -> Party<'a> {
+pub(super) fn party<'a>(facts: &'a Attribution, end: &'a End, when: KernelTime) -> Party<'a> {
     let known = end.container.as_ref().and_then(|container| facts.container(&container.id));
+    let networks = match (&end.container, &end.swarm) {
+        (Some(container), _) => container.networks.as_slice(),
+        (None, Some(swarm)) => std::slice::from_ref(&swarm.network),
+        (None, None) => &[],
+    };
+    let is_on_overlay = || {
+        let network = facts.network_of_address(end.address, when);
+        network.is_some_and(|known| known.network.driver == NetworkDriver::Overlay)
+    };
+    let swarm = match &end.swarm {
+        Some(swarm) => InSwarm::Member(&swarm.member),
+        None if end.kind == EndKind::External && is_on_overlay() => InSwarm::Unnamed,
+        None => InSwarm::No,
+    };
     Party {
         kind: end.kind,
         address: end.address,
         port: end.port,
         container: known.map(|known| &known.container),
-        networks: end.container.as_ref().map_or(&[], |container| &container.networks),
+        swarm,
+        networks,
     }
 }
 

@@ -1,8 +1,19 @@
 //! One end of a conversation, as rules see it.
 
 use crate::attribution::{EndKind, NetworkRef};
-use crate::model::Container;
+use crate::model::{Container, SwarmMember};
 use std::net::IpAddr;
+
+/// What a swarm says of an end that is no container of this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InSwarm<'a> {
+    /// It is on no overlay network.
+    No,
+    /// It is on an overlay network, and nobody told who it is.
+    Unnamed,
+    /// Who it is.
+    Member(&'a SwarmMember),
+}
 
 /// One end of a conversation.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +26,8 @@ pub struct Party<'a> {
     pub port: Option<u16>,
     /// The container, when it is one.
     pub container: Option<&'a Container>,
+    /// Who it is on another node of a swarm.
+    pub swarm: InSwarm<'a>,
     /// The networks it is on.
     pub networks: &'a [NetworkRef],
 }

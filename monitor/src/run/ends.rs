@@ -5,7 +5,7 @@ use crate::cli::Who;
 use crate::doctor::Docker;
 use crate::document::nearest;
 use crate::model::{Container, ContainerState, Network, NetworkDriver, NetworkId, NetworkMode, SafeText};
-use crate::policy::{AskedEnd, Party};
+use crate::policy::{AskedEnd, InSwarm, Party};
 use anyhow::bail;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
@@ -17,6 +17,8 @@ const MOST_LISTED: usize = 8;
 pub(super) struct Found<'d> {
     pub(super) kind: EndKind,
     pub(super) container: Option<&'d Container>,
+    /// The container in host mode that it is: rules see the host, and its flows are its own.
+    pub(super) on_host: Option<&'d Container>,
     /// The address that was typed.
     typed: Option<IpAddr>,
     /// Its addresses, each with its network.
@@ -30,7 +32,7 @@ impl Found<'_> {
     /// The end as an inquiry asks about it.
     pub(super) fn subject(&self) -> AskedEnd {
         let address = self.typed;
-        match (self.container, self.kind, address) {
+        match (self.container.or(self.on_host), self.kind, address) {
             (Some(container), ..) => AskedEnd::Container { id: container.id.clone(), address },
             (None, EndKind::Host, _) => AskedEnd::Host { address },
             (None, EndKind::Multicast | EndKind::Unknown, Some(address)) => AskedEnd::Address(address),
@@ -45,6 +47,7 @@ impl Found<'_> {
             address: address.unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
             port,
             container: self.container,
+            swarm: InSwarm::No,
             networks: &self.networks,
         }
     }
@@ -68,7 +71,8 @@ pub(super) fn find<'d>(
 }
 
 fn plain<'d>(kind: EndKind, typed: Option<IpAddr>) -> Found<'d> {
-    Found { kind, container: None, typed, addresses: Vec::new(), networks: Vec::new(), notes: Vec::new() }
+    let (addresses, networks, notes) = (Vec::new(), Vec::new(), Vec::new());
+    Found { kind, container: None, on_host: None, typed, addresses, networks, notes }
 }
 
 /// The container with that name or id, the only one of a Compose service, or the only one whose id begins so.
@@ -131,17 +135,15 @@ fn shown(text: &str) -> SafeText {
 fn of_container<'d>(container: &'d Container, docker: &'d Docker) -> anyhow::Result<Found<'d>> {
     let name = &container.name;
     match &container.network_mode {
-        NetworkMode::Host => {
-            let mut host = plain(EndKind::Host, None);
-            host.notes
-                .push(format!("{name} is in host mode: its traffic is the host's, and rules see the host"));
-            return Ok(host);
-        }
+        NetworkMode::Host => return Ok(of_host_mode(container)),
         NetworkMode::None => bail!("{name} has no network"),
         NetworkMode::SharedWith(other) => {
             let Some(owner) = docker.containers().find(|one| one.id == *other) else {
                 bail!("{name} is in the network of container {}, which is gone", other.short());
             };
+            if owner.network_mode == NetworkMode::Host {
+                return Ok(of_host_mode(container));
+            }
             if matches!(owner.network_mode, NetworkMode::SharedWith(_)) {
                 bail!("{name} is in the network of {}, which has none of its own", owner.name);
             }
@@ -168,6 +170,17 @@ fn of_container<'d>(container: &'d Container, docker: &'d Docker) -> anyhow::Res
         found.notes.push(format!("{name} does not run: it has no address and is on no network now"));
     }
     Ok(found)
+}
+
+fn of_host_mode(container: &Container) -> Found<'_> {
+    let mut host = plain(EndKind::Host, None);
+    host.on_host = Some(container);
+    host.notes.push(format!(
+        "{} is in host mode: rules see the host. It is seen at its own sockets: of what is dropped before it gets there, or after \
+         it left, nobody knows that it is its own (ask about `host`)",
+        container.name
+    ));
+    host
 }
 
 fn runs(container: &Container) -> bool {

@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::watch::{Ended, Watch};
 use super::{logger, picture};
 use crate::settings::Settings;
-use crate::snapshot::{FailureRow, failures};
+use crate::snapshot::{Meant, failures};
 use crate::view;
 use crate::wire::FailureBody;
 use std::time::Duration;
@@ -29,10 +29,8 @@ async fn show(watch: &mut Watch, watch_for: Option<Duration>, name: Option<&str>
     };
     let (pairs, since) =
         before.as_ref().map_or((&[][..], snapshot.watching_since), |it| (&it.pairs, it.taken_at));
-    let mut rows = failures(&snapshot.pairs, pairs, snapshot.sees_retransmits());
-    let is_wanted =
-        |row: &FailureRow| name.is_none_or(|name| row.client.is_called(name) || row.server.is_called(name));
-    rows.retain(is_wanted);
+    let meant = Meant::by(name, &snapshot.containers);
+    let rows = failures(&snapshot.pairs, pairs, snapshot.sees_retransmits(), &meant);
     if let Some(name) = name.filter(|_| rows.is_empty()) {
         logger::tell(&format!("nothing with {name} was seen to fail"));
     }

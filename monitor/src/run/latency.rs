@@ -5,7 +5,7 @@ use super::watch::{Ended, Watch};
 use super::{logger, picture};
 use crate::engine::Filter;
 use crate::settings::Settings;
-use crate::snapshot::{FirstByte, Handshake, Latencies, LatencyRow, Record, Snapshot};
+use crate::snapshot::{FirstByte, Handshake, Latencies, LatencyRow, Meant, Record, Snapshot};
 use crate::view;
 use crate::wire::LatencyBody;
 use anyhow::anyhow;
@@ -39,8 +39,8 @@ async fn show(watch: &mut Watch, watch_for: Option<Duration>, name: Option<&str>
         Ok(snapshot) => snapshot,
         Err(ended) => return Ok(ended),
     };
-    let is_wanted =
-        |row: &&LatencyRow| name.is_none_or(|name| row.client.is_called(name) || row.server.is_called(name));
+    let meant = Meant::by(name, &snapshot.containers);
+    let is_wanted = |row: &&LatencyRow| meant.has(&row.client, &row.server);
     if let Some(name) = name.filter(|_| !snapshot.latencies.iter().any(|row| is_wanted(&row))) {
         logger::tell(&format!("no connection with {name} was seen to be answered"));
     }

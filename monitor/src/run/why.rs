@@ -9,7 +9,7 @@ use super::watch::{Ended, Watch};
 use crate::cli::{Wanted, Who};
 use crate::model::{Losses, SafeText};
 use crate::settings::Settings;
-use crate::snapshot::{Answer, Asked, AskedEnd};
+use crate::snapshot::{Answer, Asked, AskedEnd, Snapshot};
 use crate::view;
 use crate::wire::WhyBody;
 use crate::wire::losses::BLINDING;
@@ -55,8 +55,9 @@ fn asked([from, to]: [&Found<'_>; 2], wanted: &Wanted) -> anyhow::Result<Asked> 
     let notes: Vec<&str> = from.notes.iter().chain(&to.notes).map(String::as_str).collect();
     let also = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
     match (asked.from.container(), asked.to.container()) {
-        (None, None) => Err(anyhow!(
-            "neither end is a container with a network of its own, so nothing between them is seen{also}"
+        (None, None) => Err(anyhow!("neither end is a container, so nothing between them is seen{also}")),
+        _ if [from, to].iter().all(|end| end.on_host.is_some()) => Err(anyhow!(
+            "both ends are in host mode: what they send each other goes from one socket of the host to another{also}"
         )),
         (Some(from), Some(to)) if from == to => Err(anyhow!(
             "both ends are in one container's network: what they send each other never leaves it{also}"
@@ -97,14 +98,25 @@ async fn show(
     let answer = answers.borrow().clone();
     let answer = answer.ok_or_else(|| anyhow!("the engine ended unexpectedly"))?;
     let clock = watch.clock();
-    let body = WhyBody::new(&answer, &snapshot.losses, notes, &clock);
+    let notes: Vec<SafeText> = notes.iter().cloned().chain(not_watched(&answer, &snapshot)).collect();
+    let body = WhyBody::new(&answer, &snapshot.losses, &notes, &clock);
     let printed = if watch.json {
         watch.record(body).await
     } else {
         let frame = watch.frame(false);
-        watch.print(&view::why(&answer, &blinding(&snapshot.losses), notes, &frame), &frame).await
+        watch.print(&view::why(&answer, &blinding(&snapshot.losses), &notes, &frame), &frame).await
     };
     Ok(printed.map_or(Ended::Closed, |()| ended))
+}
+
+/// Which of the two ends could not be seen, and why.
+fn not_watched(answer: &Answer, snapshot: &Snapshot) -> impl Iterator<Item = SafeText> {
+    let ends = [&answer.asked.from, &answer.asked.to].map(AskedEnd::container);
+    let rows = snapshot.containers.iter().filter(move |row| ends.contains(&Some(&row.container.id)));
+    rows.filter(|row| !row.watched).map(|row| {
+        let why = row.unwatched_reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        SafeText::new(&format!("{} is not watched{why}", row.container.name))
+    })
 }
 
 /// Of the losses those after which something may have been missed between two ends.

@@ -227,6 +227,15 @@ impl Books {
         self.pairs.failed(ends, initiator, protocol, of_local, sign)
     }
 
+    /// A container's connection is over whose opener never acknowledged that it was answered; it had opened it (`is_client`), or
+    /// was asked.
+    pub fn left_half_open(&mut self, local: &End, is_client: bool) {
+        let Some(container) = &local.container else { return };
+        let span = self.history.container(container);
+        let connections = if is_client { &mut span.asked } else { &mut span.served };
+        connections.answers.half_open += 1;
+    }
+
     /// A connection that a container opened was answered.
     fn answered(&mut self, container: &ContainerId, took: Duration) {
         change(&mut self.steps, container, |steps| steps.record(took));
@@ -314,8 +323,11 @@ impl Books {
         self.inside_refused.retain(|id, _| runs(id));
         self.networks.keep(|id| attribution.network(id).is_some());
         self.pairs.keep(known);
-        let services: HashSet<Service> = attribution.containers().map(Service::of_known).collect();
-        self.latencies.keep(|service| !service.is_of_containers() || services.contains(service));
+        let aliases = attribution.containers().flat_map(|known| &known.reference().aliases);
+        let aliases = aliases.cloned().map(Service::Alias);
+        let services: HashSet<Service> =
+            attribution.containers().map(Service::of_known).chain(aliases).collect();
+        self.latencies.keep(|service| !service.is_of_this_host() || services.contains(service));
         self.peers.keep(known);
     }
 

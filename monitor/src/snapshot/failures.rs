@@ -1,7 +1,7 @@
 //! What fails between two services.
 
 use super::services::{identity, since};
-use super::{Answers, IcmpRow, PairRow, Service, ZeroWindows, icmp};
+use super::{Alias, Answers, IcmpRow, Meant, PairRow, Part, Service, ZeroWindows, icmp};
 use crate::model::Protocol;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -137,30 +137,67 @@ impl FailureRow {
     }
 }
 
-/// All between which something failed, those with the most failures first: what is in `pairs` and was not in `before`.
+/// All between which something failed, of those that are meant: what is in `pairs` and was not in `before`. Those with the most
+/// failures first; before them, where a name is meant that several containers share, what failed behind it in all.
 /// `sees_retransmits`: whether what is sent again is seen here.
 #[must_use]
-pub fn failures(pairs: &[PairRow], before: &[PairRow], sees_retransmits: bool) -> Vec<FailureRow> {
+pub fn failures(
+    pairs: &[PairRow],
+    before: &[PairRow],
+    sees_retransmits: bool,
+    meant: &Meant<'_>,
+) -> Vec<FailureRow> {
     let before: HashMap<_, &PairRow> = before.iter().map(|row| (identity(row), row)).collect();
     let mut sums: BTreeMap<(Service, Service, Option<u16>, Protocol), FailureRow> = BTreeMap::new();
     for row in pairs {
         let Some(more) = since(row, before.get(&identity(row)).copied()) else { continue };
+        let mut add = |fresh: FailureRow, more: &PairRow| {
+            if meant.has(&fresh.client, &fresh.server) {
+                let key = (fresh.client.clone(), fresh.server.clone(), fresh.port, fresh.protocol);
+                sums.entry(key).or_insert(fresh).add(more, sees_retransmits);
+            }
+        };
         let fresh = FailureRow::of(row);
-        let key = (fresh.client.clone(), fresh.server.clone(), fresh.port, fresh.protocol);
-        sums.entry(key).or_insert(fresh).add(&more, sees_retransmits);
+        if let Some(alias) = shared_name(row, meant) {
+            let server = Service::Alias(alias.clone());
+            add(FailureRow { server, ..fresh.clone() }, &more.came_by(alias));
+        }
+        add(fresh, &more);
     }
     let mut rows: Vec<FailureRow> = sums.into_values().filter(|row| !row.is_well()).collect();
     // Stable, so that the rest stays in the order of names.
-    rows.sort_by_key(|row| Reverse(row.rank()));
+    rows.sort_by_key(|row| (!matches!(row.server, Service::Alias(_)), Reverse(row.rank())));
     rows
+}
+
+/// The name that is meant, where the server shares it with other containers.
+fn shared_name<'a>(row: &'a PairRow, meant: &Meant<'_>) -> Option<&'a Alias> {
+    row.server.container.as_ref()?.alias(meant.name()?, &row.network.as_ref()?.id)
+}
+
+impl PairRow {
+    /// The same without the conversations that came by another name. What was sent again, windows of 0 and errors of ICMP are not
+    /// told apart by names.
+    fn came_by(&self, alias: &Alias) -> Self {
+        let (Part { traffic, conversations, answers }, _) = self.by_alias(alias);
+        Self { traffic, conversations, answers, ..self.clone() }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FailureRow, failures};
+    use super::FailureRow;
     use crate::model::Protocol;
+    use crate::snapshot::Meant;
+    use crate::snapshot::{Alias, ContainerRef, ContainerRow, Part, Service, Share};
     use crate::snapshot::{Answers, IcmpRow, PairRow, Retransmits};
     use crate::wire::fixtures;
+    use std::sync::Arc;
+
+    /// All rows.
+    fn failures(pairs: &[PairRow], before: &[PairRow], sees_retransmits: bool) -> Vec<FailureRow> {
+        super::failures(pairs, before, sees_retransmits, &Meant::by(None, &[]))
+    }
 
     fn pair(connections: u64, answers: Answers, by_server: u64) -> PairRow {
         let retransmits = Retransmits { by_client: 0, by_server };
@@ -237,5 +274,46 @@ mod tests {
         closed.server = fixtures::end(crate::snapshot::EndKind::External, "192.0.2.7", Some(80));
         let row = of(failures(&[closed], &[], true));
         assert_eq!((row.sent_again_by_client, row.sent_again_by_server), (Some(0), None));
+    }
+
+    #[test]
+    fn a_shared_name_has_the_sum_of_those_behind_it_and_nothing_of_what_came_by_another() {
+        let alias =
+            |name: &str| Alias { network: fixtures::network("shop_back"), name: fixtures::text(name) };
+        let behind = |name: &str, connections, refused| {
+            let mut row = pair(connections, answers([connections - refused, refused, 0, 0]), 0);
+            row.server = fixtures::container_end(name, "172.18.0.3", Some(80));
+            row.network = Some(fixtures::network("shop_back"));
+            let container = ContainerRef {
+                service: None,
+                aliases: vec![alias("pool"), alias("other")],
+                ..(*fixtures::container(name, None)).clone()
+            };
+            row.server.container = Some(Arc::new(container));
+            row
+        };
+        let mut failing = behind("two", 5, 5);
+        let part = Part { conversations: 2, answers: answers([0, 2, 0, 0]), ..Part::default() };
+        failing.shares = vec![Share { alias: Some(alias("other")), part }];
+        let elsewhere =
+            PairRow { server: fixtures::container_end("x", "172.18.0.9", Some(80)), ..failing.clone() };
+        let pairs = [behind("one", 10, 0), failing, elsewhere];
+        let rows: Vec<ContainerRow> = pairs[..2]
+            .iter()
+            .map(|pair| {
+                let container = pair.server.container.clone().unwrap();
+                ContainerRow { container, ..fixtures::row("x", None, "shop_back", Vec::new()) }
+            })
+            .collect();
+        for name in ["pool", "POOL", "pool.shop_back"] {
+            let told: Vec<_> = super::failures(&pairs, &[], true, &Meant::by(Some(name), &rows))
+                .iter()
+                .map(|row| (row.server.to_string(), row.connections, row.answers.refused))
+                .collect();
+            assert_eq!(told, [("pool.shop_back".to_owned(), 13, 3), ("two".to_owned(), 5, 5)], "{name}");
+        }
+        let all = failures(&pairs, &[], true);
+        assert!(all.iter().all(|row| !matches!(row.server, Service::Alias(_))), "{all:?}");
+        assert_eq!(super::failures(&pairs, &[], true, &Meant::by(Some("pools"), &rows)), []);
     }
 }

@@ -15,6 +15,7 @@ mod icmp;
 mod interfaces;
 mod latencies;
 mod lookups;
+mod meant;
 mod networks;
 mod pairs;
 mod peers;
@@ -54,6 +55,7 @@ pub use history::{
 pub use icmp::IcmpRow;
 pub use latencies::{FirstByte, Handshake, Latencies, LatencyRow, Measured, ServicePair};
 pub use lookups::{AskerRow, LookedUp, Lookups, NameRow, Outcomes};
+pub use meant::Meant;
 pub use pairs::Sign;
 pub use records::{FlowRecord, NameRecord, Record, SampleRecord};
 pub use rows::{
@@ -61,7 +63,7 @@ pub use rows::{
     Retransmits, UnattributedRow, ZeroWindows,
 };
 pub use service::Service;
-pub use services::{ReplicaRow, ServiceRow, services};
+pub use services::{Replica, ReplicaRow, ServiceRow, services};
 pub use shared::Shared;
 pub use shares::{Part, Share};
 pub use talk::Talk;

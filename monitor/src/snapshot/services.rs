@@ -1,22 +1,61 @@
 //! How connections are spread over the containers of a service, or behind a name.
 
 use super::{
-    Alias, Answers, ContainerRef, ContainerRow, NetworkRef, PairRow, Part, Retransmits, Service, ZeroWindows,
-    icmp, shares,
+    Alias, Answers, ContainerRef, ContainerRow, End, NetworkRef, PairRow, Part, Retransmits, Service,
+    SwarmRef, ZeroWindows, icmp, shares,
 };
 use crate::attribution as ends;
-use crate::model::{ContainerState, Counts, Protocol, SafeText, Traffic};
+use crate::model::{ContainerState, Counts, Protocol, SafeText, SwarmKind, Traffic};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Clients of a replica that are named.
 const CLIENTS: usize = 16;
 
+/// One of those that are a service together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replica {
+    /// A container of this host.
+    Here(Arc<ContainerRef>),
+    /// A task on another node of a swarm. What was asked of it is what containers of this node asked.
+    Elsewhere(Arc<SwarmRef>),
+}
+
+impl Replica {
+    /// Which one an end is; nobody is behind a virtual address alone.
+    fn of(end: &End) -> Option<Self> {
+        match (&end.container, &end.swarm) {
+            (Some(container), _) => Some(Self::Here(Arc::clone(container))),
+            (None, Some(swarm)) if swarm.member.kind == SwarmKind::Task => {
+                Some(Self::Elsewhere(Arc::clone(swarm)))
+            }
+            (None, _) => None,
+        }
+    }
+
+    /// The container's name; absent where the swarm does not tell it.
+    #[must_use]
+    pub fn name(&self) -> Option<&SafeText> {
+        match self {
+            Self::Here(container) => Some(&container.name),
+            Self::Elsewhere(swarm) => swarm.member.name.as_ref(),
+        }
+    }
+
+    /// What it is a replica of: its service, and the names that it shares with others on a network, or on any.
+    fn groups(&self, network: Option<&NetworkRef>) -> Vec<Service> {
+        match self {
+            Self::Here(container) => groups(container, network).collect(),
+            Self::Elsewhere(swarm) => swarm.member.service.clone().map(Service::Swarm).into_iter().collect(),
+        }
+    }
+}
+
 /// One container of a service, and what it was asked at a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaRow {
     /// Who.
-    pub container: Arc<ContainerRef>,
+    pub who: Replica,
     /// Connections that were opened to it.
     pub connections: u64,
     /// How they went.
@@ -33,9 +72,9 @@ pub struct ReplicaRow {
 }
 
 impl ReplicaRow {
-    fn new(container: &Arc<ContainerRef>) -> Self {
+    fn new(who: Replica) -> Self {
         Self {
-            container: Arc::clone(container),
+            who,
             connections: 0,
             answers: Answers::default(),
             by_name: None,
@@ -101,9 +140,10 @@ pub fn services(pairs: &[PairRow], before: &[PairRow], containers: &[ContainerRo
     let before: HashMap<_, &PairRow> = before.iter().map(|row| (identity(row), row)).collect();
     let mut asked: BTreeMap<(Service, u16), BTreeMap<SafeText, Asked>> = BTreeMap::new();
     for row in pairs.iter().filter(|row| row.protocol == Protocol::TCP) {
-        let (Some(container), Some(port)) = (&row.server.container, row.server.port) else { continue };
+        let (Some(server), Some(port)) = (Replica::of(&row.server), row.server.port) else { continue };
+        let Some(name) = server.name() else { continue };
         let Some(more) = since(row, before.get(&identity(row)).copied()) else { continue };
-        for group in groups(container, row.network.as_ref()) {
+        for group in server.groups(row.network.as_ref()) {
             let (part, by_name) = match &group {
                 Service::Alias(alias) => {
                     let (part, by_name) = more.by_alias(alias);
@@ -115,8 +155,8 @@ pub fn services(pairs: &[PairRow], before: &[PairRow], containers: &[ContainerRo
                 let (replica, clients) = asked
                     .entry((group, port))
                     .or_default()
-                    .entry(container.name.clone())
-                    .or_insert_with(|| (ReplicaRow::new(container), BTreeSet::new()));
+                    .entry(name.clone())
+                    .or_insert_with(|| (ReplicaRow::new(server.clone()), BTreeSet::new()));
                 replica.add(part, by_name);
                 clients.insert(SafeText::new(&Service::of_client(&row.client).to_string()));
             }
@@ -130,7 +170,7 @@ pub fn services(pairs: &[PairRow], before: &[PairRow], containers: &[ContainerRo
     }
     let rows = asked.into_iter().map(|((service, port), mut replicas)| {
         for container in running.get(&service).into_iter().flatten() {
-            let fresh = || (ReplicaRow::new(container), BTreeSet::new());
+            let fresh = || (ReplicaRow::new(Replica::Here(Arc::clone(container))), BTreeSet::new());
             replicas.entry(container.name.clone()).or_insert_with(fresh);
         }
         let is_alias = matches!(service, Service::Alias(_));

@@ -57,26 +57,40 @@ fn cells(row: &FailureRow) -> Vec<String> {
 
 /// What is told of a row beside its figures, each on a line of its own.
 fn told(row: &FailureRow) -> Vec<Line> {
-    let Answers { half_open, silent_client, silent_server, .. } = row.answers;
     let ZeroWindows { by_client, by_server } = row.zero_windows;
-    let mut said = Vec::new();
-    let mut says = |figure: u64, what: &str| {
-        if figure > 0 {
-            said.push(format!("{} {what}", count(figure)));
-        }
-    };
-    says(half_open, "half-open: answered, and the client acknowledged nothing");
-    says(silent_client, "on which the client went silent while the server sent on");
-    says(silent_server, "on which the server went silent while the client sent on");
-    says(by_client, "segments of the client with a window of 0: it has no room");
-    says(by_server, "segments of the server with a window of 0: it has no room");
+    let mut said = those_that_are([
+        (by_client, "segments of the client with a window of 0: it has no room"),
+        (by_server, "segments of the server with a window of 0: it has no room"),
+    ]);
     said.extend(row.icmp.iter().filter_map(disobeyed).take(MOST));
     said.extend(row.icmp.iter().take(MOST).map(error));
     let others = row.icmp.iter().skip(MOST).map(|row| row.packets).fold(row.icmp_others, u64::saturating_add);
     if others > 0 {
         said.push(format!("{} more ICMP errors of other kinds", count(others)));
     }
-    said.iter().map(|text| Line::of(Tone::Faint, format!("  {text}"))).collect()
+    went_no_further("", row.answers).into_iter().chain(lines(&said)).collect()
+}
+
+/// What is told of connections that were answered and went no further, each on a line of its own that begins with `whose`.
+pub(super) fn went_no_further(whose: &str, answers: Answers) -> Vec<Line> {
+    let Answers { half_open, silent_client, silent_server, .. } = answers;
+    let said = those_that_are([
+        (half_open, "half-open: answered, and the client acknowledged nothing"),
+        (silent_client, "on which the client went silent while the server sent on"),
+        (silent_server, "on which the server went silent while the client sent on"),
+    ]);
+    let said: Vec<String> = said.iter().map(|text| format!("{whose}{text}")).collect();
+    lines(&said).collect()
+}
+
+/// Figures that are not 0, with what they are.
+fn those_that_are<const N: usize>(figures: [(u64, &str); N]) -> Vec<String> {
+    let said = figures.into_iter().filter(|(figure, _)| *figure > 0);
+    said.map(|(figure, what)| format!("{} {what}", count(figure))).collect()
+}
+
+fn lines(said: &[String]) -> impl Iterator<Item = Line> {
+    said.iter().map(|text| Line::of(Tone::Faint, format!("  {text}")))
 }
 
 /// One kind of errors; who sent it comes last, since that may be long.

@@ -1,5 +1,6 @@
 //! The tables of a look back: containers, the course of one of them, and names.
 
+use super::failures::went_no_further;
 use super::header::past;
 use super::names;
 use super::page::{nothing, page};
@@ -63,7 +64,8 @@ pub fn past_containers(past: &Past, frame: &Frame) -> Vec<Line> {
         who.into_iter().chain(counted(row, sees_drops)).collect()
     };
     let cells: Vec<Vec<String>> = past.containers.iter().map(cells).collect();
-    page(&past.snapshot, frame, &columns, &cells, "nothing was counted", nothing)
+    let told = |place: usize| past.containers.get(place).map(went_wrong).unwrap_or_default();
+    page(&past.snapshot, frame, &columns, &cells, "nothing was counted", told)
 }
 
 /// Draws the course of one, a line for each part of the time.
@@ -81,7 +83,8 @@ pub fn course(past: &Past, name: &str, frame: &Frame) -> Vec<Line> {
         when.into_iter().chain(counted(&point.span, sees_drops)).chain([findings(point)]).collect()
     };
     let cells: Vec<Vec<String>> = past.points.iter().map(cells).collect();
-    let mut lines = page(&past.snapshot, frame, &columns, &cells, "nothing was counted", nothing);
+    let told = |place: usize| past.points.get(place).map(|point| went_wrong(&point.span)).unwrap_or_default();
+    let mut lines = page(&past.snapshot, frame, &columns, &cells, "nothing was counted", told);
     if let Some(first) = lines.first_mut() {
         first.push(Tone::Strong, format!("  {}", SafeText::new(name)));
     }
@@ -188,6 +191,12 @@ fn counted(span: &ContainerSpan, sees_drops: bool) -> [String; 10] {
         if sees_drops { count(span.dropped) } else { "-".to_owned() },
         count(span.names_failed()),
     ]
+}
+
+/// What is told of a container's connections beside its figures.
+fn went_wrong(span: &ContainerSpan) -> Vec<Line> {
+    let of = [("opened: ", span.asked), ("accepted: ", span.served)];
+    of.into_iter().flat_map(|(whose, connections)| went_no_further(whose, connections.answers)).collect()
 }
 
 /// `2 violations, 1 crossing`.

@@ -9,7 +9,7 @@ use crate::snapshot::{LatencyRow, Percentiles, Snapshot};
 const COLUMNS: [Column; 9] = [
     Column::name("CLIENT", 14, 40, 0),
     Column::name("SERVER", 18, 46, 0),
-    Column::name("SEEN AT", 10, 10, 0),
+    Column::name("SEEN AT", 10, 18, 0),
     Column::number("CONNS", 6, 1),
     Column::number("p50", 7, 0),
     Column::number("p90", 7, 3),
@@ -32,11 +32,14 @@ pub fn latency<'a>(
 
 /// What was measured of a row: an end where nothing was seen has no line.
 fn cells(row: &LatencyRow) -> impl Iterator<Item = Vec<String>> {
+    // Of a service with tasks here and on other nodes both are there.
+    let at_client = if row.first_byte_at_server.is_some() { "first byte, client" } else { "first byte" };
     let seen = [
         ("client", row.at_client),
         ("server", row.at_server),
         ("between", row.between),
-        ("first byte", row.first_byte),
+        ("first byte", row.first_byte_at_server),
+        (at_client, row.first_byte_at_client),
     ];
     let server = match row.port {
         Some(port) => format!("{}:{port}", row.server),

@@ -1,7 +1,7 @@
 //! What ends of conversations are called on a screen.
 
 use crate::model::SwarmKind;
-use crate::snapshot::{ContainerRow, End, EndKind, Peer, SwarmRef, UnattributedRow};
+use crate::snapshot::{ContainerRow, End, EndKind, Peer, Replica, SwarmRef, UnattributedRow};
 use std::net::IpAddr;
 
 /// An end without its port: a container's name, or what it is and its address.
@@ -28,6 +28,14 @@ fn in_swarm(swarm: &SwarmRef) -> String {
         (SwarmKind::VirtualIp, Some(service)) => format!("{service}(virtual {address})"),
         (SwarmKind::LoadBalancer, _) => format!("load-balancer({address})"),
         (SwarmKind::Task | SwarmKind::Container | SwarmKind::VirtualIp, None) => format!("swarm({address})"),
+    }
+}
+
+/// One of those that are a service together.
+pub(super) fn replica(replica: &Replica) -> String {
+    match replica {
+        Replica::Here(container) => container.name.to_string(),
+        Replica::Elsewhere(swarm) => in_swarm(swarm),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The table of `services`: how connections are spread over the replicas of each.
 
-use super::page::{nothing, page};
+use super::failures::went_no_further;
+use super::names::replica;
+use super::page::page;
 use super::style::{Frame, Line};
 use super::table::Column;
 use super::units::{bytes, count};
@@ -24,25 +26,28 @@ const COLUMNS: [Column; 11] = [
 #[must_use]
 pub fn services(snapshot: &Snapshot, wanted: &[ServiceRow], frame: &Frame) -> Vec<Line> {
     let cells: Vec<Vec<String>> = wanted.iter().flat_map(cells).collect();
-    page(snapshot, frame, &COLUMNS, &cells, "no service and no shared name was asked over TCP", nothing)
+    let replicas: Vec<&ReplicaRow> = wanted.iter().flat_map(|row| &row.replicas).collect();
+    let told =
+        |place: usize| replicas.get(place).map(|row| went_no_further("", row.answers)).unwrap_or_default();
+    page(snapshot, frame, &COLUMNS, &cells, "no service and no shared name was asked over TCP", told)
 }
 
 fn cells(row: &ServiceRow) -> impl Iterator<Item = Vec<String>> {
-    row.replicas.iter().enumerate().map(|(line, replica)| {
+    row.replicas.iter().enumerate().map(|(line, one)| {
         let service = if line == 0 { format!("{}:{}", row.service, row.port) } else { String::new() };
-        let answers = replica.answers;
+        let answers = one.answers;
         vec![
             service,
-            replica.container.name.to_string(),
-            count(replica.connections),
+            replica(&one.who),
+            count(one.connections),
             count(answers.answered),
             count(answers.refused),
-            count(replica.unanswered()),
+            count(one.unanswered()),
             count(answers.reset),
-            replica.by_name.map_or_else(|| "-".to_owned(), count),
-            bytes(replica.traffic.sent.bytes),
-            bytes(replica.traffic.received.bytes),
-            asked_by(row, replica),
+            one.by_name.map_or_else(|| "-".to_owned(), count),
+            bytes(one.traffic.sent.bytes),
+            bytes(one.traffic.received.bytes),
+            asked_by(row, one),
         ]
     })
 }

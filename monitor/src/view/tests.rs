@@ -399,7 +399,12 @@ fn latencies_of_the_example_have_a_line_for_each_end_that_saw_them() {
 }
 
 fn all_failures(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
-    let rows = crate::snapshot::failures(&snapshot.pairs, &[], snapshot.sees_retransmits());
+    let rows = crate::snapshot::failures(
+        &snapshot.pairs,
+        &[],
+        snapshot.sees_retransmits(),
+        &crate::snapshot::Meant::by(None, &[]),
+    );
     failures(snapshot, &rows, frame)
 }
 

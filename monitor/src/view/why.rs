@@ -73,6 +73,7 @@ fn place(subject: &AskedEnd, place: &Place) -> String {
         format!("{} on {network}", addresses.join(", "))
     });
     match at.collect::<Vec<_>>().join("; ") {
+        _ if place.on_host => format!("{} (in host mode: seen at its sockets)", container.name),
         at if at.is_empty() => format!("{} (no interface of it is watched)", container.name),
         at => format!("{} ({at})", container.name),
     }

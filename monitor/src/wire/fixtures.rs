@@ -56,6 +56,7 @@ pub(crate) fn container(name: &str, service: Option<&str>) -> Arc<ContainerRef> 
         image: Some(text("shop-web:1")),
         project: service.map(|_| text("shop")),
         service: service.map(text),
+        of_swarm: false,
         networks: vec![network("shop_back")],
         shares_namespace_with: Vec::new(),
         aliases: Vec::new(),
@@ -244,7 +245,8 @@ pub(crate) fn latency_row() -> LatencyRow {
         at_client: Some(measured(213)),
         at_server: Some(measured(113)),
         between: Some(measured(100)),
-        first_byte: Some(measured(1_250)),
+        first_byte_at_server: Some(measured(1_250)),
+        first_byte_at_client: None,
     }
 }
 

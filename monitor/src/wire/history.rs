@@ -39,6 +39,9 @@ struct ConnectionsPart {
     answered: u64,
     refused: u64,
     reset: u64,
+    half_open: u64,
+    silent_client: u64,
+    silent_server: u64,
 }
 
 #[derive(Serialize)]
@@ -62,8 +65,8 @@ impl Body for HistoryBody<'_> {
 
 impl From<Connections> for ConnectionsPart {
     fn from(of: Connections) -> Self {
-        let Answers { answered, refused, reset, .. } = of.answers;
-        Self { connections: of.opened, answered, refused, reset }
+        let Answers { answered, refused, reset, half_open, silent_client, silent_server, .. } = of.answers;
+        Self { connections: of.opened, answered, refused, reset, half_open, silent_client, silent_server }
     }
 }
 

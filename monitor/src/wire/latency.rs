@@ -26,6 +26,8 @@ pub struct LatencyBody<'a> {
     first_byte: Option<HandshakePart>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_byte_seen_at: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_at_client: Option<HandshakePart>,
 }
 
 impl Body for LatencyBody<'_> {
@@ -37,6 +39,10 @@ impl<'a> LatencyBody<'a> {
     #[must_use]
     pub fn new(row: &'a LatencyRow, since: KernelTime, clock: &Clock) -> Self {
         let part = |of: Option<Measured>| of.map(|it| it.percentiles.into());
+        let (first_byte, seen_at) = match row.first_byte_at_server {
+            None => (row.first_byte_at_client, "client"),
+            at_server => (at_server, "server"),
+        };
         Self {
             client: (&row.client).into(),
             server: (&row.server).into(),
@@ -46,8 +52,9 @@ impl<'a> LatencyBody<'a> {
             at_client: part(row.at_client),
             at_server: part(row.at_server),
             between: part(row.between),
-            first_byte: part(row.first_byte),
-            first_byte_seen_at: row.first_byte.map(|_| row.first_byte_seen_at()),
+            first_byte: part(first_byte),
+            first_byte_seen_at: first_byte.map(|_| seen_at),
+            first_byte_at_client: part(row.first_byte_at_client.filter(|_| seen_at == "server")),
         }
     }
 }

@@ -233,6 +233,11 @@ pub const LOSSES: &[Loss] = &[
         "A packet may be in no flow. Totals are whole. If it grows, report it.",
     ),
     loss(
+        "half_open_undecided",
+        "Flows of answered connections that made room for others before it was known whether that was acknowledged.",
+        "`failures` may tell too few half-open ones. Raise --max-flows.",
+    ),
+    loss(
         "handshakes_not_kept",
         "Handshakes of more pairs of services than are kept.",
         "Percentiles of such pairs are absent. Containers, pairs and flows miss nothing.",

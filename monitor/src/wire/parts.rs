@@ -87,7 +87,7 @@ impl<'a> From<&'a End> for EndpointPart<'a> {
 
 /// `swarm`: whose an address on an overlay network is, as the swarm tells it.
 #[derive(Serialize)]
-struct SwarmPart<'a> {
+pub(super) struct SwarmPart<'a> {
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<&'a SafeText>,
@@ -152,8 +152,10 @@ pub(super) struct ServicePart<'a> {
 impl<'a> From<&'a Service> for ServicePart<'a> {
     fn from(of: &'a Service) -> Self {
         let kind = match of {
-            Service::Compose { .. } => "service",
+            Service::Compose { .. } | Service::Swarm(_) => "service",
             Service::Container(_) => "container",
+            Service::Elsewhere(..) => "swarm-container",
+            Service::LoadBalancer => "load-balancer",
             Service::Alias(_) => "alias",
             Service::Host => "host",
             Service::Outside(_) => "external",
@@ -172,12 +174,14 @@ impl<'a> From<&'a Service> for ServicePart<'a> {
             Service::Compose { project, service } => {
                 Self { project: project.as_ref(), service: Some(service), ..nobody }
             }
+            Service::Swarm(service) => Self { service: Some(service), ..nobody },
             Service::Container(name) => Self { container: Some(name), ..nobody },
+            Service::Elsewhere(name, address) => Self { container: Some(name), address: *address, ..nobody },
             Service::Alias(Alias { network, name }) => {
                 Self { alias: Some(name), network: Some(network.into()), ..nobody }
             }
             Service::Outside(address) => Self { address: *address, ..nobody },
-            Service::Host | Service::Unknown => nobody,
+            Service::Host | Service::LoadBalancer | Service::Unknown => nobody,
         }
     }
 }

@@ -13,3 +13,4 @@ mod inside;
 mod overlay;
 mod plugin;
 mod swarm;
+mod swarm_services;

@@ -140,6 +140,7 @@ fn containers_on_an_overlay_network_are_counted_at_their_own_devices_on_both_nod
     let told = doctor.json(&["doctor", "--json"])?;
     let drivers = told.iter().find(|line| line["subject"] == "drivers").context("a line of doctor")?;
     ensure!(drivers["result"] == "ok" && drivers["found"].to_string().contains("vw-one"), "{drivers}");
+    crate::swarm_services::check(&swarm, [&at_here, &at_there], &one, (NETWORK, &image))?;
     crate::swarm::check(&swarm, [&at_here, &at_there], &one, (NETWORK, &image))?;
     at_here.end()?;
     at_there.end()

@@ -15,16 +15,23 @@ const SERVICE: &str = "vw-rr";
 const OF_VIRTUAL_IP: &str = "vw-vip";
 const ENCRYPTED: &str = "vw-encrypted";
 
-/// Starts a service with a task on each node, each of which receives at port 7.
-fn service(manager: &Engine, image: &str, name: &str, mode: &str, network: &str) -> Result<()> {
+/// What tasks do: receive at port 7.
+const RECEIVE: [&str; 4] = ["udp-receive", "7", "--idle", "1000s"];
+
+/// Starts a service with a task on each node, each of which does this.
+pub(crate) fn service(
+    manager: &Engine,
+    image: &str,
+    [name, mode, network]: [&str; 3],
+    program: &[&str],
+) -> Result<()> {
     let words = ["service", "create", "--detach", "--no-resolve-image", "--name", name, "--network", network];
     let spread = ["--endpoint-mode", mode, "--replicas", "2", "--replicas-max-per-node", "1", image];
-    let receive = ["udp-receive", "7", "--idle", "1000s"];
-    manager.docker(&[&words[..], &spread, &receive].concat()).map(drop)
+    manager.docker(&[&words[..], &spread, program].concat()).map(drop)
 }
 
 /// A service's task on a node, once it runs.
-fn task(node: &Engine, service: &str) -> Result<Container> {
+pub(crate) fn task(node: &Engine, service: &str) -> Result<Container> {
     let filter = format!("label=com.docker.swarm.service.name={service}");
     let words = ["ps", "--no-trunc", "--filter", &filter, "--format", "{{.ID}} {{.Names}}"];
     wait_for("a task", PATIENCE, || {
@@ -54,8 +61,8 @@ pub(crate) fn check(
 ) -> Result<()> {
     let [here, there] = &swarm.nodes;
     here.docker(&["network", "create", "--driver", "overlay", "--opt", "encrypted", ENCRYPTED])?;
-    service(here, image, SERVICE, "dnsrr", network)?;
-    service(here, image, OF_VIRTUAL_IP, "vip", network)?;
+    service(here, image, [SERVICE, "dnsrr", network], &RECEIVE)?;
+    service(here, image, [OF_VIRTUAL_IP, "vip", network], &RECEIVE)?;
     let (near, far) = (task(here, SERVICE)?, task(there, SERVICE)?);
     // The resolver has both names before the agents know whose they are.
     let send = |count: &str| {

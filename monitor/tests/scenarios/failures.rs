@@ -5,7 +5,8 @@ use monitor::model::{
     Counts, Direction, FailureSign, FlowKey, IcmpError, IcmpKind, Observation, Origin, Resources, Told,
 };
 use monitor::policy::file::Policy;
-use monitor::snapshot::{Answers, FailureRow, Finding, IcmpRow, failures};
+use monitor::snapshot::{Answers, FailureRow, Finding, IcmpRow, Meant, failures};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const CLIENT: &str = "172.18.0.2:4000";
@@ -43,7 +44,7 @@ fn too_big(mtu: u32, length: u32) -> Told {
 }
 
 fn rows(world: &mut World) -> Vec<FailureRow> {
-    failures(&world.snapshot().pairs, &[], true)
+    failures(&world.snapshot().pairs, &[], true, &Meant::by(None, &[]))
 }
 
 fn errors(world: &mut World) -> Vec<IcmpRow> {
@@ -253,6 +254,60 @@ fn an_answer_that_is_not_even_repeated_is_half_open_when_it_is_over() {
     world.pass_until(70_000);
     world.flows(vec![]);
     assert_eq!(answers(&mut world).half_open, 1);
+}
+
+/// What the histories of the client and of the server have: half-open ones that were opened, and that were accepted.
+fn histories(world: &mut World) -> Vec<(String, u64, u64)> {
+    // The end of a tick makes history of it.
+    for millis in [1_000, 2_000] {
+        world.at(world.now.0 / 1_000_000 + millis);
+        world.flows(vec![]);
+        world.observe(Observation::Resources(Resources::default()));
+    }
+    let mut sums = BTreeMap::new();
+    for span in world.state.history().iter().flat_map(|interval| &interval.containers) {
+        let (asked, served) = sums.entry(span.container.name.to_string()).or_insert((0, 0));
+        *asked += span.asked.answers.half_open;
+        *served += span.served.answers.half_open;
+    }
+    sums.into_iter().map(|(name, (asked, served))| (name, asked, served)).collect()
+}
+
+#[test]
+fn a_half_open_connection_is_in_the_history_of_both_its_ends() {
+    let mut world = scene();
+    world.at(6_000);
+    let at_server = flow(2, SERVER, CLIENT).received(101).tcp("SA", "S", Some(5_900_000), Some(5_900_500));
+    world.flows(vec![connection((1, "S"), (1, "SA"), [Some(5_900), Some(5_901)]), at_server]);
+    world.pass_until(70_000);
+    world.flows(vec![]);
+    assert_eq!(answers(&mut world).half_open, 1);
+    assert_eq!(histories(&mut world), [("client".to_owned(), 1, 0), ("server".to_owned(), 0, 1)]);
+}
+
+#[test]
+fn a_half_open_connection_that_makes_room_is_told_or_counted() {
+    let mut world = World::without_docker(|settings| settings.max_flows_kept = 2);
+    world.docker_up();
+    world.two_networks();
+    world.running("client", 1, "a", "172.18.0.2");
+    world.running("server", 2, "a", "172.18.0.3");
+    let answered = |millis: u64, port: u16| {
+        flow(1, &format!("172.18.0.2:{port}"), SERVER).and_received(102).tcp(
+            "S",
+            "SA",
+            Some(millis * 1_000 - 100),
+            Some(millis * 1_000),
+        )
+    };
+    for (millis, port) in [(6_000, 4_000), (6_500, 4_001), (10_000, 4_002), (10_500, 4_003), (11_000, 4_004)]
+    {
+        world.at(millis);
+        world.flows(vec![answered(millis, port)]);
+    }
+    // Two waited for longer than three seconds; the third made room a second after it was answered.
+    assert_eq!((answers(&mut world).half_open, lost(&mut world, "half_open_undecided")), (2, 1));
+    assert_eq!(lost(&mut world, "flows_forgotten"), 3);
 }
 
 /// An open connection, and after it ticks of so many packets each way.

@@ -2,7 +2,9 @@
 
 use crate::world::{World, bridge_network, container, counts, flow, id};
 use monitor::engine::Ask;
-use monitor::model::{InterfaceNumber, NetworkDriver, NetworkMode, Observation};
+use monitor::model::{InterfaceNumber, NetworkDriver, NetworkMode, Observation, Resources};
+use monitor::policy::{Asked, AskedEnd};
+use tokio::sync::watch;
 
 /// `db` at veth 2 on network b, and `agent` in host mode with its control group as number 9.
 fn watched() -> World {
@@ -95,4 +97,44 @@ fn the_host_may_reach_a_network_and_a_container_on_its_network_crosses_into_an_i
     };
     assert_eq!(judged(false), ["host-access", "host-access", "egress"]);
     assert_eq!(judged(true), ["cross-network", "host-access", "egress"]);
+}
+
+#[test]
+fn who_asks_about_a_container_on_the_hosts_network_is_told_its_own_conversations_alone() {
+    let mut world = watched();
+    world.at(6_000);
+    let ends = ["agent", "db"].map(|name| AskedEnd::Container { id: id(name), address: None });
+    let [agent, db] = ends;
+    let answers = [(agent.clone(), db.clone()), (db, agent)].map(|(from, to)| {
+        let (told, answers) = watch::channel(None);
+        let asked = Asked { from, to, protocol: None, port: None };
+        let now = world.now;
+        world.state.inquire(asked, told, now);
+        answers
+    });
+    world.at(7_000);
+    world.flows(vec![
+        flow(9, "172.19.0.1:4000", "172.19.0.2:80"),
+        flow(2, "172.19.0.2:80", "172.19.0.1:4000").received(0),
+        // Somebody else on the host.
+        flow(2, "172.19.0.2:80", "172.19.0.1:4001").received(0),
+        flow(2, "172.19.0.2:5000", "172.19.0.1:4711"),
+        flow(9, "172.19.0.1:4711", "172.19.0.2:5000").received(20),
+        // To nobody that is known.
+        flow(2, "172.19.0.2:5001", "172.19.0.1:4712"),
+    ]);
+    world.observe(Observation::Resources(Resources::default()));
+    let forward = answers.map(|answers| {
+        let answer = answers.borrow().clone().unwrap();
+        assert!(!answer.ways.is_empty() && (answer.from.on_host || answer.to.on_host));
+        answer
+            .forward()
+            .map(|seen| (seen.source.port, seen.destination.port, seen.course.clone()))
+            .collect::<Vec<_>>()
+    });
+    let [out, back] = &forward;
+    let [(Some(4_000), Some(80), course)] = &**out else { panic!("{out:#?}") };
+    assert!(course.starts_with("It left agent's sockets"), "{course}");
+    let [(Some(5_000), Some(4_711), course)] = &**back else { panic!("{back:#?}") };
+    assert!(course.contains("reached agent's sockets"), "{course}");
 }

@@ -165,7 +165,7 @@ fn each_replica_has_what_it_was_asked_and_how_that_went() {
         .map(|replica| {
             let answers = replica.answers;
             let counted = [replica.connections, answers.answered, answers.refused, replica.unanswered()];
-            (replica.container.name.to_string(), counted, service.gets_none(replica))
+            (replica.who.name().unwrap().to_string(), counted, service.gets_none(replica))
         })
         .collect();
     assert_eq!(
@@ -362,4 +362,29 @@ fn a_service_in_capitals_is_told_once() {
     tick(&mut world, 6_000, &mut 1_000, &[(1, 3, Fate::Answered(500, 100))]);
     let names: Vec<String> = rows(&mut world).iter().map(|row| row.service.to_string()).collect();
     assert_eq!(names, ["shop/Web"]);
+}
+
+#[test]
+fn a_shared_name_keeps_how_long_those_behind_it_took_as_long_as_it_is_one() {
+    let mut world = scene(2);
+    (1..=2).for_each(|it| behind(&mut world, &format!("web-{it}"), &address(it), "pool", None));
+    let told = [(1, 3, Fate::Answered(500, 100)), (2, 4, Fate::Answered(500, 100))];
+    tick(&mut world, 6_000, &mut 1_000, &told);
+    world.pass_until(60_000);
+    world.flows(Vec::new());
+    let counted = |world: &mut World| -> Vec<(String, u64)> {
+        let latencies = world.snapshot().latencies;
+        latencies
+            .iter()
+            .map(|row| (row.server.to_string(), row.at_client.unwrap().percentiles.count))
+            .collect()
+    };
+    let all = [("pool.a", 7), ("web-2", 4), ("web-1", 3)].map(|(name, count)| (name.to_owned(), count));
+    assert_eq!(counted(&mut world), all);
+    let gone = crate::world::id("web-2");
+    world.change(monitor::model::Change::ContainerGone { id: gone, at: world.now });
+    world.at(2_000_000);
+    world.state.housekeeping(world.now);
+    world.flows(Vec::new());
+    assert_eq!(counted(&mut world), all[2..], "one alone shares no name");
 }

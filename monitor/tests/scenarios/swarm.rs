@@ -2,8 +2,8 @@
 
 use crate::inside::{heard, inside};
 use crate::world::{Told, World, bridge_network, container, flow, id, ip, mac, network_id, text};
-use monitor::model::{Change, NetworkDriver, Overlay, SwarmKind, SwarmMember};
-use monitor::snapshot::EndKind;
+use monitor::model::{Change, Container, NetworkDriver, Overlay, SwarmKind, SwarmMember};
+use monitor::snapshot::{EndKind, Meant, Replica, failures, services};
 
 /// `one` on the overlay network `lan`, watched at its own device.
 fn mesh() -> World {
@@ -185,4 +185,77 @@ fn a_load_balancer_on_a_bridge_network_and_its_device_have_their_name_as_long_as
     check(&mut world, 5_000, true);
     answer(&mut world, Some(Vec::new()));
     check(&mut world, 5_000, false);
+}
+
+/// A connection from `one` to a task, which the task answers or refuses.
+fn connection(world: &World, port: u16, to: &str, is_answered: bool) -> Told {
+    let syn = world.now.0 / 1_000;
+    let from = format!("10.0.1.2:{port}");
+    let told = flow(5, &from, to).and_received(0);
+    if is_answered {
+        told.tcp("SA", "SA", Some(syn), Some(syn + 400))
+    } else {
+        told.tcp("S", "RA", Some(syn), None)
+    }
+}
+
+#[test]
+fn services_failures_and_latency_tell_a_task_of_another_node_as_its_service() {
+    let mut world = mesh();
+    let labels = vec![(text(Container::SWARM_SERVICE), text("web"))];
+    let near = Container {
+        service: Some(text("web")),
+        project: Some(text("stack")),
+        labels,
+        ..container("web.1.aa", &[("lan", "10.0.1.4")])
+    };
+    world.container(near);
+    let far = [task("web.2.bb", "10.0.1.8"), task("web.3.cc", "10.0.1.9")];
+    let vip = SwarmMember { kind: SwarmKind::VirtualIp, name: None, node: None, ..task("", "10.0.1.6") };
+    let other = SwarmMember { kind: SwarmKind::Container, service: None, ..task("att", "10.0.1.7") };
+    told(&mut world, &[&far[..], &[vip, other]].concat());
+    let of = [
+        ("10.0.1.4:80", true),
+        ("10.0.1.8:80", true),
+        ("10.0.1.8:80", true),
+        ("10.0.1.9:80", false),
+        ("10.0.1.6:80", true),
+        ("10.0.1.7:80", false),
+        ("192.0.2.9:80", true),
+    ];
+    let flows = (4_000..).zip(of).map(|(port, (to, is_answered))| connection(&world, port, to, is_answered));
+    let flows = flows.collect();
+    world.flows(flows);
+    let snapshot = world.snapshot();
+
+    let failed: Vec<_> = failures(&snapshot.pairs, &[], true, &Meant::by(None, &[]))
+        .iter()
+        .map(|row| (format!("{} {}", row.client, row.server), row.connections, row.answers.refused))
+        .collect();
+    let expected = [("shop/one web", 5, 1), ("shop/one att(10.0.1.7)", 1, 1)];
+    assert_eq!(failed, expected.map(|(ends, connections, refused)| (ends.to_owned(), connections, refused)));
+    let mut latencies: Vec<_> = snapshot
+        .latencies
+        .iter()
+        .map(|row| (row.server.to_string(), row.at_client.map(|it| it.percentiles.count)))
+        .collect();
+    latencies.sort();
+    assert_eq!(latencies, [("192.0.2.9".to_owned(), Some(1)), ("web".to_owned(), Some(4))]);
+
+    let rows = services(&snapshot.pairs, &[], &snapshot.containers);
+    let [row] = &*rows else { panic!("{rows:#?}") };
+    assert_eq!((row.service.to_string(), row.port, row.connections()), ("web".to_owned(), 80, 4));
+    let replicas: Vec<_> = row
+        .replicas
+        .iter()
+        .map(|one| {
+            let is_here = matches!(one.who, Replica::Here(_));
+            (one.who.name().unwrap().to_string(), is_here, one.connections, one.answers.refused)
+        })
+        .collect();
+    let expected = [("web.1.aa", true, 1, 0), ("web.2.bb", false, 2, 0), ("web.3.cc", false, 1, 1)];
+    assert_eq!(
+        replicas,
+        expected.map(|(name, is_here, asked, refused)| (name.to_owned(), is_here, asked, refused))
+    );
 }

@@ -177,3 +177,62 @@ fn who_is_meant_must_be_clear() -> Result<()> {
     ensure!(answer["to"]["container"]["name"] == *one.name, "{answer}");
     Ok(())
 }
+
+#[test]
+fn a_container_in_host_mode_is_asked_about_at_its_own_sockets_and_what_cannot_be_known_is_said() -> Result<()>
+{
+    let rig = Rig::new("whyhost")?;
+    let net = rig.lab.network("net", &[])?;
+    let web = rig.server("web", &net, &[])?;
+    let debian = lab::image::ready(lab::image::DEBIAN)?;
+    let on_host = |name: &str, words: &[&str]| {
+        rig.lab.container(name).image(&debian).options(&["--network", "host"]).run(words)
+    };
+    let agent = on_host("agent", &["python3", "-m", "http.server", "4718"])?;
+    let other = on_host("other", &["sleep", "infinity"])?;
+    let to = web.address(&net)?;
+
+    // Another container in host mode does the same, and is not told.
+    let answer = why(&agent.name, &format!("{}:80", web.name), || {
+        other.exec(&["nc", "-z", "-w1", &to, "80"])?;
+        agent.exec(&["nc", "-z", "-w1", &to, "80"]).map(drop)
+    })?;
+    let all = answer["conversations"].as_array().context("a list")?;
+    ensure!(
+        all.len() == 1 && all[0]["outcome"] == "answered" && all[0]["direction"] == "forward",
+        "{answer}"
+    );
+    ensure!(all[0]["source"]["container"]["id"] == *agent.id, "{answer}");
+    let devices = [format!("cgroup of {}", &agent.id[..12]), web.host_device(&net)?.name];
+    ensure!(places(&all[0]) == devices, "{answer}");
+    let said = answer["notes"].to_string();
+    ensure!(said.contains("is in host mode") && said.contains("nobody knows that it is its own"), "{answer}");
+    ensure!(
+        answer["from"]["container"]["id"] == *agent.id && answer["from"]["pid"] == agent.pid()?,
+        "{answer}"
+    );
+    ensure!(!commands(&answer).iter().any(|command| command.contains("cgroup of")), "{answer}");
+
+    let gateway = net.gateway()?;
+    wait_for("the server in host mode", || web.exec(&["nc", "-z", "-w1", &gateway, "4718"]).is_ok())?;
+    let answer = why(&web.name, &format!("{}:4718", agent.name), || {
+        web.exec(&["nc", "-z", "-w1", &gateway, "4718"]).map(drop)
+    })?;
+    let all = answer["conversations"].as_array().context("a list")?;
+    ensure!(
+        all.len() == 1 && all[0]["outcome"] == "answered" && all[0]["direction"] == "forward",
+        "{answer}"
+    );
+    ensure!(all[0]["destination"]["container"]["id"] == *agent.id, "{answer}");
+    let course = all[0]["explanation"].as_str().context("a sentence")?;
+    ensure!(course.contains(&format!("reached {}'s sockets", agent.name)), "{course}");
+
+    let both = refused(&agent.name, &other.name)?;
+    ensure!(both.status.code() == Some(2) && both.stderr.contains("both ends are in host mode"), "{both:?}");
+    Ok(())
+}
+
+/// Waits until it is so.
+fn wait_for(what: &str, is_so: impl Fn() -> bool) -> Result<()> {
+    lab::wait_for(what, std::time::Duration::from_secs(30), || Ok(is_so().then_some(())))
+}

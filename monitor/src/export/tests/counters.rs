@@ -4,8 +4,8 @@ use super::text::{Line, read};
 use super::{ALL_OPTIONS, OPTIONS, finding, full_row, pair, row, snapshot, value};
 use crate::export::families as family;
 use crate::export::{Format, Ledger};
-use crate::model::{Losses, Resources, SafeText};
-use crate::snapshot::{ContainerRow, Kind, LatencyRow, Outcome, PairRow, Service, Snapshot, Steps};
+use crate::model::{Losses, Resources, SafeText, SwarmKind};
+use crate::snapshot::{ContainerRow, EndKind, Kind, LatencyRow, Outcome, PairRow, Service, Snapshot, Steps};
 use crate::wire::fixtures::{self, counts};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -235,4 +235,40 @@ fn latencies_are_added_up_over_ports_and_addresses_and_go_on_when_a_row_begins_a
     ledger.take(&then(100, Vec::new()));
     ledger.take(&then(200, Vec::new()));
     assert_eq!(counted(&ledger, "shop/web", "client"), None, "a minute after it was last seen");
+}
+
+#[test]
+fn who_is_on_other_nodes_of_a_swarm_has_the_series_of_its_service_and_nobody_takes_a_fixed_name() {
+    let known = vec![row(1, "web")];
+    let to = |kind, service, name, address| PairRow {
+        server: fixtures::swarm_end(kind, service, name, None, address, Some(5_432)),
+        traffic: fixtures::traffic(counts(1, 100), counts(0, 0)),
+        ..pair(&known[0], &known[0], 5_432)
+    };
+    let task = |service, name, address| to(SwarmKind::Task, Some(service), Some(name), address);
+    let pairs = [
+        task("shop_db", "shop_db.1.a", "10.0.1.8"),
+        task("shop_db", "shop_db.2.b", "10.0.1.9"),
+        to(SwarmKind::VirtualIp, Some("shop_db"), None, "10.0.1.6"),
+        task("outside", "outside.1.c", "10.0.1.10"),
+        to(SwarmKind::Container, None, Some("web"), "10.0.1.11"),
+        to(SwarmKind::LoadBalancer, None, None, "10.0.1.3"),
+        PairRow {
+            server: fixtures::end(EndKind::External, "192.0.2.7", Some(5_432)),
+            ..pair(&known[0], &known[0], 1)
+        },
+    ];
+    let first = Snapshot { pairs: pairs.into(), ..(*snapshot(1, known)).clone() };
+    let ledger = Ledger::new(ALL_OPTIONS, &Arc::new(first));
+    let mut told: Vec<(String, bool, String)> = read(&Arc::new(ledger.page()).write(Format::OpenMetrics))
+        .iter()
+        .filter(|line| line.name == "vethwatch_pair_transmit_packets_total")
+        .map(|line| {
+            (line.labels["server"].clone(), line.labels.contains_key("server_id"), line.value.clone())
+        })
+        .filter(|(server, ..)| server != "outside")
+        .collect();
+    told.sort_unstable();
+    let expected = [("load-balancer", "1"), ("outside(swarm)", "1"), ("shop_db", "3"), ("web(swarm)", "1")];
+    assert_eq!(told, expected.map(|(server, packets)| (server.to_owned(), false, packets.to_owned())));
 }

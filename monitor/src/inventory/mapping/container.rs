@@ -17,10 +17,7 @@ use std::sync::Arc;
 
 /// The label with a container's Compose project.
 const PROJECT: &str = "com.docker.compose.project";
-/// The label with a container's Compose service.
-const SERVICE: &str = "com.docker.compose.service";
-/// The labels of a task of a Swarm service with the service's name, and with its stack's.
-const SWARM_SERVICE: &str = "com.docker.swarm.service.name";
+/// The label of a task of a Swarm service with its stack's name.
 const STACK: &str = "com.docker.stack.namespace";
 /// The longest path of a namespace that is kept.
 const LONGEST_PATH: usize = 1_024;
@@ -52,7 +49,7 @@ pub(in super::super) fn container(
     });
     let name = name.strip_prefix('/').unwrap_or(name);
     let aliases = aliases((&id, name), settings.and_then(|settings| settings.networks.as_ref()), refusals);
-    let (project, service) = match (label(SERVICE), label(SWARM_SERVICE)) {
+    let (project, service) = match (label(Container::COMPOSE_SERVICE), label(Container::SWARM_SERVICE)) {
         (None, Some(service)) => (label(STACK), Some(service)),
         (service, _) => (label(PROJECT), service),
     };
@@ -159,7 +156,8 @@ fn kept_labels(
     labels.sort_unstable();
     if labels.len() > MOST_LABELS {
         refusals.refuse(format_args!("more than {MOST_LABELS} labels of one container"));
-        labels.sort_by_key(|(name, _)| ![PROJECT, SERVICE, SWARM_SERVICE].contains(&name.as_str()));
+        let first = [PROJECT, Container::COMPOSE_SERVICE, Container::SWARM_SERVICE];
+        labels.sort_by_key(|(name, _)| !first.contains(&name.as_str()));
         labels.truncate(MOST_LABELS);
         labels.sort_unstable();
     }

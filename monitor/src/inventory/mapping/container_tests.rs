@@ -163,7 +163,7 @@ fn an_entry_of_the_list_tells_the_same_but_process_and_namespace() {
 fn labels_are_kept_in_order_and_the_compose_ones_among_too_many() {
     let (container, refused) = map(RUNNING);
     let names: Vec<_> = container.unwrap().labels.into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, [SafeText::new(PROJECT), SafeText::new(SERVICE)]);
+    assert_eq!(names, [SafeText::new(PROJECT), SafeText::new(Container::COMPOSE_SERVICE)]);
     assert_eq!(refused, None);
     let many: Vec<String> = (0..2_000).map(|number| format!("\"a{number}\":\"\\u001b\"")).collect();
     let (container, refused) =
@@ -171,7 +171,7 @@ fn labels_are_kept_in_order_and_the_compose_ones_among_too_many() {
     let labels = container.unwrap().labels;
     assert_eq!(labels.len(), MOST_LABELS);
     assert!(labels.is_sorted());
-    assert!(labels.contains(&(SafeText::new(SERVICE), SafeText::new("web"))));
+    assert!(labels.contains(&(SafeText::new(Container::COMPOSE_SERVICE), SafeText::new("web"))));
     assert_eq!(labels[0].1.as_str(), "\\u{1b}");
     assert_eq!(refused, Some((1, "more than 64 labels of one container".to_owned())));
 }

@@ -2,8 +2,8 @@
 
 use super::glob::Glob;
 use crate::attribution::{EndKind, in_subnet};
-use crate::model::{Container, ContainerState, SafeText};
-use crate::policy::Party;
+use crate::model::{Container, ContainerState, SafeText, SwarmMember};
+use crate::policy::{InSwarm, Party};
 use std::net::IpAddr;
 
 /// One or several descriptions of an end; it has to fit one of them.
@@ -72,8 +72,14 @@ impl Clause {
 impl Criterion {
     fn fits(&self, party: &Party<'_>) -> Option<bool> {
         match self {
-            Self::Container(globs) => of_container(party, |it| Some(any(globs, &it.name))),
-            Self::Service(globs) => of_container(party, |it| optional(globs, it, it.service.as_ref())),
+            Self::Container(globs) => match party.swarm {
+                InSwarm::Member(SwarmMember { name: Some(name), .. }) => Some(any(globs, name)),
+                _ => of_container(party, |it| Some(any(globs, &it.name))),
+            },
+            Self::Service(globs) => match party.swarm {
+                InSwarm::Member(SwarmMember { service: Some(service), .. }) => Some(any(globs, service)),
+                _ => of_container(party, |it| optional(globs, it, it.service.as_ref())),
+            },
             Self::Project(globs) => of_container(party, |it| optional(globs, it, it.project.as_ref())),
             Self::Image(globs) => {
                 of_container(party, |it| match &it.image {
@@ -93,7 +99,11 @@ impl Criterion {
                 if it.labels.is_empty() { not_told(it) } else { Some(found) }
             }),
             Self::Network(_) if party.networks.is_empty() && party.kind == EndKind::Unknown => None,
-            Self::Network(globs) => Some(party.networks.iter().any(|network| any(globs, &network.name))),
+            Self::Network(globs) => {
+                let is_on = party.networks.iter().any(|network| any(globs, &network.name));
+                // Which others somebody on another node is on, nobody tells here.
+                (is_on || party.swarm == InSwarm::No).then_some(is_on)
+            }
             Self::Cidr(subnets) => Some(subnets.iter().any(|subnet| in_subnet(party.address, *subnet))),
             Self::Kind(_, _) if party.kind == EndKind::Unknown => None,
             Self::Kind(kind, expected) => Some((party.kind == *kind) == *expected),
@@ -105,11 +115,13 @@ fn any(globs: &[Glob], text: &SafeText) -> bool {
     globs.iter().any(|glob| glob.matches(text.as_str()))
 }
 
-/// Asks something of a container; an end that is known to be none does not fit, of an unknown one nobody can tell.
+/// Asks something of a container; an end that is known to be none does not fit, of an unknown one nobody can tell. Neither can
+/// it be told of one on another node of a swarm: here is only known what the swarm tells.
 fn of_container(party: &Party<'_>, ask: impl Fn(&Container) -> Option<bool>) -> Option<bool> {
     match party.container {
         Some(container) => ask(container),
         None if matches!(party.kind, EndKind::Unknown | EndKind::Container) => None,
+        None if party.swarm != InSwarm::No => None,
         None => Some(false),
     }
 }

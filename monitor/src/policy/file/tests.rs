@@ -1,7 +1,11 @@
 use super::*;
 use crate::attribution::{EndKind, NetworkRef};
 use crate::document::MOST_BYTES;
-use crate::model::{Container, ContainerId, ContainerState, NetworkDriver, NetworkId, NetworkMode, SafeText};
+use crate::model::{
+    Container, ContainerId, ContainerState, NetworkDriver, NetworkId, NetworkMode, SafeText, SwarmKind,
+    SwarmMember,
+};
+use crate::policy::InSwarm;
 use proptest::prelude::*;
 
 fn policy(text: &str) -> Policy {
@@ -41,6 +45,7 @@ impl Who {
             address: self.address.parse().unwrap(),
             port: None,
             container: self.container.as_ref(),
+            swarm: InSwarm::No,
             networks: &self.networks,
         }
     }
@@ -434,5 +439,51 @@ proptest! {
             let lines = content.split(|byte| *byte == b'\n').count();
             prop_assert!(mistakes.iter().all(|mistake| (1..=lines).contains(&mistake.line)));
         }
+    }
+}
+
+/// The same of an end on another node of a swarm, and of one of which nobody told who it is.
+#[track_caller]
+fn check_elsewhere(description: &str, swarm: InSwarm<'_>, expected: Option<PassedOver>) {
+    let policy = policy(&with(&format!("from = {description}")));
+    let outside = plain(EndKind::External, "10.0.1.8");
+    let network = NetworkRef {
+        id: NetworkId::new("n").unwrap(),
+        name: SafeText::new("shop_mesh"),
+        driver: NetworkDriver::Overlay,
+    };
+    let networks = if swarm == InSwarm::Unnamed { &[][..] } else { std::slice::from_ref(&network) };
+    let from = Party { swarm, networks, ..outside.party() };
+    let found = policy.rules()[0].passed_over(&from, &outside.party(), Protocol::TCP, Some(80));
+    assert_eq!(found, expected, "{description}");
+}
+
+#[test]
+fn a_task_on_another_node_is_chosen_by_what_the_swarm_tells_and_by_nothing_that_it_does_not() {
+    let address = "10.0.1.8".parse().unwrap();
+    let (service, name) = (Some(SafeText::new("shop_db")), Some(SafeText::new("shop_db.1.abc")));
+    let task = SwarmMember { address, kind: SwarmKind::Task, service, name, node: None, mac: None };
+    let virtual_ip = SwarmMember { kind: SwarmKind::VirtualIp, name: None, ..task.clone() };
+    let balancer = SwarmMember { kind: SwarmKind::LoadBalancer, service: None, ..virtual_ip.clone() };
+    let [task, virtual_ip, balancer] = [&task, &virtual_ip, &balancer].map(InSwarm::Member);
+    for fits in ["{ service = 'shop_*' }", "{ network = 'shop_mesh' }", "{ external = true }"] {
+        check_elsewhere(fits, task, None);
+        check_elsewhere(fits, virtual_ip, None);
+    }
+    check_elsewhere("{ container = 'shop_db.1.*' }", task, None);
+    for fits_not in ["{ service = 'web' }", "{ container = 'web' }", "{ not = { service = 'shop_db' } }"] {
+        check_elsewhere(fits_not, task, Some(PassedOver::From));
+    }
+    let unknown = Some(PassedOver::FromUnknown);
+    for unknown_of_task in
+        ["{ project = 'shop' }", "{ image = 'db' }", "{ label = 'a' }", "{ network = 'x' }"]
+    {
+        check_elsewhere(unknown_of_task, task, unknown);
+    }
+    check_elsewhere("{ container = 'shop_db.1.*' }", virtual_ip, unknown);
+    for of_nobody_known in ["{ service = 'shop_db' }", "{ not = { service = 'web' } }", "{ container = 'x' }"]
+    {
+        check_elsewhere(of_nobody_known, balancer, unknown);
+        check_elsewhere(of_nobody_known, InSwarm::Unnamed, unknown);
     }
 }

@@ -59,6 +59,8 @@ impl Answer {
 pub struct Place {
     /// The container.
     pub container: Option<Arc<ContainerRef>>,
+    /// Whether it uses the host's own network, so that it is seen at its sockets alone.
+    pub on_host: bool,
     /// The host's number of its first process.
     pub pid: Option<u32>,
     /// Its interfaces, by the name of their network.

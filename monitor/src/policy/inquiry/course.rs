@@ -10,10 +10,11 @@ use super::seen::called;
 use crate::attribution::{End, EndKind};
 use crate::model::SafeText;
 
-/// Where a conversation stopped. `to` is where it really leads.
-pub(super) fn of(seen: &Conversation, side: Side, to: &End) -> String {
+/// Where a conversation stopped. `to` is where it really leads; `at_sockets`: it was seen at a container's sockets, not at an interface.
+pub(super) fn of(seen: &Conversation, side: Side, to: &End, at_sockets: bool) -> String {
     let destination = called(to);
     let start = match (side, seen.evidence.first()) {
+        (Side::Source, Some(_)) if at_sockets => format!("It left {}'s sockets", called(&seen.source)),
         (Side::Source, Some(first)) => format!("It left {}'s interface {}", called(&seen.source), first.at),
         _ => format!("It came from {}", called(&seen.source)),
     };
@@ -24,6 +25,11 @@ pub(super) fn of(seen: &Conversation, side: Side, to: &End) -> String {
     let port = match to.port {
         Some(port) => format!("nobody listens on port {port}/{}", seen.protocol.name()),
         None => "nobody listens there".to_owned(),
+    };
+    let arrival = if at_sockets && side == Side::Destination {
+        format!(", reached {destination}'s sockets")
+    } else {
+        arrival(seen)
     };
     match seen.outcome {
         Outcome::Blocked => {
@@ -38,19 +44,16 @@ pub(super) fn of(seen: &Conversation, side: Side, to: &End) -> String {
             format!("{start}; whether it arrived cannot be told: {}.", explain::words(seen.reason))
         }
         Outcome::Delivered => {
-            format!("{start}{} and was delivered, but no answer left {destination}.", arrival(seen))
+            format!("{start}{arrival} and was delivered, but no answer left {destination}.")
         }
         Outcome::Answered if seen.refused => {
-            format!(
-                "{start}{}; {destination} itself refused it with a reset: {port}{reset_by_host}.",
-                arrival(seen)
-            )
+            format!("{start}{arrival}; {destination} itself refused it with a reset: {port}{reset_by_host}.")
         }
         Outcome::Answered if side == Side::Source && seen.came_back.packets == 0 => {
-            format!("{start}{}; {destination} answered, but {}.", arrival(seen), lost_answer(seen))
+            format!("{start}{arrival}; {destination} answered, but {}.", lost_answer(seen))
         }
         Outcome::Answered if matches!(to.kind, EndKind::Container) => {
-            format!("{start}{}, and {destination} answered.", arrival(seen))
+            format!("{start}{arrival}, and {destination} answered.")
         }
         Outcome::Answered => format!("{start}, and an answer came back from {destination}."),
     }

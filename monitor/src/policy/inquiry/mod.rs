@@ -22,7 +22,7 @@ use super::file::Policy;
 use super::testimony::Testimony;
 use crate::attribution::{Attribution, End, EndKind};
 use crate::flows::Flow;
-use crate::model::{FlowId, FlowKey, FlowPorts, KernelTime};
+use crate::model::{FlowId, FlowKey, FlowPorts, InterfaceKind, KernelTime};
 use std::collections::HashSet;
 
 /// The latest conversations that are kept.
@@ -102,8 +102,11 @@ impl Inquiry {
     }
 
     fn heading(&self, facts: &Attribution, flow: &Flow, case: &Case, addressed: &End) -> Option<Heading> {
-        // What comes from another container is met at that one's interface, where it has one.
-        let sender = case.from.container.as_ref().filter(|_| case.side == Side::Destination);
+        // What comes from another container is met at that one's interface, where it has one; of what a container in host mode
+        // gets, nobody knows there that it is for that one.
+        let seen_at = facts.interface(flow.key.interface).map(|watched| watched.interface.kind);
+        let is_told_there = case.side == Side::Destination && seen_at != Some(InterfaceKind::Cgroup);
+        let sender = case.from.container.as_ref().filter(|_| is_told_there);
         if sender.is_some_and(|sender| facts.veths_of(&sender.id).next().is_some()) {
             return None;
         }

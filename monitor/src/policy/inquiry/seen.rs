@@ -11,7 +11,7 @@ use super::course;
 use super::{Asked, AskedEnd, Heading, Kept, published_to};
 use crate::attribution::{Attribution, EndKind, Translated, Watched};
 use crate::flows::{Flow, TcpState};
-use crate::model::{KernelTime, SafeText};
+use crate::model::{InterfaceKind, KernelTime, SafeText};
 
 /// A conversation as it is weighed now, with its evidence.
 pub(super) fn conversation(
@@ -51,7 +51,9 @@ pub(super) fn conversation(
         last_seen: flow.last_seen,
         course: String::new(),
     };
-    conversation.course = course::of(&conversation, case.side, &case.to);
+    let seen_at = around.attribution.interface(flow.key.interface).map(|watched| watched.interface.kind);
+    let at_sockets = seen_at == Some(InterfaceKind::Cgroup);
+    conversation.course = course::of(&conversation, case.side, &case.to, at_sockets);
     conversation
 }
 
@@ -156,7 +158,8 @@ pub(super) fn place(facts: &Attribution, subject: &AskedEnd, since: KernelTime) 
         .collect();
     interfaces
         .sort_by_key(|place| (place.network.as_ref().map(|network| network.name.clone()), place.ifindex));
-    Place { container: Some(known.reference().clone()), pid: known.container.pid, interfaces }
+    let on_host = facts.is_on_host_network(known);
+    Place { container: Some(known.reference().clone()), on_host, pid: known.container.pid, interfaces }
 }
 
 /// What an end is called in a sentence.

@@ -47,6 +47,11 @@ impl Target {
 
 /// All ways: allowed ones first, and of these the ones by the destination's own addresses.
 pub(super) fn ways(policy: &Policy, facts: &Attribution, asked: &Asked, at: KernelTime) -> Vec<Way> {
+    let asked = &Asked {
+        from: as_rules_see(facts, &asked.from),
+        to: as_rules_see(facts, &asked.to),
+        ..asked.clone()
+    };
     let sources = sources(facts, &asked.from);
     let mut ways: Vec<Way> = Vec::new();
     for target in targets(facts, asked, &sources, at) {
@@ -58,6 +63,15 @@ pub(super) fn ways(policy: &Policy, facts: &Attribution, asked: &Asked, at: Kern
     }
     ways.sort_by_key(|way| way.decision.as_ref().map_or((true, None), |it| (false, Some(it.expected))));
     ways
+}
+
+/// Of a container in host mode, or in the network of one, rules see the host.
+fn as_rules_see(facts: &Attribution, subject: &AskedEnd) -> AskedEnd {
+    let known = subject.container().and_then(|id| facts.container(id));
+    match known {
+        Some(known) if facts.is_on_host_network(known) => AskedEnd::Host { address: None },
+        _ => subject.clone(),
+    }
 }
 
 /// The ways to one address: an end on its network uses that one; from elsewhere any may be used.
@@ -106,7 +120,7 @@ fn to_target(
 
 /// The rule that decides: one of the policy file, else one of the topology.
 fn decide(policy: &Policy, facts: &Attribution, question: &Question<'_>) -> Option<Decision> {
-    let (from, to) = (party(facts, question.from), party(facts, question.to));
+    let [from, to] = [question.from, question.to].map(|end| party(facts, end, question.at));
     let by_file = policy.decide(&from, &to, question.protocol, question.port);
     let judgement = match by_file {
         Some(rule) => of_action(rule.action),

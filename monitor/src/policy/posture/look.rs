@@ -8,7 +8,7 @@ use crate::model::{
     Container, DockerState, KernelTime, NetworkDriver, NetworkMode, Rights, SafeText, WallTime,
 };
 use crate::policy::file::Policy;
-use crate::policy::{Party, Severity};
+use crate::policy::{InSwarm, Party, Severity};
 use std::cmp::Reverse;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
@@ -254,6 +254,7 @@ impl<'a> Bearer<'a> {
                     .unwrap_or(none),
                 port: None,
                 container: Some(&known.container),
+                swarm: InSwarm::No,
                 networks: &known.reference().networks,
             },
             Self::Network(known) => Party {
@@ -267,6 +268,7 @@ impl<'a> Bearer<'a> {
                     .unwrap_or(none),
                 port: None,
                 container: None,
+                swarm: InSwarm::No,
                 networks: std::slice::from_ref(known.reference()),
             },
         }

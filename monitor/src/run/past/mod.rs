@@ -13,7 +13,7 @@ use crate::collector::clock;
 use crate::model::{KernelTime, WallTime};
 use crate::settings::{self, Ask, PastOf, Settings};
 use crate::snapshot::{
-    AskedPast, Finding, LatencyRow, NameSpan, NotKept, PairRow, Past, ServiceRow, failures, services,
+    AskedPast, Finding, LatencyRow, Meant, NameSpan, NotKept, PairRow, Past, ServiceRow, failures, services,
 };
 use crate::view::{self, Line};
 use crate::wire::{Clock, Stream, wall_date_and_time};
@@ -134,18 +134,16 @@ fn wanted_pairs<'a>(past: &'a Past, name: Option<&str>) -> impl Iterator<Item = 
     past.snapshot.pairs.iter().filter(move |row| super::pairs::is_wanted(row, name))
 }
 
-fn wanted_latencies<'a>(past: &'a Past, name: Option<&str>) -> impl Iterator<Item = &'a LatencyRow> {
-    let is_wanted = move |row: &&LatencyRow| {
-        name.is_none_or(|name| row.client.is_called(name) || row.server.is_called(name))
-    };
+fn wanted_latencies<'a>(past: &'a Past, name: Option<&'a str>) -> impl Iterator<Item = &'a LatencyRow> {
+    let meant = Meant::by(name, &past.snapshot.containers);
+    let is_wanted = move |row: &&LatencyRow| meant.has(&row.client, &row.server);
     past.snapshot.latencies.iter().filter(is_wanted)
 }
 
 fn wanted_failures(past: &Past, name: Option<&str>) -> Vec<crate::snapshot::FailureRow> {
     let snapshot = &past.snapshot;
-    let mut rows = failures(&snapshot.pairs, &[], snapshot.sees_retransmits());
-    rows.retain(|row| name.is_none_or(|name| row.client.is_called(name) || row.server.is_called(name)));
-    rows
+    let meant = Meant::by(name, &snapshot.containers);
+    failures(&snapshot.pairs, &[], snapshot.sees_retransmits(), &meant)
 }
 
 fn wanted_services(past: &Past, name: Option<&str>) -> Vec<ServiceRow> {

@@ -606,7 +606,7 @@ mod tests {
 
     /// How long two services took: three handshakes at the client's interface, and one at the server's.
     fn latency(port: u16) -> LatencySpan {
-        let mut seen: [Spread; 4] = Default::default();
+        let mut seen: [Spread; 5] = Default::default();
         (0..3).for_each(|_| seen[0].record(Duration::from_micros(100)));
         seen[1].record(Duration::from_micros(90));
         let [client, server] = ["web", "db"].map(|name| Service::Container(SafeText::new(name)));

@@ -5,7 +5,6 @@ use super::spans::{ContainerSpan, LatencySpan, NameSpan, Others, PairSpan};
 use crate::flows::Spread;
 use crate::model::{ContainerId, SafeText, WallTime};
 use crate::policy::Kind;
-use crate::snapshot::latencies::ServicePair;
 use crate::snapshot::{ContainerRef, ContainerRow, LatencyRow, Measured, PairRow, Service, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
@@ -240,11 +239,7 @@ fn latency_rows(latencies: Vec<LatencySpan>) -> Arc<[LatencyRow]> {
     let measured = |spread: &Spread| {
         spread.percentiles().map(|percentiles| Measured { percentiles, steps: spread.steps() })
     };
-    let row = |span: &LatencySpan| {
-        let ServicePair { client, server, port } = (*span.services).clone();
-        let [at_client, at_server, between, first_byte] = span.seen.each_ref().map(measured);
-        LatencyRow { client, server, port, at_client, at_server, between, first_byte }
-    };
+    let row = |span: &LatencySpan| LatencyRow::new(&span.services, span.seen.each_ref().map(measured));
     let mut rows: Vec<LatencyRow> = latencies.iter().map(row).collect();
     rows.sort_by_cached_key(|row| {
         (Reverse(row.connections()), row.client.clone(), row.server.clone(), row.port)

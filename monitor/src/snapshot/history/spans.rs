@@ -214,20 +214,20 @@ impl PairSpan {
 }
 
 /// How long two services took to answer each other in a span of time: at the client's and at the server's interface,
-/// between the two, and to the first byte.
+/// between the two, and to the first byte at the server's and at the client's.
 #[derive(Clone, Debug)]
 pub struct LatencySpan {
     /// The services.
     pub services: Arc<ServicePair>,
     /// What was measured.
-    pub seen: [Spread; 4],
+    pub seen: [Spread; 5],
 }
 
 impl LatencySpan {
     /// Connections whose handshakes were seen, at the end that saw more of them.
     pub(super) fn handshakes(&self) -> u64 {
-        let [at_client, at_server, _, first_byte] = self.seen.each_ref().map(Spread::count);
-        at_client.max(at_server).max(first_byte)
+        let [at_client, at_server, _, first_bytes @ ..] = self.seen.each_ref().map(Spread::count);
+        first_bytes.into_iter().fold(at_client.max(at_server), u64::max)
     }
 }
 

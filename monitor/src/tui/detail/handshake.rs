@@ -43,7 +43,7 @@ pub(super) fn where_it_went(paper: &mut Paper, pair: &PairRow, snapshot: &Snapsh
         ("at the client", row.at_client),
         ("at the server", row.at_server),
         ("between", row.between),
-        ("first byte", row.first_byte),
+        ("first byte", row.first_byte_at_server.or(row.first_byte_at_client)),
     ];
     for (name, seen) in seen {
         match seen.map(|seen| seen.percentiles) {

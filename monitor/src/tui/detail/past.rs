@@ -48,6 +48,9 @@ fn bars(paper: &mut Paper, heading: &str, points: &[Point], context: &Context<'_
     counted(paper, "failed", points, connections, |sum| {
         format!("{} of {}", exact(sum), plural(all, "connection"))
     });
+    let half_open =
+        |point: &Point| [point.span.asked, point.span.served].iter().map(|of| of.answers.half_open).sum();
+    counted(paper, "half-open", points, half_open, |sum| plural(sum, "connection"));
     counted(paper, "not found", points, |point| point.span.names_failed(), |sum| plural(sum, "name"));
     counted(paper, "dropped", points, |point| point.span.dropped, |sum| plural(sum, "packet"));
     counted(

@@ -269,8 +269,13 @@ impl Filterable for Row {
                     || is_it(&self.destination)
                     || fields.into_iter().any(|field| self.texts(field, is_it))
             }
-            Field::Container => of_containers(|it| Some(it.name.as_str())),
-            Field::Service => of_containers(|it| it.service.as_ref().map(|text| text.as_str())),
+            Field::Container => {
+                of_containers(|it| Some(it.name.as_str())) || self.ends().any(|end| end.texts(field, is_it))
+            }
+            Field::Service => {
+                of_containers(|it| it.service.as_ref().map(|text| text.as_str()))
+                    || self.ends().any(|end| end.texts(field, is_it))
+            }
             Field::Project => of_containers(|it| it.project.as_ref().map(|text| text.as_str())),
             Field::Image => of_containers(|it| it.image.as_ref().map(|text| text.as_str())),
             Field::Network => {

@@ -2,8 +2,8 @@
 
 use super::{Options, Screen};
 use crate::filter::{Field, Filterable, IsText};
-use crate::model::{FlowPorts, SafeText};
-use crate::snapshot::{ContainerRef, Expected, TcpState};
+use crate::model::FlowPorts;
+use crate::snapshot::{Expected, TcpState};
 use crate::tui::board::{Board, FlowRow, service};
 use crate::tui::column::{Align, Cell, Column, Rank, Tone};
 use crate::tui::context::{Context, Way};
@@ -226,25 +226,19 @@ fn verdict(row: &FlowRow) -> Cell {
 impl Filterable for FlowRow {
     fn texts(&self, field: Field, is_it: IsText<'_>) -> bool {
         let record = &self.record;
-        let mut of_ends = |which: fn(&ContainerRef) -> Option<&SafeText>| {
-            [&record.local, &record.remote].into_iter().any(|end| {
-                let container = end.container.as_deref();
-                container.and_then(which).is_some_and(|text| is_it(text.as_str()))
-            })
-        };
+        let mut of_ends =
+            |field| [&record.local, &record.remote].into_iter().any(|end| end.texts(field, is_it));
         match field {
             Field::Any => {
-                of_ends(|container| container.service.as_ref())
-                    || of_ends(|container| container.project.as_ref())
+                of_ends(Field::Service)
+                    || of_ends(Field::Project)
                     || [Field::Container, Field::Network, Field::Protocol, Field::State, Field::Rule]
                         .into_iter()
                         .any(|field| self.texts(field, is_it))
                     || service_of(self).is_some_and(is_it)
             }
             Field::Container => is_it(self.client.as_str()) || is_it(self.server.as_str()),
-            Field::Service => of_ends(|container| container.service.as_ref()),
-            Field::Project => of_ends(|container| container.project.as_ref()),
-            Field::Image => of_ends(|container| container.image.as_ref()),
+            Field::Service | Field::Project | Field::Image => of_ends(field),
             Field::Network => record.network.as_ref().is_some_and(|network| is_it(network.name.as_str())),
             Field::Protocol => is_it(&record.protocol.name()),
             Field::State => {
@@ -257,8 +251,7 @@ impl Filterable for FlowRow {
     }
 
     fn ids(&self, is_it: IsText<'_>) -> bool {
-        let ends = [&self.record.local, &self.record.remote].into_iter();
-        ends.filter_map(|end| end.container.as_ref()).any(|container| is_it(container.id.as_str()))
+        [&self.record.local, &self.record.remote].into_iter().any(|end| end.ids(is_it))
     }
 
     fn ports(&self, is_it: &mut dyn FnMut(u16) -> bool) -> bool {

@@ -18,7 +18,7 @@ fn a_look_back_has_the_promised_fields() {
         within("dns.codes", "NOERROR NXDOMAIN"),
         within("dns.latency", HANDSHAKE),
     ];
-    let connections = "connections answered refused reset";
+    let connections = "connections answered refused reset half_open silent_client silent_server";
     let promised = [
         "start end seconds dropped".to_owned(),
         container(),

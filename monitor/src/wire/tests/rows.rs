@@ -3,7 +3,8 @@
 use super::{COUNTS, HANDSHAKE, NETWORK, check_fields, endpoint, line, value, within};
 use crate::model::{Overlay, Protocol};
 use crate::snapshot::{
-    Alias, FailureRow, LatencyRow, NetworkRow, Reach, Service, ServiceRow, Snapshot, failures, services,
+    Alias, FailureRow, LatencyRow, Meant, NetworkRow, Reach, Replica, Service, ServiceRow, Snapshot,
+    failures, services,
 };
 use crate::wire::{
     ContainerBody, FailureBody, LatencyBody, NameBody, NetworkBody, PairBody, ServiceBody, fixtures,
@@ -112,6 +113,22 @@ fn a_latency_has_the_promised_fields_and_an_end_that_saw_nothing_none() {
     let record = value(LatencyBody::new(&outside, since, &fixtures::clock()));
     assert_eq!(record["server"], serde_json::json!({"kind": "external", "address": "192.0.2.7"}));
     assert!(record.get("at_server").is_none() && record.get("between").is_none(), "{record}");
+    let at_client = LatencyRow {
+        first_byte_at_server: None,
+        first_byte_at_client: row.first_byte_at_server,
+        ..row.clone()
+    };
+    let both = LatencyRow { first_byte_at_server: row.at_client, ..at_client.clone() };
+    let [at_client, both] =
+        [at_client, both].map(|row| value(LatencyBody::new(&row, since, &fixtures::clock())));
+    assert_eq!(
+        (&at_client["first_byte_seen_at"], &both["first_byte_seen_at"]),
+        (&"client".into(), &"server".into())
+    );
+    assert_eq!(at_client["first_byte"], both["first_byte_at_client"]);
+    assert!(
+        both["first_byte"] != both["first_byte_at_client"] && at_client.get("first_byte_at_client").is_none()
+    );
 }
 
 #[test]
@@ -121,6 +138,7 @@ fn a_service_has_the_promised_fields() {
         "port protocol since connections".to_owned(),
         within("service", "kind project service"),
         within("replicas", counted),
+        within("replicas", "half_open silent_client silent_server"),
         within("replicas.container", "id name image project service"),
         within("replicas.container.networks", NETWORK),
         within("replicas.sent", COUNTS),
@@ -131,6 +149,15 @@ fn a_service_has_the_promised_fields() {
     let body = || ServiceBody::new(&rows[0], snapshot.watching_since, &fixtures::clock());
     check_fields(&value(body()), &promised, &[]);
     insta::assert_snapshot!(line(body()));
+    let mut elsewhere = rows[0].clone();
+    elsewhere.replicas[0].who = Replica::Elsewhere(fixtures::task_end("10.0.1.8", None).swarm.unwrap());
+    let elsewhere = value(ServiceBody::new(&elsewhere, snapshot.watching_since, &fixtures::clock()));
+    let replica = &elsewhere["replicas"][0];
+    assert_eq!((&replica["address"], &replica["container"]), (&"10.0.1.8".into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&replica["swarm"]["service"], &replica["swarm"]["node_address"]),
+        (&"shop_web".into(), &"198.51.100.2".into())
+    );
     let alias = Alias { network: fixtures::network("shop_back"), name: fixtures::text("pool") };
     let mut shared = ServiceRow { service: Service::Alias(alias), ..rows[0].clone() };
     shared.replicas[0].by_name = Some(7);
@@ -158,7 +185,7 @@ fn what_failed_has_the_promised_fields() {
     let snapshot = fixtures::snapshot();
     let mut pairs = snapshot.pairs.to_vec();
     pairs[0].icmp = vec![fixtures::icmp_row()];
-    let rows = failures(&pairs, &[], snapshot.sees_retransmits());
+    let rows = failures(&pairs, &[], snapshot.sees_retransmits(), &Meant::by(None, &[]));
     let body = || FailureBody::new(&rows[0], snapshot.watching_since, &fixtures::clock());
     check_fields(&value(body()), &promised, &[]);
     insta::assert_snapshot!(line(body()));

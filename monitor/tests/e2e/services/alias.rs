@@ -118,6 +118,7 @@ fn replicas_behind_an_alias_have_what_asked_for_it_and_a_dead_one_is_found() -> 
     let (pair, row) = (pair.context("a pair")?, of(&service, &replicas[0])?);
     ensure!(pair["sent"] == row["received"] && pair["received"] == row["sent"], "{pair} {row}");
 
+    failures_and_latency(&agent, &network, &replicas, &counted)?;
     nginx_asks_all(&lab, &network, [&client, &other], &replicas, &agent)?;
     let finding = found.wait_for("the finding", PATIENCE, |lines| {
         lines.iter().find(|line| line["rule"] == "silent-replica").cloned()
@@ -132,6 +133,44 @@ fn replicas_behind_an_alias_have_what_asked_for_it_and_a_dead_one_is_found() -> 
     drop((found, heard));
     agent.end()?;
     lab.close()
+}
+
+/// What failed behind the name in all, with those behind it, and how long they all took, is told to who asks for the name; to who
+/// asks for all, each once.
+fn failures_and_latency(
+    agent: &Agent,
+    network: &lab::Network,
+    replicas: &[Container],
+    counted: &Counted,
+) -> Result<()> {
+    let refused: u64 = counted.values().map(|[_, refused]| refused).sum();
+    let of_type = |words: &[&str], which: &str| -> Result<Vec<Value>> {
+        Ok(agent.ask(words)?.into_iter().filter(|row| row["type"] == which).collect())
+    };
+    for name in ["pool".to_owned(), format!("pool.{}", network.name)] {
+        let rows = of_type(&["failures", &name], "failure")?;
+        let [sum, failing] = &*rows else { anyhow::bail!("{rows:#?}") };
+        ensure!(sum["server"]["kind"] == "alias" && sum["server"]["alias"] == "pool", "{sum}");
+        ensure!(
+            sum["connections"] == 60 && sum["refused"] == refused && sum["answered"] == 60 - refused,
+            "{sum}"
+        );
+        ensure!(
+            failing["server"]["container"] == *replicas[2].name && failing["refused"] == refused,
+            "{failing}"
+        );
+        let rows = of_type(&["latency", &name], "latency")?;
+        let sums: Vec<&Value> = rows.iter().filter(|row| row["server"]["kind"] == "alias").collect();
+        // By whatever name they came: 5 by an address, 7 by a container's own name.
+        let answered: u64 = sums.iter().filter_map(|row| row["at_client"]["count"].as_u64()).sum();
+        ensure!(sums.len() == 2 && answered == 60 - refused + 5 + 7, "{rows:#?}");
+        ensure!(rows.len() > sums.len(), "{rows:#?}");
+    }
+    for (table, which) in [("failures", "failure"), ("latency", "latency")] {
+        let rows = of_type(&[table], which)?;
+        ensure!(rows.iter().all(|row| row["server"]["kind"] != "alias") && !rows.is_empty(), "{rows:#?}");
+    }
+    Ok(())
 }
 
 /// nginx looks the alias up once, as it starts, and asks all of it by turns.

@@ -185,8 +185,34 @@ fn a_receiver_without_room_and_ends_that_are_gone_are_told() -> Result<()> {
     {
         ensure!(field(port, name) == Some(0.into()), "{port} {name}: {rows:#?}");
     }
+    in_services_and_history(&agent, &client, &server)?;
     agent.end()?;
     lab.close()
+}
+
+/// The half-open connection is that of its replica, and in the history of both its ends, as the one that went silent is.
+fn in_services_and_history(agent: &Agent, client: &Container, server: &Container) -> Result<()> {
+    let services = agent.ask(&["services"])?;
+    let replica = |port: u16| {
+        let row = services.iter().find(|row| row["type"] == "service" && row["port"] == port);
+        row.map_or(Value::Null, |row| row["replicas"][0].clone())
+    };
+    ensure!(replica(6001)["half_open"] == 1 && replica(6001)["silent_server"] == 0, "{services:#?}");
+    ensure!(replica(6002)["half_open"] == 0 && replica(6002)["silent_server"] == 1, "{services:#?}");
+    let sides = ["connections_opened", "connections_accepted"];
+    for (container, [of, other]) in [(client, sides), (server, [sides[1], sides[0]])] {
+        let mut last = Vec::new();
+        let told = wait_for("its history", PATIENCE, || {
+            last = agent.ask(&["history", "--since", "10m"])?;
+            let row = last.iter().find(|row| row["container"]["id"] == *container.id);
+            let is_whole = row.is_some_and(|row| {
+                row[of]["half_open"] == 1 && row[of]["silent_server"] == 1 && row[other]["half_open"] == 0
+            });
+            Ok(is_whole.then_some(()))
+        });
+        told.with_context(|| format!("{}: {last:#?}", container.name))?;
+    }
+    Ok(())
 }
 
 /// Sends 6,000 errors of ICMP about packets that never were, a third of them cut off before the ports of what they are about,

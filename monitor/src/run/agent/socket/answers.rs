@@ -5,7 +5,7 @@ use super::pictures::About;
 use super::reply::{Content, refusal, whole};
 use super::request::{ENDPOINTS, Refused};
 use crate::run::protocol::VERSION;
-use crate::snapshot::{self, Snapshot};
+use crate::snapshot::{self, Meant, Snapshot};
 use crate::wire::{
     Body, Clock, ContainerBody, EndpointBody, FailureBody, HealthBody, LatencyBody, NetworkBody, PairBody,
     ServiceBody, StatusBody, Stream,
@@ -43,11 +43,14 @@ impl Page {
 
     fn latency(&mut self, snapshot: &Snapshot, clock: &Clock) {
         let since = snapshot.watching_since;
-        snapshot.latencies.iter().for_each(|row| self.add(LatencyBody::new(row, since, clock)));
+        let all = Meant::by(None, &[]);
+        let rows = snapshot.latencies.iter().filter(|row| all.has(&row.client, &row.server));
+        rows.for_each(|row| self.add(LatencyBody::new(row, since, clock)));
     }
 
     fn failures(&mut self, snapshot: &Snapshot, clock: &Clock) {
-        let rows = snapshot::failures(&snapshot.pairs, &[], snapshot.sees_retransmits());
+        let all = Meant::by(None, &[]);
+        let rows = snapshot::failures(&snapshot.pairs, &[], snapshot.sees_retransmits(), &all);
         rows.iter().for_each(|row| self.add(FailureBody::new(row, snapshot.watching_since, clock)));
     }
 

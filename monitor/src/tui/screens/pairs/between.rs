@@ -17,10 +17,14 @@ pub(in crate::tui) enum Side {
 impl Side {
     /// What an end belongs to. One that is of no Compose project stands by itself.
     pub(in crate::tui) fn of(end: &End, group: Group) -> Self {
-        let container = end.container.as_ref().filter(|_| group != Group::Container);
-        let project = container.and_then(|container| container.project.clone());
-        let service = container.and_then(|container| container.service.clone());
-        let service = service.filter(|_| group == Group::Service);
+        if group == Group::Container {
+            return Self::One(EndKey::of(end), names::end(end));
+        }
+        // A service of a swarm is the same on all nodes, of which another one does not tell its stack.
+        let container = end.container.as_ref();
+        let project = container.filter(|container| group == Group::Project || !container.of_swarm);
+        let project = project.and_then(|container| container.project.clone());
+        let service = end.service_name().filter(|_| group == Group::Service || end.swarm.is_some()).cloned();
         if project.is_some() || service.is_some() {
             Self::Together(project, service)
         } else {
@@ -81,5 +85,29 @@ impl Between {
     pub(in crate::tui) fn name(&self) -> String {
         let arrow = if self.port.is_some() { "→" } else { "↔" };
         format!("{} {arrow} {}, {}", self.client(), self.server(), self.protocol.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Side;
+    use crate::snapshot::{ContainerRef, End};
+    use crate::tui::subject::Group;
+    use crate::wire::fixtures;
+    use std::sync::Arc;
+
+    #[test]
+    fn tasks_of_a_swarms_service_are_together_on_whichever_node() {
+        let container =
+            ContainerRef { of_swarm: true, ..(*fixtures::container("x", Some("shop_web"))).clone() };
+        let near =
+            End { container: Some(Arc::new(container)), ..fixtures::container_end("x", "10.0.1.4", None) };
+        let far = fixtures::task_end("10.0.1.8", None);
+        let sides = |group| [&near, &far].map(|end| Side::of(end, group));
+        let [one, other] = sides(Group::Service);
+        assert_eq!((&one, one.name()), (&other, "shop_web".to_owned()));
+        // Its stack is told on the task's own node alone.
+        assert_eq!(sides(Group::Project).map(|side| side.name()), ["shop", "shop_web"]);
+        assert_eq!(sides(Group::Container).map(|side| side.name()), ["x", "shop_web.3(10.0.1.8)"]);
     }
 }

@@ -1,8 +1,7 @@
 //! The pairs that a row is, and what a filter finds of them.
 
 use crate::filter::{Field, Filterable, IsText};
-use crate::model::SafeText;
-use crate::snapshot::{ContainerRef, PairRow};
+use crate::snapshot::PairRow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -43,27 +42,17 @@ impl Members {
 impl Filterable for Members {
     fn texts(&self, field: Field, is_it: IsText<'_>) -> bool {
         self.iter().any(|pair| {
-            let mut of_ends = |which: fn(&ContainerRef) -> Option<&SafeText>| {
-                [&pair.client, &pair.server].into_iter().any(|end| {
-                    let container = end.container.as_deref();
-                    container.and_then(which).is_some_and(|text| is_it(text.as_str()))
-                })
-            };
+            let mut of_ends = || [&pair.client, &pair.server].into_iter().any(|end| end.texts(field, is_it));
             match field {
                 Field::Any => {
-                    of_ends(|it| Some(&it.name))
-                        || of_ends(|it| it.service.as_ref())
-                        || of_ends(|it| it.project.as_ref())
+                    of_ends()
                         || pair.network.as_ref().is_some_and(|network| is_it(network.name.as_str()))
                         || pair.verdict.as_ref().is_some_and(|verdict| {
                             is_it(verdict.rule.as_str()) || is_it(verdict.outcome.name())
                         })
                         || is_it(&pair.protocol.name())
                 }
-                Field::Container => of_ends(|it| Some(&it.name)),
-                Field::Service => of_ends(|it| it.service.as_ref()),
-                Field::Project => of_ends(|it| it.project.as_ref()),
-                Field::Image => of_ends(|it| it.image.as_ref()),
+                Field::Container | Field::Service | Field::Project | Field::Image => of_ends(),
                 Field::Network => pair.network.as_ref().is_some_and(|network| is_it(network.name.as_str())),
                 Field::Protocol => is_it(&pair.protocol.name()),
                 Field::State => pair.verdict.as_ref().is_some_and(|verdict| is_it(verdict.outcome.name())),
@@ -74,11 +63,7 @@ impl Filterable for Members {
     }
 
     fn ids(&self, is_it: IsText<'_>) -> bool {
-        let mut containers = self
-            .iter()
-            .flat_map(|pair| [&pair.client, &pair.server])
-            .filter_map(|end| end.container.as_ref());
-        containers.any(|container| is_it(container.id.as_str()))
+        self.iter().any(|pair| pair.client.ids(is_it) || pair.server.ids(is_it))
     }
 
     fn ports(&self, is_it: &mut dyn FnMut(u16) -> bool) -> bool {
