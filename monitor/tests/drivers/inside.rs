@@ -131,8 +131,9 @@ fn siblings_on_a_macvlan_network_are_counted_exactly_at_their_own_devices() -> R
 
 #[test]
 fn macvlan_networks_of_each_mode_come_and_go_while_a_container_runs() -> Result<()> {
-    let segment = Segment::new("q")?;
     let lab = Lab::new("modes")?;
+    // A segment is one network's.
+    let mut segments = Vec::new();
     let bridge = lab.network("net", &[])?;
     let roamer = lab.container("roamer").on(&bridge).run(&["sleep"])?;
     let agent = Agent::start("modes")?;
@@ -145,7 +146,10 @@ fn macvlan_networks_of_each_mode_come_and_go_while_a_container_runs() -> Result<
     let modes = [("bridge", "198.18.82.0/24"), ("private", "198.18.79.0/24"), ("vepa", "198.18.80.0/24")];
     for (mode, subnet) in modes {
         let option = format!("macvlan_mode={mode}");
-        let Some(lan) = lab.macvlan(mode, &segment, &options(&option, subnet))? else { return Ok(()) };
+        let segment = Segment::new(&mode[..1])?;
+        let lan = lab.macvlan(mode, &segment, &options(&option, subnet))?;
+        segments.push(segment);
+        let Some(lan) = lan else { return Ok(()) };
         let other = receiver(&lab, &format!("{mode}-other"), &lan)?;
         agent.wait_for_row("the other to be watched", &other, |row| is_on(row, &lan))?;
         roamer.connect(&lan)?;
