@@ -9,8 +9,6 @@ use serde_json::Value;
 use std::fs;
 use std::net::UdpSocket;
 
-use What::Datagrams;
-
 /// How many of it are sent of each cell.
 const COUNT: u64 = 20;
 /// What arrives of them.
@@ -152,7 +150,7 @@ fn between_a_macvlan_network_and_a_bridge_every_way_is_told_as_it_is() -> Result
     }
     site.wait_until_watched(&both, 2)?;
     let check = |from, to: &str, port: u16, arrives, says| {
-        site.check(&Cell { from, what: Datagrams, to: format!("{to}:{port}"), arrives, says })
+        site.check(&Cell { from, what: What::Datagrams, to: format!("{to}:{port}"), arrives, says })
     };
     let (at_lan, at_net) = (both.address(&lan)?, both.address(&net)?);
     let address = |of: &Container, on| of.address(on);

@@ -142,6 +142,7 @@ impl Attacher {
         self.maps.totals.zero(slot)?;
         // Before the programs are there to look.
         let key = inside_key(inode, ifindex);
+        let before = self.maps.inside.lookup(&key)?;
         self.maps.inside.update(&key, &InterfaceEntry { ifindex, number: number.0, slot, flags: 0 })?;
         let request = Request::AttachInside { sandbox: sandbox.to_owned(), inode, ifindex };
         let (answer, links) = (self.call)(request);
@@ -150,6 +151,10 @@ impl Attacher {
             Ok(()) => Ok(held),
             Err(error) => {
                 self.detach_inside(held);
+                // The same namespace at another path: what is on the device already goes on to be counted.
+                if let Some(entry) = before {
+                    self.maps.inside.update(&key, &entry)?;
+                }
                 Err(error)
             }
         }
