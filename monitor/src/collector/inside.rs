@@ -27,6 +27,8 @@ use std::time::Duration;
 const MOST: usize = 1_024;
 /// How soon a device that was refused is tried again: each time takes a number.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
+/// How long a namespace may be missing at its path before that is told: Docker tells of a container while it starts.
+const MAY_BE_MISSING: Duration = Duration::from_secs(2);
 
 /// A device that is watched.
 struct Inside {
@@ -37,6 +39,8 @@ struct Inside {
 /// A namespace that is looked into.
 struct Place {
     container: ContainerId,
+    /// Since when it is looked into.
+    since: KernelTime,
     found: Found,
     devices: BTreeMap<u32, Inside>,
     /// Why not all of them are watched.
@@ -85,12 +89,14 @@ impl Insides {
         if self.places.contains_key(&sandbox) {
             return Vec::new();
         }
+        // One that was never there is looked for no longer where Docker tells of another.
+        self.places.retain(|_, place| place.container != container || place.found.inode.is_some());
         if self.places.len() >= MOST {
             let reason = Some(SafeText::new(&format!("{MOST} namespaces are looked into already")));
             return vec![Observation::InsideNotWatched { container, reason }];
         }
-        let (found, devices) = (Found::default(), BTreeMap::new());
-        let place = Place { container, found, devices, refused: None, refused_at: None };
+        let (since, found, devices) = (clock::kernel_now(), Found::default(), BTreeMap::new());
+        let place = Place { container, since, found, devices, refused: None, refused_at: None };
         self.look_at(sandbox, place)
     }
 
@@ -109,8 +115,14 @@ impl Insides {
         if found.inode != place.found.inode {
             self.leave(&mut place, |_, _| false, &mut news);
         }
-        // It is asked for again if it should come back.
-        let Some(inode) = found.inode else { return news };
+        let Some(inode) = found.inode else {
+            self.miss(sandbox, place, &mut news);
+            return news;
+        };
+        if place.found.inode.is_none() {
+            let container = place.container.clone();
+            news.push(Observation::InsideNotWatched { container, reason: None });
+        }
         if found != place.found && found.number.is_some() {
             let Found { number: namespace, inode } = found;
             news.push(Observation::Namespace { sandbox: sandbox.clone(), namespace, inode });
@@ -141,6 +153,21 @@ impl Insides {
         }
         self.places.insert(sandbox, place);
         news
+    }
+
+    /// A namespace is not where it should be. One that was there has ended with its container, or is asked for again; one that
+    /// never was there is waited for, then told and asked for again.
+    fn miss(&mut self, sandbox: String, place: Place, news: &mut Vec<Observation>) {
+        if place.found.inode.is_some() {
+            return;
+        }
+        if clock::kernel_now().since(place.since) < MAY_BE_MISSING {
+            self.places.insert(sandbox, place);
+            return;
+        }
+        let reason =
+            Some(SafeText::new(&format!("there is no network namespace at {sandbox}, as Docker has it")));
+        news.push(Observation::InsideNotWatched { container: place.container, reason });
     }
 
     /// Watches those of a namespace's devices that are not yet; after a refusal only when some time has passed.

@@ -7,6 +7,7 @@ mod devices;
 mod drops;
 mod exact;
 mod foreign;
+mod inside;
 mod neighbours;
 mod rig;
 mod speed;

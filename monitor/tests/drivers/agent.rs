@@ -3,6 +3,8 @@
 use anyhow::{Context, Result, bail};
 use lab::{Container, Running, Vethwatch, wait_for};
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +32,11 @@ impl Agent {
         let agent = Self { program, running, socket };
         wait_for("the agent to answer", PATIENCE, || Ok(agent.ask("containers").ok()))?;
         Ok(agent)
+    }
+
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.running.pid()
     }
 
     /// The lines of one of its tables.
@@ -92,6 +99,43 @@ impl Agent {
             Ok(last.clone().filter(&fits))
         });
         found.with_context(|| format!("{}: {last:#?}", self.running.errors()))
+    }
+
+    /// What its processes hold of namespaces and programs, by kind: descriptors, threads inside of others' namespaces, and
+    /// entries that tell programs of devices there.
+    pub(crate) fn holds(&self) -> Result<BTreeMap<String, usize>> {
+        let mut held = BTreeMap::new();
+        let mut processes = vec![self.running.pid()];
+        while let Some(pid) = processes.pop() {
+            for task in fs::read_dir(format!("/proc/{pid}/task"))?.filter_map(Result::ok) {
+                let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+                processes.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+                let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+                if name.trim() == "vw-inside" {
+                    *held.entry(name.trim().to_owned()).or_default() += 1;
+                }
+            }
+            for descriptor in fs::read_dir(format!("/proc/{pid}/fd"))?.filter_map(Result::ok) {
+                let Ok(target) = fs::read_link(descriptor.path()) else { continue };
+                let target = target.to_string_lossy();
+                if target.starts_with("anon_inode:bpf") || target.starts_with("net:") {
+                    let kind = target.split('[').next().unwrap_or_default();
+                    *held.entry(kind.to_owned()).or_default() += 1;
+                }
+            }
+        }
+        held.insert("entries".into(), lab::map_entries(self.running.pid(), "INSIDE")?);
+        Ok(held)
+    }
+
+    /// Waits until they hold this again.
+    pub(crate) fn wait_until_holds(&self, expected: &BTreeMap<String, usize>) -> Result<()> {
+        let mut last = None;
+        let as_before = wait_for("what was taken to be given back", PATIENCE, || {
+            last = Some(self.holds()?);
+            Ok((last.as_ref() == Some(expected)).then_some(()))
+        });
+        as_before.with_context(|| format!("{expected:?} before, then {last:?}"))
     }
 
     /// Ends it, as a service manager does.

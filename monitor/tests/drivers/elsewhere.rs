@@ -2,7 +2,7 @@
 
 use crate::agent::{Agent, is_watched};
 use anyhow::{Context, Result, ensure};
-use lab::{Container, Lab};
+use lab::Lab;
 use serde_json::Value;
 use std::process::Command;
 
@@ -12,9 +12,9 @@ pub(crate) fn ip(words: &str) -> Result<()> {
     Ok(())
 }
 
-/// `ip`, in the namespace of a container.
-fn ip_in(container: &Container, words: &str) -> Result<()> {
-    let target = format!("--net=/proc/{}/ns/net", container.pid()?);
+/// `ip`, in the network namespace of a process.
+pub(crate) fn ip_in(pid: u32, words: &str) -> Result<()> {
+    let target = format!("--net=/proc/{pid}/ns/net");
     let status = Command::new("nsenter").args([target.as_str(), "ip"]).args(words.split(' ')).status()?;
     ensure!(status.success(), "ip {words}: {status}");
     Ok(())
@@ -33,8 +33,8 @@ fn a_container_without_a_network_is_told_so_and_watched_when_somebody_gives_it_a
     ip(&format!("link add {device} type veth peer name {device}p"))?;
     ip(&format!("link set {device}p netns {}", alone.pid()?))?;
     ip(&format!("link set {device} master {} up", net.bridge))?;
-    ip_in(&alone, &format!("addr add 198.18.89.77/24 dev {device}p"))?;
-    ip_in(&alone, &format!("link set {device}p up"))?;
+    ip_in(alone.pid()?, &format!("addr add 198.18.89.77/24 dev {device}p"))?;
+    ip_in(alone.pid()?, &format!("link set {device}p up"))?;
     agent.wait_for_row("the device to be watched", &alone, is_watched)?;
     alone.exec(&["/testbox", "udp-send", "198.18.89.1:9", "--count", "25"])?;
     let sent = |row: &Value| row["sent"]["packets"].as_u64() >= Some(25) && row["unaccounted_bytes"] == 0;
@@ -56,8 +56,8 @@ fn a_device_without_an_end_that_is_watched_on_the_host_is_watched_where_it_was_m
     ip(&format!("link set {device}p netns {}", alone.pid()?))?;
     ip(&format!("addr add 198.18.90.1/24 dev {device}"))?;
     ip(&format!("link set {device} up"))?;
-    ip_in(&alone, &format!("addr add 198.18.90.2/24 dev {device}p"))?;
-    ip_in(&alone, &format!("link set {device}p up"))?;
+    ip_in(alone.pid()?, &format!("addr add 198.18.90.2/24 dev {device}p"))?;
+    ip_in(alone.pid()?, &format!("link set {device}p up"))?;
     agent.wait_for_row("the device to be watched", &alone, is_watched)?;
     ensure!(alone.own_programs(&format!("{device}p"))? == 2);
     alone.exec(&["/testbox", "udp-send", "198.18.90.1:9", "--count", "25"])?;

@@ -1,11 +1,14 @@
 //! Networks that have no end on the host: containers are watched at their own devices, in their own namespaces.
 
 use crate::agent::{Agent, PATIENCE, is_watched, send, vethwatch};
-use crate::elsewhere::ip;
 use crate::heard;
 use anyhow::{Context, Result, ensure};
-use lab::{Container, DeviceCounters, Lab, Network, image, wait_for};
+use lab::{Container, DeviceCounters, Lab, Network, Segment, Vethwatch, docker, image, wait_for};
 use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Ethernet, IPv4 and UDP header.
 const FRAME: u64 = 42;
@@ -25,15 +28,36 @@ pub(crate) fn is_exact(row: &Value, device: &DeviceCounters) -> bool {
         && (device.rx_bytes - 14 * device.rx_multicast..=device.rx_bytes).contains(&received.1)
 }
 
-/// Waits until it is.
+/// Waits until it is, of a container with one device.
 pub(crate) fn wait_until_exact(agent: &Agent, container: &Container) -> Result<Value> {
+    wait_until_exact_as(agent, container, || container.own_counters("eth0"))
+}
+
+/// Waits until it is, of a container whose devices have counted this.
+pub(crate) fn wait_until_exact_as(
+    agent: &Agent,
+    container: &Container,
+    devices: impl Fn() -> Result<DeviceCounters>,
+) -> Result<Value> {
     let mut last = None;
     let exact = wait_for("exact counts", PATIENCE, || {
         last = agent.row(container)?;
         let Some(row) = &last else { return Ok(None) };
-        Ok(is_exact(row, &container.own_counters("eth0")?).then(|| row.clone()))
+        Ok(is_exact(row, &devices()?).then(|| row.clone()))
     });
-    exact.with_context(|| format!("{:?}: {last:#?}", container.own_counters("eth0")))
+    exact.with_context(|| format!("{}: {:?}: {last:#?}", container.name, devices()))
+}
+
+/// What two devices count.
+pub(crate) fn together(one: DeviceCounters, other: &DeviceCounters) -> DeviceCounters {
+    DeviceCounters {
+        rx_packets: one.rx_packets + other.rx_packets,
+        rx_bytes: one.rx_bytes + other.rx_bytes,
+        rx_multicast: one.rx_multicast + other.rx_multicast,
+        tx_packets: one.tx_packets + other.tx_packets,
+        tx_bytes: one.tx_bytes + other.tx_bytes,
+        ..one
+    }
 }
 
 /// What is told of a container on a network.
@@ -45,39 +69,9 @@ fn is_on(row: &Value, network: &Network) -> bool {
     is_watched(row) && on(row, network).is_some_and(|it| it["interface"].is_string())
 }
 
-/// What macvlan networks are made on: one end of a veth, whose other end is nobody's. Gone when dropped.
-struct Parent(String);
-
-impl Parent {
-    fn new(name: &str) -> Result<Self> {
-        let parent = Self(format!("vw{name}{}", std::process::id() % 1_000_000));
-        let other = format!("{}o", parent.0);
-        ip(&format!("link add {} type veth peer name {other}", parent.0))?;
-        ip(&format!("link set {} up", parent.0))?;
-        ip(&format!("link set {other} up"))?;
-        Ok(parent)
-    }
-}
-
-impl Drop for Parent {
-    fn drop(&mut self) {
-        if let Err(error) = ip(&format!("link del {}", self.0)) {
-            eprintln!("{error:#}");
-        }
-    }
-}
-
-/// A macvlan network in this mode, or `None` where the kernel has none.
-fn macvlan(lab: &Lab, name: &str, mode: &str, subnet: &str, parent: &Parent) -> Option<Network> {
-    let (parent, mode) = (format!("parent={}", parent.0), format!("macvlan_mode={mode}"));
-    let options = ["--driver", "macvlan", "--opt", &parent, "--opt", &mode, "--subnet", subnet];
-    match lab.network(name, &options) {
-        Ok(network) => Some(network),
-        Err(error) => {
-            eprintln!("skipped: no macvlan network here: {error:#}");
-            None
-        }
-    }
+/// Options of a macvlan network.
+fn options<'a>(mode: &'a str, subnet: &'a str) -> [&'a str; 4] {
+    ["--opt", mode, "--subnet", subnet]
 }
 
 fn receiver(lab: &Lab, name: &str, net: &Network) -> Result<Container> {
@@ -86,9 +80,10 @@ fn receiver(lab: &Lab, name: &str, net: &Network) -> Result<Container> {
 
 #[test]
 fn siblings_on_a_macvlan_network_are_counted_exactly_at_their_own_devices() -> Result<()> {
-    let parent = Parent::new("p")?;
+    let segment = Segment::new("p")?;
     let lab = Lab::new("macvlan")?;
-    let Some(lan) = macvlan(&lab, "lan", "bridge", "198.18.78.0/24", &parent) else { return Ok(()) };
+    let options = options("macvlan_mode=bridge", "198.18.78.0/24");
+    let Some(lan) = lab.macvlan("lan", &segment, &options)? else { return Ok(()) };
     let (one, two) = (receiver(&lab, "one", &lan)?, receiver(&lab, "two", &lan)?);
     let agent = Agent::start("macvlan")?;
     let row = agent.wait_for_row("its device to be watched", &one, |row| is_on(row, &lan))?;
@@ -137,9 +132,10 @@ fn siblings_on_a_macvlan_network_are_counted_exactly_at_their_own_devices() -> R
 
 #[test]
 fn macvlan_networks_of_each_mode_come_and_go_while_a_container_runs() -> Result<()> {
-    let parent = Parent::new("q")?;
     let lab = Lab::new("modes")?;
-    let bridge = lab.network("bridge", &[])?;
+    // A segment is one network's.
+    let mut segments = Vec::new();
+    let bridge = lab.network("net", &[])?;
     let roamer = lab.container("roamer").on(&bridge).run(&["sleep"])?;
     let agent = Agent::start("modes")?;
     let alone = |row: &Value| {
@@ -147,30 +143,51 @@ fn macvlan_networks_of_each_mode_come_and_go_while_a_container_runs() -> Result<
         networks == Some(1) && is_on(row, &bridge) && row["unaccounted_bytes"] == 0
     };
     agent.wait_for_row("the bridge network", &roamer, alone)?;
-    for (mode, subnet) in [("private", "198.18.79.0/24"), ("vepa", "198.18.80.0/24")] {
-        let Some(lan) = macvlan(&lab, mode, mode, subnet, &parent) else { return Ok(()) };
+    let held = agent.holds()?;
+    let modes = [("bridge", "198.18.82.0/24"), ("private", "198.18.79.0/24"), ("vepa", "198.18.80.0/24")];
+    for (mode, subnet) in modes {
+        let option = format!("macvlan_mode={mode}");
+        let segment = Segment::new(&mode[..1])?;
+        let lan = lab.macvlan(mode, &segment, &options(&option, subnet))?;
+        segments.push(segment);
+        let Some(lan) = lan else { return Ok(()) };
         let other = receiver(&lab, &format!("{mode}-other"), &lan)?;
         agent.wait_for_row("the other to be watched", &other, |row| is_on(row, &lan))?;
         roamer.connect(&lan)?;
         let both = |row: &Value| is_on(row, &bridge) && is_on(row, &lan) && row["unaccounted_bytes"] == 0;
         agent.wait_for_row("both networks", &roamer, both)?;
-        // Nothing brings it to the other in these modes: it asks who has the address, and is not heard.
         let to = format!("{}:7", other.address(&lan)?);
-        let _ = roamer.exec(&["/testbox", "udp-send", &to, "--count", "3"]);
+        if mode == "bridge" {
+            send(&roamer, &to, 50, 20)?;
+            let pair = agent.wait_for_pair(&roamer, &other, 50)?;
+            ensure!(
+                pair["network"]["name"] == *lan.name && pair["sent"]["bytes"] == 50 * (20 + FRAME),
+                "{pair}"
+            );
+        } else {
+            // Nothing brings it to the other in these modes: it asks who has the address, and is not heard.
+            let _ = roamer.exec(&["/testbox", "udp-send", &to, "--count", "3"]);
+        }
         wait_until_exact(&agent, &other)?;
+        if mode == "bridge" {
+            // At both devices together. Of what it had on a network that it has left, no device tells any more.
+            let devices = || Ok(together(roamer.own_counters("eth0")?, &roamer.own_counters("eth1")?));
+            wait_until_exact_as(&agent, &roamer, devices)?;
+        }
         agent.wait_for_row("exact counts at both of its devices", &roamer, both)?;
         roamer.disconnect(&lan)?;
         agent.wait_for_row("the bridge network alone", &roamer, alone)?;
         other.remove()?;
+        agent.wait_until_holds(&held)?;
     }
     agent.end()
 }
 
 #[test]
 fn what_fails_and_what_is_asked_for_is_told_at_a_containers_own_device() -> Result<()> {
-    let parent = Parent::new("r")?;
+    let segment = Segment::new("r")?;
     let lab = Lab::new("inheard")?;
-    let Some(lan) = macvlan(&lab, "lan", "bridge", "198.18.81.0/24", &parent) else { return Ok(()) };
+    let Some(lan) = lab.macvlan("lan", &segment, &["--subnet", "198.18.81.0/24"])? else { return Ok(()) };
     let debian = image::ready(image::DEBIAN)?;
     let client = lab.container("client").image(&debian).on(&lan).run(&["sleep", "600"])?;
     let server = lab.container("server").image(&debian).on(&lan);
@@ -192,4 +209,54 @@ fn what_fails_and_what_is_asked_for_is_told_at_a_containers_own_device() -> Resu
     ensure!(error["sender"]["container"]["name"] == *server.name, "{row}");
     agent.end()?;
     lab.close()
+}
+
+/// The program in a mount namespace of its own, where Docker's folder of network namespaces is hidden.
+struct Blind(PathBuf);
+
+impl Blind {
+    fn new(folder: &Path) -> Result<Self> {
+        let script = std::env::temp_dir().join(format!("vw-blind-{}", std::process::id()));
+        let text = format!(
+            "#!/bin/sh\nexec unshare --mount --propagation private sh -euc \
+             'mount -t tmpfs none {}; exec \"$0\" \"$@\"' {} \"$@\"\n",
+            folder.display(),
+            env!("CARGO_BIN_EXE_vethwatch")
+        );
+        fs::write(&script, text)?;
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+        Ok(Self(script))
+    }
+}
+
+impl Drop for Blind {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0) {
+            eprintln!("{}: {error}", self.0.display());
+        }
+    }
+}
+
+#[test]
+fn a_namespace_that_is_not_where_docker_has_it_is_said_to_be_missing_until_it_is_there() -> Result<()> {
+    let segment = Segment::new("b")?;
+    let lab = Lab::new("blind")?;
+    let Some(lan) = lab.macvlan("lan", &segment, &["--subnet", "198.18.83.0/24"])? else { return Ok(()) };
+    let one = receiver(&lab, "one", &lan)?;
+    let namespace = docker(&["inspect", "--format", "{{.NetworkSettings.SandboxKey}}", &one.id])?;
+    let folder = Path::new(&namespace).parent().context("its folder")?;
+    let blind = Blind::new(folder)?;
+    let agent = Agent::start_by(Vethwatch::at(&blind.0), "blind")?;
+    let is_said = |row: &Value| {
+        let reason = row["not_watched_reason"].as_str().unwrap_or_default();
+        reason.contains(&format!("there is no network namespace at {namespace}"))
+    };
+    let row = agent.wait_for_row("what is missing", &one, is_said)?;
+    ensure!(!is_watched(&row), "{row}");
+    let mut show = Command::new("nsenter");
+    show.args(["--target", &agent.pid().to_string(), "--mount", "umount"]).arg(folder);
+    lab::text(&mut show, PATIENCE)?;
+    let row = agent.wait_for_row("its device to be watched", &one, |row| is_on(row, &lan))?;
+    ensure!(row.get("not_watched_reason").is_none(), "{row}");
+    agent.end()
 }

@@ -6,6 +6,8 @@
 mod agent;
 mod bridge;
 mod compose;
+mod crossings;
+mod crossings_overlay;
 mod elsewhere;
 mod heard;
 mod host_mode;

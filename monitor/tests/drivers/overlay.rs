@@ -2,7 +2,7 @@
 
 use crate::agent::{Agent, PATIENCE, is_watched, vethwatch};
 use crate::heard;
-use crate::inside::is_exact;
+use crate::inside::{together, wait_until_exact_as};
 use anyhow::{Context, Result, ensure};
 use lab::{Container, DeviceCounters, Engine, Swarm, image, wait_for};
 use serde_json::{Value, json};
@@ -122,26 +122,58 @@ fn containers_on_an_overlay_network_are_counted_at_their_own_devices_on_both_nod
     for (agent, node, of) in [(&at_here, here, &one), (&at_here, here, &two), (&at_there, there, &far)] {
         let pid: u32 = told(node, of, "{{.State.Pid}}")?.parse()?;
         // With docker_gwbridge, it has a second device, which nobody used.
-        let exact = wait_for("exact counts", PATIENCE, || {
-            let (row, eth0) = (agent.row(of)?, DeviceCounters::of_process(pid, "eth0")?);
-            let eth1 = DeviceCounters::of_process(pid, "eth1")?;
-            let both = DeviceCounters {
-                rx_packets: eth0.rx_packets + eth1.rx_packets,
-                rx_bytes: eth0.rx_bytes + eth1.rx_bytes,
-                tx_packets: eth0.tx_packets + eth1.tx_packets,
-                tx_bytes: eth0.tx_bytes + eth1.tx_bytes,
-                ..eth0
-            };
-            Ok(row.filter(|row| is_exact(row, &both)))
-        });
-        exact.with_context(|| format!("{}: {:#?}", of.name, agent.row(of)))?;
+        let of_device = |device: &str| DeviceCounters::of_process(pid, device);
+        wait_until_exact_as(agent, of, || Ok(together(of_device("eth0")?, &of_device("eth1")?)))?;
     }
     let doctor = vethwatch().within(&here.namespace).with("DOCKER_HOST", &here.host());
     let told = doctor.json(&["doctor", "--json"])?;
     let drivers = told.iter().find(|line| line["subject"] == "drivers").context("a line of doctor")?;
     ensure!(drivers["result"] == "ok" && drivers["found"].to_string().contains("vw-one"), "{drivers}");
     crate::swarm_services::check(&swarm, [&at_here, &at_there], &one, (NETWORK, &image))?;
+    comes_and_goes(here, &at_here, &image, &two)?;
     crate::swarm::check(&swarm, [&at_here, &at_there], &one, (NETWORK, &image))?;
     at_here.end()?;
     at_there.end()
+}
+
+/// A container of a bridge network joins the overlay network and leaves it, while it runs.
+fn comes_and_goes(node: &Engine, agent: &Agent, image: &str, two: &Container) -> Result<()> {
+    node.docker(&["network", "create", "vw-bridge"])?;
+    let words = [
+        "run",
+        "--detach",
+        "--pull",
+        "never",
+        "--name",
+        "vw-roamer",
+        "--network",
+        "vw-bridge",
+        image,
+        "sleep",
+    ];
+    let id = node.docker(&words)?;
+    let roamer = Container { name: "vw-roamer".to_owned(), id: id.trim().to_owned() };
+    let on = |row: &Value, names: &[&str]| {
+        let networks = row["networks"].as_array().into_iter().flatten();
+        let watched: Vec<&str> = networks
+            .filter(|network| network["interface"].is_string())
+            .filter_map(|network| network["name"].as_str())
+            .collect();
+        names.iter().all(|name| watched.contains(name)) && watched.len() == names.len()
+    };
+    agent.wait_for_row("the bridge network", &roamer, |row| on(row, &["vw-bridge"]))?;
+    let held = agent.holds()?;
+    node.docker(&["network", "connect", NETWORK, &roamer.id])?;
+    let both = |row: &Value| on(row, &["vw-bridge", NETWORK]) && row["unaccounted_bytes"] == 0;
+    agent.wait_for_row("both networks", &roamer, both)?;
+    send(node, &roamer, &address(node, two, NETWORK)?, 70, 30)?;
+    let pair = agent.wait_for_pair(&roamer, two, 70)?;
+    ensure!(pair["sent"]["bytes"] == 70 * (30 + FRAME) && pair["network"]["name"] == NETWORK, "{pair}");
+    let pid: u32 = told(node, &roamer, "{{.State.Pid}}")?.parse()?;
+    let of_device = |device: &str| DeviceCounters::of_process(pid, device);
+    wait_until_exact_as(agent, &roamer, || Ok(together(of_device("eth0")?, &of_device("eth1")?)))?;
+    node.docker(&["network", "disconnect", NETWORK, &roamer.id])?;
+    let alone = |row: &Value| on(row, &["vw-bridge"]) && row["unaccounted_bytes"] == 0;
+    agent.wait_for_row("the bridge network alone", &roamer, alone)?;
+    agent.wait_until_holds(&held)
 }

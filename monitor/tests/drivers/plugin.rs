@@ -1,10 +1,11 @@
 //! A network of a driver that Docker does not have: a plugin, made here, that gives each container one end of a veth.
 
 use crate::agent::{Agent, PATIENCE, is_watched, send};
-use crate::elsewhere::ip;
-use crate::inside::{is_exact, wait_until_exact};
+use crate::crossings::{ALL, Cell, NONE, Site, What, receiver};
+use crate::elsewhere::{ip, ip_in};
+use crate::inside::{together, wait_until_exact, wait_until_exact_as};
 use anyhow::{Context, Result, ensure};
-use lab::Lab;
+use lab::{Container, Lab, Network, wait_for};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -88,8 +89,10 @@ fn answer(request: &str, asked: &Value) -> Result<Value> {
         "CreateEndpoint" => {
             let device = device()?;
             ip(&format!("link add {device} type veth peer name {device}p"))?;
-            ip(&format!("addr add {GATEWAY}/24 dev {device}"))?;
+            ip(&format!("addr add {GATEWAY}/32 dev {device}"))?;
             ip(&format!("link set {device} up"))?;
+            let address = asked["Interface"]["Address"].as_str().and_then(|it| it.split('/').next());
+            ip(&format!("route add {}/32 dev {device}", address.context("an address")?))?;
             json!({})
         }
         // Else Docker makes a network of its own for what is outside, which stays.
@@ -106,27 +109,89 @@ fn answer(request: &str, asked: &Value) -> Result<Value> {
     })
 }
 
+/// A lab's network of a plugin's driver.
+fn network(lab: &Lab, driver: &str) -> Result<Network> {
+    lab.network("net", &["--driver", driver, "--subnet", "198.18.92.0/24"])
+}
+
+/// Whether a container is told to be watched at this device of its own, for that network.
+fn is_at_its_device(row: &Value, container: &Container, network: &Network, device: &str) -> bool {
+    let networks = row["networks"].as_array().into_iter().flatten();
+    let mut its = networks.filter(|at| at["name"] == *network.name);
+    its.next().is_some_and(|at| at["interface"] == format!("{device} of {}", &container.id[..12]))
+}
+
 #[test]
 fn a_container_on_a_plugins_network_is_counted_at_its_own_device_and_told_with_the_driver() -> Result<()> {
     let driver = format!("vwplugin{}", std::process::id());
     let _plugin = Plugin::start(&driver)?;
     let lab = Lab::new("plugin")?;
-    let net = lab.network("net", &["--driver", &driver, "--subnet", "198.18.92.0/24"])?;
+    let net = network(&lab, &driver)?;
     let one = lab.container("one").on(&net).run(&["sleep"])?;
     let agent = Agent::start("plugin")?;
     let is_on = |row: &Value| {
-        let at = &row["networks"][0];
-        is_watched(row) && at["driver"] == *driver && at["interface"] == format!("eth0 of {}", &one.id[..12])
+        is_watched(row)
+            && row["networks"][0]["driver"] == *driver
+            && is_at_its_device(row, &one, &net, "eth0")
     };
     agent.wait_for_row("its device to be watched", &one, is_on)?;
     send(&one, &format!("{GATEWAY}:9"), 100, 50)?;
     let sent = |row: &Value| row["sent"]["packets"].as_u64() >= Some(100);
     agent.wait_for_row("what it sent", &one, sent)?;
-    let row = wait_until_exact(&agent, &one)?;
-    ensure!(is_exact(&row, &one.own_counters("eth0")?), "{row}");
+    wait_until_exact(&agent, &one)?;
     one.disconnect(&net)?;
-    lab::wait_for("it to be watched no longer", PATIENCE, || {
-        Ok(agent.row(&one)?.is_none_or(|row| !is_watched(&row)).then_some(()))
-    })?;
+    let is_gone = |row: &Option<Value>| row.as_ref().is_none_or(|row| !is_watched(row));
+    wait_for("it to be watched no longer", PATIENCE, || Ok(is_gone(&agent.row(&one)?).then_some(())))?;
+
+    // And again, beside a bridge network.
+    let bridge = lab.network("bridge", &[])?;
+    let roamer = lab.container("roamer").on(&bridge).run(&["sleep"])?;
+    let on_bridge = agent.wait_for_row("the bridge network", &roamer, is_watched)?;
+    let held = agent.holds()?;
+    roamer.connect(&net)?;
+    let both = |row: &Value| is_at_its_device(row, &roamer, &net, "eth1") && row["unaccounted_bytes"] == 0;
+    agent.wait_for_row("both networks", &roamer, both)?;
+    send(&roamer, &format!("{GATEWAY}:9"), 60, 50)?;
+    let devices = || Ok(together(roamer.own_counters("eth0")?, &roamer.own_counters("eth1")?));
+    let row = wait_until_exact_as(&agent, &roamer, devices)?;
+    ensure!(
+        row["sent"]["packets"].as_u64() >= on_bridge["sent"]["packets"].as_u64().map(|it| it + 60),
+        "{row}"
+    );
+    roamer.disconnect(&net)?;
+    let alone = |row: &Value| row["networks"].as_array().map(Vec::len) == Some(1) && is_watched(row);
+    agent.wait_for_row("the bridge network alone", &roamer, alone)?;
+    agent.wait_until_holds(&held)?;
+    agent.end()
+}
+
+#[test]
+fn between_a_plugins_network_and_a_bridge_every_way_is_told_as_it_is() -> Result<()> {
+    let driver = format!("vwcross{}", std::process::id());
+    let _plugin = Plugin::start(&driver)?;
+    let lab = Lab::new("crossplug")?;
+    let (net, bridge) = (network(&lab, &driver)?, lab.network("bridge", &[])?);
+    let one = receiver(&lab, "one", &net, &[])?;
+    let shop = receiver(&lab, "shop", &bridge, &[])?;
+    let open = receiver(&lab, "open", &bridge, &["--publish", "7/udp"])?;
+    let both = receiver(&lab, "both", &bridge, &[])?;
+    both.connect(&net)?;
+    // The plugin tells Docker of no gateway.
+    ip_in(one.pid()?, &format!("route add default via {GATEWAY}"))?;
+    let agent = Agent::start("crossplug")?;
+    let site = Site { agent: &agent, engine: None };
+    for (container, at) in [(&one, 1), (&shop, 1), (&open, 1), (&both, 2)] {
+        site.wait_until_watched(container, at)?;
+    }
+    let check = |from, to: &str, port: u16, arrives, says| {
+        site.check(&Cell { from, what: What::Datagrams, to: format!("{to}:{port}"), arrives, says })
+    };
+    check(&shop, &both.address(&bridge)?, 7, (&both, ALL), ["same-network", "allow", "delivered"])?;
+    check(&shop, &one.address(&net)?, 7, (&one, ALL), ["cross-network", "allow", "delivered"])?;
+    check(&one, &shop.address(&bridge)?, 7, (&shop, NONE), ["cross-network", "deny", "blocked"])?;
+    let violation = ["cross-network", "deny", "delivered"];
+    check(&one, &open.address(&bridge)?, 7, (&open, ALL), violation)?;
+    let port = open.published_port("7/udp")?;
+    check(&one, GATEWAY, port, (&open, ALL), ["published-port", "allow", "delivered"])?;
     agent.end()
 }

@@ -143,6 +143,7 @@ impl Attacher {
         self.maps.totals.zero(slot)?;
         // Before the programs are there to look.
         let key = inside_key(inode, ifindex);
+        let before = self.maps.inside.lookup(&key)?;
         let flags = flags(InterfaceKind::Inside, false);
         self.maps.inside.update(&key, &InterfaceEntry { ifindex, number: number.0, slot, flags })?;
         let request = Request::AttachInside { sandbox: sandbox.to_owned(), inode, ifindex };
@@ -152,6 +153,10 @@ impl Attacher {
             Ok(()) => Ok(held),
             Err(error) => {
                 self.detach_inside(held);
+                // The same namespace at another path: what is on the device already goes on to be counted.
+                if let Some(entry) = before {
+                    self.maps.inside.update(&key, &entry)?;
+                }
                 Err(error)
             }
         }
