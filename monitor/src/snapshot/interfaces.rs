@@ -87,11 +87,31 @@ impl Account {
         self.gone.is_some() && self.at_marks.is_before(base)
     }
 
+    /// What crossed before the watch. What crossed while the programs were put in place is between the device's two readings, and
+    /// partly in our totals: it is what the device counts and we do not, and exact as soon as nothing moves.
+    fn before_watch(&self) -> Traffic {
+        let Some((before, after)) = self.attached else { return Traffic::default() };
+        let latest = self.latest.as_ref();
+        let device = latest.and_then(|latest| latest.device_before.or(latest.device_after));
+        let ours = latest.map(|latest| latest.totals.traffic()).unwrap_or_default();
+        let at = |figure: fn(&DeviceCounters) -> u64, counted: u64| {
+            let (least, most) = (figure(&before), figure(&after).max(figure(&before)));
+            device.map_or(least, |device| figure(&device).saturating_sub(counted).clamp(least, most))
+        };
+        Traffic {
+            sent: skbs_only(
+                at(|device| device.sent_skbs, ours.sent.skbs),
+                at(|device| device.sent_bytes, ours.sent.skb_bytes),
+            ),
+            received: skbs_only(
+                at(|device| device.received_skbs, ours.received.skbs),
+                at(|device| device.received_bytes, ours.received.skb_bytes),
+            ),
+        }
+    }
+
     pub(super) fn sums(&self, base: Base) -> Sums {
-        let before_watch = self.attached.map_or_else(Traffic::default, |(before, _)| Traffic {
-            sent: skbs_only(before.sent_skbs, before.sent_bytes),
-            received: skbs_only(before.received_skbs, before.received_bytes),
-        });
+        let before_watch = self.before_watch();
         let Some(latest) = &self.latest else { return Sums { before_watch, ..Sums::default() } };
         let totals = latest.totals.traffic();
         Sums {
@@ -106,4 +126,38 @@ impl Account {
 
 fn skbs_only(skbs: u64, skb_bytes: u64) -> Counts {
     Counts { packets: 0, bytes: 0, skbs, skb_bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Account, Base};
+    use crate::model::{
+        ClassCounts, Counts, DeviceCounters, InterfaceKind, InterfaceNumber, KernelTime, Reading,
+    };
+    use std::time::Duration;
+
+    fn device(received_skbs: u64, received_bytes: u64) -> DeviceCounters {
+        DeviceCounters { received_skbs, received_bytes, ..DeviceCounters::default() }
+    }
+
+    #[test]
+    fn what_crosses_while_programs_are_put_in_place_is_before_the_watch_or_in_our_totals_and_never_in_neither() {
+        // Three skbs between the two readings, the last of which our program saw; then one more.
+        let account = |now: Option<DeviceCounters>| {
+            let kind = InterfaceKind::Veth;
+            let mut account = Account::new(kind, Some(device(4, 400)), Some(device(7, 700)), false);
+            let mut totals = ClassCounts::default();
+            totals.received.ipv4 = Counts { packets: 2, bytes: 200, skbs: 2, skb_bytes: 200 };
+            let (number, at) = (InterfaceNumber(1), KernelTime(1));
+            let reading = Reading { number, at, totals, device_before: now, device_after: now };
+            account.read(reading, None, 0);
+            account.sums(Base { mark: None, window: Duration::ZERO }).before_watch.received
+        };
+        let of = |skbs, skb_bytes| Counts { skbs, skb_bytes, ..Counts::default() };
+        assert_eq!(account(Some(device(8, 800))), of(6, 600));
+        // What is on its way is no more than what crossed in that time.
+        assert_eq!(account(Some(device(30, 3_000))), of(7, 700));
+        assert_eq!(account(Some(device(5, 500))), of(4, 400));
+        assert_eq!(account(None), of(4, 400));
+    }
 }
