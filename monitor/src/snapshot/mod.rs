@@ -48,8 +48,8 @@ pub use failures::{FailureRow, failures};
 pub use findings::findings;
 pub use gaps::GAPS;
 pub use history::{
-    AskedPast, Connections, ContainerSpan, History, Interval, Kept, LatencySpan, Moment, NameSpan, NotKept,
-    Others, PairCounts, PairEnds, PairSpan, Past, Point, Told, look_back,
+    AskedPast, Connections, ContainerSpan, History, Interval, Kept, LatencySpan, Moment, NameSpan, NetworkSpan,
+    NotKept, Others, PairCounts, PairEnds, PairSpan, Past, Point, Told, look_back,
 };
 pub use icmp::IcmpRow;
 pub use latencies::{FirstByte, Handshake, Latencies, LatencyRow, Measured, ServicePair};

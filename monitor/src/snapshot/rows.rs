@@ -113,6 +113,28 @@ pub struct Reach {
     pub other: Traffic,
 }
 
+impl Reach {
+    /// What came on top of an earlier state of the same.
+    #[must_use]
+    pub(super) fn since(&self, before: &Self) -> Self {
+        Self {
+            inside: self.inside.since(&before.inside).unwrap_or_default(),
+            host: self.host.since(&before.host).unwrap_or_default(),
+            outside: self.outside.since(&before.outside).unwrap_or_default(),
+            networks: self.networks.since(&before.networks).unwrap_or_default(),
+            other: self.other.since(&before.other).unwrap_or_default(),
+        }
+    }
+
+    /// Bytes of all of it.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let Self { inside, host, outside, networks, other } = self;
+        let both = [host, outside, networks, other].map(|it| it.sent.bytes.saturating_add(it.received.bytes));
+        both.into_iter().fold(inside.bytes, u64::saturating_add)
+    }
+}
+
 impl AddAssign for Reach {
     fn add_assign(&mut self, other: Self) {
         self.inside += other.inside;

@@ -143,7 +143,7 @@ pub fn past_between(past: &Past, pairs: Vec<&PairRow>, frame: &Frame) -> Vec<Lin
 /// What a look back leaves out, if it does.
 #[must_use]
 pub fn left_out(others: &Others) -> Option<String> {
-    let Others { pairs, counts, services, handshakes, names, findings, .. } = others;
+    let Others { pairs, counts, services, handshakes, names, networks, reach, findings, standing, .. } = others;
     let traffic = counts.traffic.sent.bytes.saturating_add(counts.traffic.received.bytes);
     let failed = match counts.failed() {
         0 => String::new(),
@@ -160,7 +160,9 @@ pub fn left_out(others: &Others) -> Option<String> {
             ),
         ),
         (*names, plural(*names, "name")),
+        (*networks, format!("{} ({})", plural(*networks, "network"), bytes(reach.bytes()))),
         (*findings, plural(*findings, "finding")),
+        (*standing, plural(*standing, "finding of the configuration")),
     ];
     let parts: Vec<String> =
         parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
