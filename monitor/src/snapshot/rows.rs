@@ -210,6 +210,26 @@ pub struct PairRow {
     pub verdict: Option<Verdict>,
     /// The last packet.
     pub last_seen: KernelTime,
+    /// Where it was seen, and what arrived there: of a time that is over, since nobody asks that of now.
+    #[serde(default, skip_serializing_if = "Hooks::is_nothing")]
+    pub hooks: Hooks,
+}
+
+/// At which interfaces a pair was seen. What left them is its traffic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hooks {
+    /// The client's and the server's interface, as far as they are watched.
+    pub devices: [Option<SafeText>; 2],
+    /// Packets that arrived at the server's.
+    pub delivered: u64,
+    /// Packets that arrived at the client's.
+    pub came_back: u64,
+}
+
+impl Hooks {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl PairRow {

@@ -34,8 +34,7 @@ impl Back {
     /// The last minute before now.
     pub(super) fn before(now: WallTime, steps: u32) -> Self {
         let step = Window::Minute;
-        let mut back =
-            Self { asked: Span { since: now, until: now }, shown: None, step, answer: None };
+        let mut back = Self { asked: Span { since: now, until: now }, shown: None, step, answer: None };
         back.earlier(steps);
         back
     }

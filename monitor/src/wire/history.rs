@@ -243,8 +243,9 @@ impl PastBody {
     /// What is to be known of a look back.
     #[must_use]
     pub fn new(told: &Told, others: &Others, kept: Kept) -> Self {
-        let Others { pairs, counts, services, handshakes, names, outcomes, networks, findings, standing, .. } =
-            others;
+        let Others {
+            pairs, counts, services, handshakes, names, outcomes, networks, findings, standing, ..
+        } = others;
         let PairCounts { traffic, conversations, answers, icmp_errors, .. } = counts;
         Self {
             start: wall_rfc3339(told.from),

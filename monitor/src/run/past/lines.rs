@@ -1,11 +1,11 @@
 //! A look back as JSON lines, for a command and for whoever asks the socket.
 
 use super::{
-    between, clock_of, since, wanted_failures, wanted_findings, wanted_latencies, wanted_names, wanted_networks,
-    wanted_pairs, wanted_services, wanted_standing,
+    between, clock_of, since, wanted_failures, wanted_findings, wanted_latencies, wanted_names,
+    wanted_networks, wanted_pairs, wanted_services, wanted_standing,
 };
 use crate::settings::PastOf;
-use crate::snapshot::{Kept, Past};
+use crate::snapshot::{Kept, PairRow, Past, Traced};
 use crate::wire::{
     Body, FailureBody, FindingBody, HistoryBody, LatencyBody, LookupBody, NetworkBody, PairBody, PastBody,
     ServiceBody, StandingBody, Stream,
@@ -50,8 +50,10 @@ pub(in crate::run) fn lines(
         PastOf::Between(from, to) => {
             let pairs = between::pairs(past, from, to);
             let findings = between::findings(past, from, to);
-            let mut lines =
-                all(stream, pairs.into_iter().map(|row| PairBody::new(row, &past.snapshot, &clock)));
+            let traced: Vec<(&PairRow, Traced)> =
+                pairs.into_iter().map(|row| (row, Traced::of(row, &past.snapshot.findings))).collect();
+            let bodies = traced.iter().map(|(row, it)| PairBody::traced(row, it, &past.snapshot, &clock));
+            let mut lines = all(stream, bodies);
             lines.extend(all(stream, findings.into_iter().map(|it| FindingBody::new(it, &clock))));
             lines
         }

@@ -13,8 +13,8 @@ use crate::collector::clock;
 use crate::model::{KernelTime, WallTime};
 use crate::settings::{self, Ask, PastOf, Settings};
 use crate::snapshot::{
-    AskedPast, Finding, LatencyRow, NameSpan, NetworkRow, NotKept, PairRow, Past, Reach, ServiceRow, Standing, failures,
-    services,
+    AskedPast, Finding, LatencyRow, NameSpan, NetworkRow, NotKept, PairRow, Past, Reach, ServiceRow,
+    Standing, failures, services,
 };
 use crate::view::{self, Line};
 use crate::wire::{Clock, Stream, wall_date_and_time};

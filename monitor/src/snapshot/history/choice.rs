@@ -26,8 +26,7 @@ impl Chosen {
         let names = intervals.iter().flat_map(|interval| &interval.names);
         let (names, names_left) = choose(names.map(|span| (span.key(), NameSpan::weight(span))), MOST_NAMES);
         let latencies = intervals.iter().flat_map(|interval| &interval.latencies);
-        let latencies =
-            latencies.map(|span| (Arc::clone(&span.services), Weight::of(0, span.handshakes())));
+        let latencies = latencies.map(|span| (Arc::clone(&span.services), Weight::of(0, span.handshakes())));
         let (latencies, services_left) = choose(latencies, MOST_LATENCIES);
         let left =
             Others { pairs: pairs_left, names: names_left, services: services_left, ..Others::default() };

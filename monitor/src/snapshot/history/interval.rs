@@ -1,8 +1,6 @@
 //! One span of time.
 
-use super::spans::{
-    ContainerSpan, LatencySpan, NameSpan, NetworkSpan, Others, PairEnds, PairSpan, Weight,
-};
+use super::spans::{ContainerSpan, LatencySpan, NameSpan, NetworkSpan, Others, PairEnds, PairSpan, Weight};
 use crate::flows::Spread;
 use crate::model::{KernelTime, WallTime};
 use crate::snapshot::latencies::ServicePair;

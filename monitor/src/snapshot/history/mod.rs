@@ -9,12 +9,14 @@ mod interval;
 mod past;
 mod spans;
 mod sum;
+mod traced;
 
 pub use interval::{Interval, Moment};
 pub use past::{Asked as AskedPast, NotKept, Past, Point, Told, look_back};
 pub use spans::{
     Connections, ContainerSpan, LatencySpan, NameSpan, NetworkSpan, Others, PairCounts, PairEnds, PairSpan,
 };
+pub use traced::Traced;
 
 use crate::model::{KernelTime, WallTime};
 use crate::snapshot::{ContainerRef, Finding, Standing};

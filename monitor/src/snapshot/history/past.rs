@@ -8,8 +8,8 @@ use crate::model::{ContainerId, NetworkId, SafeText, WallTime};
 use crate::policy::Kind;
 use crate::snapshot::latencies::ServicePair;
 use crate::snapshot::{
-    ContainerRef, ContainerRow, End, Finding, LatencyRow, Measured, NetworkRef, NetworkRow, PairRow, Reach, Service,
-    Snapshot, Standing,
+    ContainerRef, ContainerRow, End, Finding, Hooks, LatencyRow, Measured, NetworkRef, NetworkRow, PairRow,
+    Reach, Service, Snapshot, Standing,
 };
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
@@ -145,14 +145,24 @@ pub fn look_back(intervals: &[Arc<Interval>], asked: &Asked, latest: &Snapshot) 
         return Ok(course(&within, told, points, latest));
     }
     let Interval {
-        mut containers, pairs, latencies, mut names, networks, findings, findings_left, mut others, ..
+        mut containers,
+        pairs,
+        latencies,
+        mut names,
+        networks,
+        findings,
+        findings_left,
+        mut others,
+        ..
     } = Sum::of(&within).take(last.end);
     others.findings += findings_left.len() as u64;
     containers.sort_by_cached_key(|row| {
         let bytes = row.traffic.sent.bytes.saturating_add(row.traffic.received.bytes);
         (Reverse(bytes), row.container.name.clone(), row.container.id.clone())
     });
-    names.sort_by_cached_key(|row| (Reverse(row.weight().rank()), row.container.name.clone(), row.name.clone()));
+    names.sort_by_cached_key(|row| {
+        (Reverse(row.weight().rank()), row.container.name.clone(), row.name.clone())
+    });
     let findings = crate::snapshot::findings(findings.iter().map(AsRef::as_ref));
     let snapshot = Snapshot {
         taken_at: last.end.kernel,
@@ -287,6 +297,11 @@ fn pair_rows(mut pairs: Vec<PairSpan>) -> Arc<[PairRow]> {
         handshake: pair.handshakes.percentiles(),
         verdict: pair.verdict,
         last_seen: pair.last_seen,
+        hooks: Hooks {
+            devices: pair.ends.devices.clone(),
+            delivered: pair.counts.delivered,
+            came_back: pair.counts.came_back,
+        },
     };
     pairs.into_iter().map(row).collect()
 }

@@ -5,8 +5,8 @@ use crate::model::{ContainerId, DnsExchange, DnsOutcome, KernelTime, Protocol, S
 use crate::snapshot::latencies::ServicePair;
 use crate::snapshot::pairs::Key;
 use crate::snapshot::{
-    Answers, ContainerRef, End, IcmpRow, NetworkRef, Outcomes, Reach, Retransmits, Share, Verdict, ZeroWindows,
-    icmp, shares,
+    Answers, ContainerRef, End, IcmpRow, NetworkRef, Outcomes, Reach, Retransmits, Share, Verdict,
+    ZeroWindows, icmp, shares,
 };
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
@@ -99,6 +99,8 @@ pub struct PairEnds {
     pub protocol: Protocol,
     /// The Docker network they were seen on.
     pub network: Option<NetworkRef>,
+    /// The interfaces at which they were seen last: the client's, and the server's.
+    pub devices: [Option<SafeText>; 2],
 }
 
 /// What is counted of a pair; it only grows.
@@ -116,6 +118,10 @@ pub struct PairCounts {
     pub zero_windows: ZeroWindows,
     /// Errors of ICMP about packets of either end.
     pub icmp_errors: u64,
+    /// Packets that arrived at the server's interface, where that is watched.
+    pub delivered: u64,
+    /// Packets that arrived at the client's.
+    pub came_back: u64,
 }
 
 impl PairCounts {
@@ -136,6 +142,8 @@ impl PairCounts {
             retransmits: self.retransmits.since(before.retransmits),
             zero_windows: self.zero_windows.since(before.zero_windows),
             icmp_errors: self.icmp_errors.saturating_sub(before.icmp_errors),
+            delivered: self.delivered.saturating_sub(before.delivered),
+            came_back: self.came_back.saturating_sub(before.came_back),
         }
     }
 }
@@ -148,6 +156,8 @@ impl AddAssign for PairCounts {
         self.retransmits += other.retransmits;
         self.zero_windows += other.zero_windows;
         self.icmp_errors = self.icmp_errors.saturating_add(other.icmp_errors);
+        self.delivered = self.delivered.saturating_add(other.delivered);
+        self.came_back = self.came_back.saturating_add(other.came_back);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sums over several spans of time.
 
-use super::interval::{FINDING, Interval, Moment, NAMES, PAIRS, beside, keep_most};
 use super::choice::Chosen;
+use super::interval::{FINDING, Interval, Moment, NAMES, PAIRS, beside, keep_most};
 use super::spans::{ContainerSpan, LatencySpan, NameKey, NameSpan, NetworkSpan, Others, PairEnds, PairSpan};
 use crate::model::{ContainerId, NetworkId};
 use crate::snapshot::latencies::ServicePair;

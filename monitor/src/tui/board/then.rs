@@ -38,7 +38,8 @@ impl Board {
             latest.containers.iter().map(|row| (&row.container.id, row)).collect();
         let did = containers.iter().map(|span| (span.clone(), now.remove(&span.container.id)));
         let mut rows: Vec<(ContainerSpan, Option<&ContainerRow>)> = did.collect();
-        let idle = now.into_values().map(|row| (ContainerSpan::nothing(Arc::clone(&row.container)), Some(row)));
+        let idle =
+            now.into_values().map(|row| (ContainerSpan::nothing(Arc::clone(&row.container)), Some(row)));
         rows.extend(idle);
         let rows = rows.iter().map(|(span, now)| container(span, *now, &latest.pairs)).collect();
         let asked = LookedUp {
@@ -69,8 +70,7 @@ impl Board {
 
 /// What a container did; how it is, is known of now alone.
 fn container(span: &ContainerSpan, now: Option<&ContainerRow>, pairs: &[PairRow]) -> ContainerRow {
-    let conversations =
-        Conversations { alive: 0, opened: span.asked.opened, accepted: span.served.opened };
+    let conversations = Conversations { alive: 0, opened: span.asked.opened, accepted: span.served.opened };
     ContainerRow {
         container: Arc::clone(&span.container),
         state: now.map_or(ContainerState::Unknown, |row| row.state),
@@ -134,9 +134,5 @@ fn name(span: &NameSpan, end: KernelTime) -> NameRow {
 }
 
 fn asker(span: &ContainerSpan) -> AskerRow {
-    AskerRow {
-        container: Arc::clone(&span.container),
-        outcomes: span.names,
-        steps: span.names_took.steps(),
-    }
+    AskerRow { container: Arc::clone(&span.container), outcomes: span.names, steps: span.names_took.steps() }
 }

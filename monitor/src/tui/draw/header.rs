@@ -108,8 +108,7 @@ fn looking_back(back: &Back, then: Option<&Then>) -> Vec<Piece> {
             let [since, until] = [since, until].map(wall_time_of_day);
             pieces.push(Piece(0, Tone::Warning, format!("LOOKING BACK: {since} to {until} UTC")));
             let [length, each] = [then.length, then.resolution].map(units::duration);
-            let exactly =
-                if then.length == then.resolution { length } else { format!("{length} by {each}") };
+            let exactly = if then.length == then.resolution { length } else { format!("{length} by {each}") };
             pieces.push(Piece(3, Tone::Plain, exactly));
         }
         _ => pieces.push(Piece(0, Tone::Warning, "LOOKING BACK".to_owned())),

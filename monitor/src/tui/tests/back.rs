@@ -13,6 +13,7 @@ const BACK: &str = "LOOKING BACK";
 fn past() -> Past {
     let shop = world::shop();
     let mut past = fixtures::past::past("shop-nginx-1");
+    past.containers[0].container = Arc::clone(&shop.containers[0].container);
     let mut refused = shop.pairs[0].clone();
     refused.answers.refused = 7;
     let reach = Reach { inside: fixtures::counts(9, 9_000), ..Reach::default() };
@@ -138,7 +139,7 @@ fn why_a_time_is_not_told_is_said_and_what_was_shown_stays() {
 fn rates_are_over_all_of_that_time_and_totals_are_of_it() {
     let mut view = told("1", (120, 30));
     // A million bytes in an hour.
-    assert!(view.line("shop-nginx-1").contains("277 B"), "{}", view.picture());
+    assert!(view.line("shop-nginx-1").contains("278 B"), "{}", view.picture());
     view.keys("t");
     assert!(view.line("shop-nginx-1").contains("976 KiB"), "{}", view.picture());
 }

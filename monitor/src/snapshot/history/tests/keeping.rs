@@ -17,8 +17,7 @@ fn nothing_is_lost_or_told_twice_however_it_is_kept() {
         told[0] += more;
         // Now and then more pairs than an interval has room for.
         let pairs = if second % 500 == 0 { 6_000 } else { second % 5 };
-        let pairs: Vec<PairSpan> =
-            (0..pairs).map(|port| pair(u16::try_from(port).unwrap(), bytes)).collect();
+        let pairs: Vec<PairSpan> = (0..pairs).map(|port| pair(u16::try_from(port).unwrap(), bytes)).collect();
         pairs.iter().for_each(|pair| told[1] += pair.counts.traffic);
         tick(&mut history, second, pairs);
         if second % 600 == 0 {

@@ -1,6 +1,8 @@
 //! What is told of a time, and of whom.
 
-use super::{BOOTED, asked, at, bytes_of, check_order, container, finding, latency, pair, tick, traffic, wall};
+use super::{
+    BOOTED, asked, at, bytes_of, check_order, container, finding, latency, pair, tick, traffic, wall,
+};
 use crate::model::{SafeText, WallTime};
 use crate::snapshot::history::{AskedPast, Counted, History, NotKept, look_back};
 use crate::snapshot::{ContainerRef, Severity};
@@ -169,8 +171,7 @@ fn a_course_comes_without_all_that_was_beside_it() {
         }
         history.finding(&finding(second % 20, Severity::Info));
         let pairs = (0..200).map(|number| pair(u16::try_from(second % 10 * 200 + number).unwrap(), 100));
-        let counted =
-            Counted { pairs: pairs.collect(), latencies: vec![latency(1)], ..Counted::default() };
+        let counted = Counted { pairs: pairs.collect(), latencies: vec![latency(1)], ..Counted::default() };
         history.seal(at(second), counted);
     }
     let intervals = history.intervals();

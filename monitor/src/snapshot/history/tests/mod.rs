@@ -3,10 +3,11 @@
 mod keeping;
 mod looking;
 mod room;
+mod traced;
 
 use super::{
-    AskedPast, ContainerSpan, Counted, History, Interval, LatencySpan, NotKept, PairCounts, PairEnds, PairSpan,
-    look_back,
+    AskedPast, ContainerSpan, Counted, History, Interval, LatencySpan, NotKept, PairCounts, PairEnds,
+    PairSpan, look_back,
 };
 use crate::flows::Spread;
 use crate::model::{ContainerId, Counts, KernelTime, Protocol, SafeText, Traffic, WallTime};
@@ -48,6 +49,7 @@ fn pair(port: u16, bytes: u64) -> PairSpan {
             server: fixtures::end(EndKind::External, "192.0.2.7", Some(port)),
             protocol: Protocol::TCP,
             network: None,
+            devices: [None, None],
         }),
         counts: PairCounts {
             traffic: traffic(bytes),

@@ -1,10 +1,11 @@
 //! What is kept where there is not room for all, and how much that takes.
 
 use super::{BOOTED, asked, at, check_order, container, finding, latency, pair, sums, tick, traffic};
-use crate::flows::Spread;
-use crate::model::{IcmpKind, InterfaceNumber, KernelTime, Protocol, Traffic};
-use crate::snapshot::history::{AskedPast, Counted, History, MAKING, PairSpan, ROOM, look_back};
-use crate::snapshot::{Answers, EndKind, IcmpRow, Severity};
+use crate::model::{Counts, IcmpKind, InterfaceNumber, KernelTime, NetworkId, Protocol, Traffic};
+use crate::snapshot::history::{
+    AskedPast, Counted, History, MAKING, NetworkSpan, PairSpan, Past, ROOM, look_back,
+};
+use crate::snapshot::{Answers, EndKind, IcmpRow, NetworkRef, Reach, Severity, Snapshot, Standing};
 use crate::wire::fixtures;
 use std::sync::Arc;
 
@@ -128,4 +129,140 @@ fn what_is_being_made_is_bounded_and_counted() {
     // Seconds without a place for one more, and at least half of what may be being made.
     assert!((ROOM[0] + MAKING / 2..29 << 20).contains(&most), "{most}");
     assert_eq!(sums(&history.intervals())[1], told, "nothing is lost for that");
+}
+
+/// A pair of its own in each interval; a few that come late are worth more.
+fn more_than_fit() -> History {
+    let mut history = History::new(at(0), BOOTED);
+    for second in 1..=20_u64 {
+        let mut pairs: Vec<PairSpan> = (0..500)
+            .map(|number| pair(u16::try_from(second * 500 + number).unwrap(), 1_000 + number))
+            .collect();
+        if second > 15 {
+            // In no interval it is worth much, and over all of them more than any other.
+            pairs.push(pair(1, 700));
+            let mut failed = pair(2, 1);
+            failed.counts.answers = Answers { refused: 1, ..Answers::default() };
+            pairs.push(failed);
+        }
+        tick(&mut history, second, pairs);
+    }
+    history
+}
+
+#[test]
+fn a_look_back_tells_what_failed_first_and_then_the_heaviest_over_all_of_it() {
+    let history = more_than_fit();
+    let intervals = history.intervals();
+    assert_eq!(sums(&intervals)[1].sent.packets, 20 * 500 + 2 * 5, "every second has room for its own");
+    let look = || look_back(&intervals, &AskedPast::default(), &fixtures::snapshot()).unwrap();
+    let past = look();
+    let rows = &past.snapshot.pairs;
+    assert_eq!(rows.len(), 4_096);
+    let bytes = |port: u16| {
+        let row = rows.iter().find(|row| row.server.port == Some(port));
+        row.map(|row| (row.traffic.sent.bytes, row.answers.refused))
+    };
+    assert_eq!((bytes(1), bytes(2)), (Some((3_500, 0)), Some((5, 5))));
+    // Of the rest those with most bytes, which are as many in each second.
+    let lightest =
+        rows.iter().filter(|row| row.server.port > Some(2)).map(|row| row.traffic.sent.bytes).min();
+    assert_eq!(lightest, Some(1_000 + 500 - 205), "4,094 of 20 each");
+    let told = rows.iter().fold(Traffic::default(), |sum, row| sum + row.traffic);
+    assert_eq!(told + past.others.counts.traffic, sums(&intervals)[1], "nothing is lost for that");
+    let left: u64 = 20 * 500 + 2 - 4_096;
+    assert_eq!(past.others.pairs, left, "each once");
+    assert_eq!(past.others.counts.conversations, left);
+    let ports = |past: &Past| past.snapshot.pairs.iter().map(|row| row.server.port).collect::<Vec<_>>();
+    assert_eq!(ports(&past), ports(&look()), "asked again it is the same");
+}
+
+#[test]
+fn a_minute_that_is_made_keeps_the_heavier_of_more_than_it_has_room_for() {
+    let mut history = History::new(at(0), BOOTED);
+    let mut told = Traffic::default();
+    for second in 1..=70_u64 {
+        // Light ones come first, and more of them than a minute has room for.
+        let weight = if second > 30 { 100_000 } else { 10 };
+        let pairs: Vec<PairSpan> = (0..400)
+            .map(|number| pair(u16::try_from(second * 400 + number).unwrap(), weight + number))
+            .collect();
+        pairs.iter().for_each(|pair| told += pair.counts.traffic);
+        tick(&mut history, second, pairs);
+    }
+    // Nothing comes any more, and the seconds grow old.
+    for second in 71..=400 {
+        tick(&mut history, second, Vec::new());
+    }
+    let intervals = history.intervals();
+    let minute = &intervals[0];
+    assert_eq!((minute.length().as_secs(), minute.pairs.len()), (60, 512));
+    assert!(minute.pairs.iter().all(|pair| pair.counts.traffic.sent.bytes > 100_000));
+    assert_eq!(sums(&intervals)[1], told);
+}
+
+#[test]
+fn networks_of_a_time_are_told_also_when_they_are_gone() {
+    let reach =
+        |bytes| Reach { inside: Counts { packets: 1, bytes, ..Counts::default() }, ..Reach::default() };
+    let id = NetworkId::new(&"9".repeat(64)).unwrap();
+    let gone = NetworkRef { id, ..fixtures::network("gone") };
+    let span = |bytes| NetworkSpan { network: gone.clone(), reach: reach(bytes) };
+    let mut history = History::new(at(0), BOOTED);
+    for second in 1..=3 {
+        let networks = vec![span(second * 100)];
+        history.seal(at(second), Counted { networks, ..Counted::default() });
+    }
+    let now = fixtures::snapshot();
+    let past = look_back(&history.intervals(), &asked(0, 2), &now).unwrap();
+    let told: Vec<(String, u64)> = past
+        .snapshot
+        .networks
+        .iter()
+        .filter(|row| row.totals != Reach::default())
+        .map(|row| (row.network.name.to_string(), row.totals.inside.bytes))
+        .collect();
+    assert_eq!(told, [("gone".to_owned(), 300)]);
+    assert_eq!(past.snapshot.networks.len(), now.networks.len() + 1);
+}
+
+#[test]
+fn more_networks_than_an_interval_has_room_for_are_counted() {
+    let mut history = History::new(at(0), BOOTED);
+    let network = |number: u64| NetworkSpan {
+        network: NetworkRef {
+            id: NetworkId::new(&format!("{number:064x}")).unwrap(),
+            ..fixtures::network(&format!("net_{number}"))
+        },
+        reach: Reach { inside: Counts { bytes: number, ..Counts::default() }, ..Reach::default() },
+    };
+    history.seal(at(1), Counted { networks: (1..=300).map(network).collect(), ..Counted::default() });
+    let interval = &history.intervals()[0];
+    assert_eq!((interval.networks.len(), interval.others.networks), (256, 44));
+    assert_eq!(interval.others.reach.inside.bytes, (1..=44).sum::<u64>(), "the heaviest are kept");
+}
+
+#[test]
+fn what_stood_in_a_time_is_told_of_it_and_of_no_other() {
+    let stands = |id, first: u64, last: u64, is_open| {
+        let standing = fixtures::standing("net", Severity::Warning);
+        Arc::new(Standing { id, is_open, first_seen: at(first), last_seen: at(last), ..standing })
+    };
+    let mut history = History::new(at(0), BOOTED);
+    for second in 1..=10 {
+        if second == 5 {
+            history.over(&stands(1, 2, 5, false));
+        }
+        tick(&mut history, second, Vec::new());
+    }
+    let now = Snapshot { standing: vec![stands(2, 7, 7, true)], ..fixtures::snapshot() };
+    let told = |since, until| -> Vec<u64> {
+        let past = look_back(&history.intervals(), &asked(since, until), &now).unwrap();
+        past.snapshot.standing.iter().map(|standing| standing.id).collect()
+    };
+    assert_eq!(told(0, 1), [] as [u64; 0]);
+    assert_eq!(told(1, 3), [1], "before it was over");
+    assert_eq!(told(5, 6), [] as [u64; 0]);
+    assert_eq!(told(3, 8), [2, 1]);
+    assert_eq!(told(8, 10), [2]);
 }
