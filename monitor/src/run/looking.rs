@@ -112,14 +112,15 @@ impl Looking {
 async fn look(looker: Looker, mut wanted: watch::Receiver<Wanted>, to: mpsc::Sender<Found>) {
     let mut answered = None;
     loop {
-        let Wanted { course, time } = wanted.borrow_and_update().clone();
-        if let Some(asked) = time.filter(|_| time != answered) {
+        let Wanted { course, time, looks } = wanted.borrow_and_update().clone();
+        let due = time.map(|asked| (looks, asked));
+        if let Some((_, asked)) = due.filter(|_| due != answered) {
             let told = looker.time(asked).await;
             if to.send(Found::Time(asked, told)).await.is_err() {
                 return;
             }
         }
-        answered = time;
+        answered = due;
         let is_open = course.is_some();
         if let Some(container) = course
             && let Some(course) = looker.course(container).await
@@ -136,6 +137,26 @@ async fn look(looker: Looker, mut wanted: watch::Receiver<Wanted>, to: mpsc::Sen
         tokio::select! {
             () = again => {}
             changed = wanted.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Looker, Looking};
+    use crate::model::WallTime;
+    use crate::tui::{Found, Span, Wanted};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn who_looks_back_anew_is_told_the_same_time_again() {
+        let mut looking = Looking::by(Looker::Agent("/nowhere/vw-no-agent".into()));
+        let asked = Span { since: WallTime(1), until: WallTime(2) };
+        for looks in 1..=3 {
+            looking.want(Wanted { time: Some(asked), looks, ..Wanted::default() });
+            let told = tokio::time::timeout(Duration::from_secs(20), looking.next()).await;
+            let Ok(Found::Time(of, Err(why))) = told else { panic!("{told:?}") };
+            assert_eq!((of, why.as_str()), (asked, "the agent does not answer"));
         }
     }
 }

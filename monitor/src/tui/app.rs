@@ -39,6 +39,8 @@ pub struct Wanted {
     pub course: Option<ContainerId>,
     /// The time that is to be told of.
     pub time: Option<Span>,
+    /// How often it was begun to look back: who goes to now and back at once is told the same time again.
+    pub looks: u64,
 }
 
 /// What was found of it.
@@ -172,7 +174,7 @@ impl App {
             Some(Subject::Container(id)) => Some(id.clone()),
             _ => None,
         };
-        Wanted { course, time: self.state.back.as_ref().map(Back::asked) }
+        Wanted { course, time: self.state.back.as_ref().map(Back::asked), looks: self.state.looks }
     }
 
     /// Takes in what was looked back at.

@@ -91,6 +91,8 @@ pub(super) struct State {
     pub(super) frozen: bool,
     /// Which time is looked back at, if one is.
     pub(super) back: Option<Back>,
+    /// How often that was begun.
+    pub(super) looks: u64,
     /// The help and its first line in sight, where it is shown.
     pub(super) help: Option<usize>,
     /// What was opened, the latest last.
@@ -113,6 +115,7 @@ impl State {
             window: Window::default(),
             frozen: false,
             back: None,
+            looks: 0,
             help: None,
             opened: Vec::new(),
         }

@@ -132,7 +132,10 @@ pub(super) fn update(state: &mut State, action: Action, sight: &Sight<'_>) -> Ef
         Action::Freeze => state.frozen = !state.frozen && state.back.is_none(),
         Action::Earlier(steps) => match &mut state.back {
             Some(back) => back.earlier(steps),
-            None => state.back = Some(Back::before(sight.now, steps)),
+            None => {
+                state.looks += 1;
+                state.back = Some(Back::before(sight.now, steps));
+            }
         },
         Action::Later(steps) => {
             if !state.back.as_mut().is_some_and(|back| back.later(steps, sight.now)) {

@@ -109,6 +109,19 @@ fn a_time_is_asked_for_once_and_the_step_before_begins_where_it_began() {
 }
 
 #[test]
+fn who_goes_to_now_and_back_at_once_asks_again() {
+    let mut view = View::new(world::shop(), 80, 24);
+    view.keys("[");
+    let first = view.app.wanted();
+    tell(&mut view, Err("nothing is kept of that time"));
+    assert_eq!(view.app.wanted(), first);
+    view.keys("n [");
+    let again = view.app.wanted();
+    assert_eq!(again.time, first.time, "no newer data came");
+    assert_ne!(again, first);
+}
+
+#[test]
 fn an_answer_that_nobody_waits_for_changes_nothing() {
     let mut view = told("", (80, 24));
     view.keys("n").picture();
