@@ -214,6 +214,9 @@ impl Settings {
     pub fn understand(typed: Typed) -> Result<Self, Vec<Senseless>> {
         let Typed { command, options } = typed;
         let mut senseless = check(&options);
+        if matches!(&command, Command::Flows(flows) if flows.since.is_some() || flows.until.is_some()) {
+            senseless.push(Senseless::FlowsPast);
+        }
         if matches!(&command, Command::Flows(flows) if flows.bridges && options.no_bridges) {
             senseless.push(Senseless::Bridges);
         }

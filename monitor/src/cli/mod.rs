@@ -217,6 +217,9 @@ pub struct Networks {
     /// Watch for so long, or until Ctrl-C, before printing.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
+    /// Or look back.
+    #[command(flatten)]
+    pub past: Past,
 }
 
 /// Options of `pairs`.
@@ -276,6 +279,12 @@ pub struct Flows {
     /// Print what crosses bridges too; routed packets then appear more than once.
     #[arg(long, conflicts_with = "no_bridges")]
     pub bridges: bool,
+    /// Single flows are not kept; who asks for them is told what is.
+    #[arg(long, value_name = "TIME", hide = true)]
+    pub since: Option<String>,
+    /// The same.
+    #[arg(long, value_name = "TIME", hide = true)]
+    pub until: Option<String>,
 }
 
 /// Options of `capture`.

@@ -43,8 +43,9 @@ impl State {
     /// What the configuration says, as far as that changed.
     pub(super) fn tell_standing(&mut self, now: KernelTime) {
         let wall = self.wall(now);
-        let Self { attribution, subscribers, standings, settings, .. } = self;
+        let Self { attribution, books, subscribers, standings, settings, .. } = self;
         for standing in standings.look(attribution, &settings.policy, now, wall) {
+            books.stood(&standing);
             subscribers.send_finding(&Record::Standing(standing));
         }
     }

@@ -202,6 +202,7 @@ impl State {
             initiator: update.initiator,
             protocol: delta.key.protocol,
             network,
+            device: watched.map(|watched| &watched.observed_at.interface),
             traffic: Traffic { sent: delta.sent, received: delta.received },
             at: delta.last_seen,
             tick_end: tick.tick_end,

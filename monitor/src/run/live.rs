@@ -46,7 +46,7 @@ pub(super) async fn run(watch: &mut Watch, wanted: Live) -> Result<Ended, Failur
                 Some(event) => if let Some(ended) = view.typed(&event)? { return Ok(ended) },
                 None => return view.gone(),
             },
-            course = view.looking.next() => view.app.course(course),
+            found = view.looking.next() => view.app.found(found),
             _ = view.job.resized.recv() => view.begin_anew()?,
             _ = view.job.stopped.recv() => view.suspend(Whom::Myself)?,
             _ = view.job.continued.recv() => {
@@ -150,7 +150,7 @@ impl View {
             effect = self.app.input(&event);
         }
         self.pace.typed();
-        self.looking.want(self.app.looks_back_at());
+        self.looking.want(self.app.wanted());
         match effect {
             Effect::None => {}
             Effect::Quit => return Ok(Some(Ended::Done)),

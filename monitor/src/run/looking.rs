@@ -1,10 +1,11 @@
-//! Looks back at what the live view has opened, again and again, beside the view.
+//! Looks back for the live view, beside it: again and again at the container that it has opened, and once at each time
+//! that it is stepped back to, which does not change any more.
 
-use super::remote;
+use super::remote::{self, Refusal};
 use crate::engine::Feed;
 use crate::model::{ContainerId, WallTime};
-use crate::snapshot::{AskedPast, Point, look_back};
-use crate::tui::Course;
+use crate::snapshot::{AskedPast, Past, Point, look_back};
+use crate::tui::{Course, Found, Span, Wanted};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,82 +27,136 @@ pub(super) enum Looker {
 }
 
 impl Looker {
-    /// The course of a container, from a moment on or from the beginning; none if nothing is told of it.
-    async fn course(&self, container: &ContainerId, since: Option<WallTime>) -> Option<Vec<Point>> {
-        let name = Some(container.as_str().to_owned());
-        let asked = AskedPast { since, name, ..AskedPast::default() };
+    /// Looks back.
+    ///
+    /// # Errors
+    /// When nothing is kept of what is asked for, or nobody tells; why, as text.
+    async fn look(&self, asked: &AskedPast) -> Result<Past, String> {
         let past = match self {
             Self::Own(feed) => {
                 let intervals = feed.history().await;
                 let snapshot = Arc::clone(&feed.snapshots().borrow());
-                look_back(&intervals, &asked, &snapshot).ok()?
+                look_back(&intervals, asked, &snapshot)
             }
-            // That an agent has ended the view finds out by itself.
-            Self::Agent(path) => remote::past(path, &asked).await.ok()?.past.ok()?,
+            Self::Agent(path) => remote::past(path, asked).await.map_err(why)?.past,
         };
-        Some(past.points)
+        past.map_err(|why| why.to_string())
+    }
+
+    /// The course of a container, from a moment on or from the beginning; none if nothing is told of it. That an agent has
+    /// ended the view finds out by itself.
+    async fn points(&self, container: &ContainerId, since: Option<WallTime>) -> Option<Vec<Point>> {
+        let name = Some(container.as_str().to_owned());
+        let asked = AskedPast { since, name, ..AskedPast::default() };
+        self.look(&asked).await.ok().map(|past| past.points)
+    }
+
+    /// The last hour of a container.
+    async fn course(&self, container: ContainerId) -> Option<Course> {
+        let hour = self.points(&container, None).await?;
+        let until = hour.last()?.end;
+        let fine = Some(WallTime(until.0.saturating_sub(FINE)));
+        let minutes = self.points(&container, fine).await.unwrap_or_default();
+        Some(Course { container, hour, minutes })
+    }
+
+    /// All of a time.
+    async fn time(&self, Span { since, until }: Span) -> Result<Box<Past>, String> {
+        let asked = AskedPast { since: Some(since), until: Some(until), ..AskedPast::default() };
+        self.look(&asked).await.map(Box::new)
+    }
+}
+
+fn why(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::NotThere => "the agent does not answer".to_owned(),
+        Refusal::NotPermitted => "it is not permitted to ask the agent".to_owned(),
+        Refusal::OtherVersion(why) | Refusal::NotWell(why) => why,
     }
 }
 
 /// A task that looks, as long as this is there.
 #[derive(Debug)]
 pub(super) struct Looking {
-    wanted: watch::Sender<Option<ContainerId>>,
-    told: mpsc::Receiver<Course>,
+    wanted: watch::Sender<Wanted>,
+    told: mpsc::Receiver<Found>,
 }
 
 impl Looking {
     /// Begins; nothing is looked at yet.
     pub(super) fn by(looker: Looker) -> Self {
-        let (wanted, asked) = watch::channel(None);
+        let (wanted, asked) = watch::channel(Wanted::default());
         let (to, told) = mpsc::channel(1);
         tokio::spawn(look(looker, asked, to));
         Self { wanted, told }
     }
 
-    /// Looks at this container from now on, or at none.
-    pub(super) fn want(&self, container: Option<&ContainerId>) {
+    /// Looks at this from now on.
+    pub(super) fn want(&self, now: Wanted) {
         self.wanted.send_if_modified(|wanted| {
-            let is_other = wanted.as_ref() != container;
-            if is_other {
-                *wanted = container.cloned();
-            }
+            let is_other = *wanted != now;
+            *wanted = now;
             is_other
         });
     }
 
     /// Waits for what was found.
-    pub(super) async fn next(&mut self) -> Course {
+    pub(super) async fn next(&mut self) -> Found {
         match self.told.recv().await {
-            Some(course) => course,
+            Some(found) => found,
             None => std::future::pending().await,
         }
     }
 }
 
-async fn look(looker: Looker, mut wanted: watch::Receiver<Option<ContainerId>>, to: mpsc::Sender<Course>) {
+async fn look(looker: Looker, mut wanted: watch::Receiver<Wanted>, to: mpsc::Sender<Found>) {
+    let mut answered = None;
     loop {
-        let container = wanted.borrow_and_update().clone();
-        if let Some(container) = &container
-            && let Some(hour) = looker.course(container, None).await
-            && let Some(until) = hour.last().map(|point| point.end)
-        {
-            let fine = Some(WallTime(until.0.saturating_sub(FINE)));
-            let minutes = looker.course(container, fine).await.unwrap_or_default();
-            let course = Course { container: container.clone(), hour, minutes };
-            if to.send(course).await.is_err() {
+        let Wanted { course, time, looks } = wanted.borrow_and_update().clone();
+        let due = time.map(|asked| (looks, asked));
+        if let Some((_, asked)) = due.filter(|_| due != answered) {
+            let told = looker.time(asked).await;
+            if to.send(Found::Time(asked, told)).await.is_err() {
                 return;
             }
         }
+        answered = due;
+        let is_open = course.is_some();
+        if let Some(container) = course
+            && let Some(course) = looker.course(container).await
+            && to.send(Found::Course(course)).await.is_err()
+        {
+            return;
+        }
         let again = async {
-            match container {
-                Some(_) => sleep(AGAIN).await,
-                None => std::future::pending().await,
+            match is_open {
+                true => sleep(AGAIN).await,
+                false => std::future::pending().await,
             }
         };
         tokio::select! {
             () = again => {}
             changed = wanted.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Looker, Looking};
+    use crate::model::WallTime;
+    use crate::tui::{Found, Span, Wanted};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn who_looks_back_anew_is_told_the_same_time_again() {
+        let mut looking = Looking::by(Looker::Agent("/nowhere/vw-no-agent".into()));
+        let asked = Span { since: WallTime(1), until: WallTime(2) };
+        for looks in 1..=3 {
+            looking.want(Wanted { time: Some(asked), looks, ..Wanted::default() });
+            let told = tokio::time::timeout(Duration::from_secs(20), looking.next()).await;
+            let Ok(Found::Time(of, Err(why))) = told else { panic!("{told:?}") };
+            assert_eq!((of, why.as_str()), (asked, "the agent does not answer"));
         }
     }
 }

@@ -26,6 +26,8 @@ pub enum PastOf {
     Course(Option<Duration>),
     /// Who talked to whom.
     Pairs,
+    /// Where the traffic of networks went.
+    Networks,
     /// How long services took to answer each other.
     Latency,
     /// What failed between services.
@@ -54,6 +56,7 @@ impl Past {
         let nobody = None;
         let (of, past, name) = match command {
             Command::Containers(typed) => (PastOf::Containers, &typed.past, &nobody),
+            Command::Networks(typed) => (PastOf::Networks, &typed.past, &nobody),
             Command::Pairs(typed) => (PastOf::Pairs, &typed.past, &typed.container),
             Command::Latency(typed) => (PastOf::Latency, &typed.past, &typed.name),
             Command::Failures(typed) => (PastOf::Failures, &typed.past, &typed.name),

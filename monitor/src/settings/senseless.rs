@@ -30,6 +30,12 @@ pub enum Senseless {
     /// `--bridges`.
     #[error("--bridges prints nothing with --no-bridges: they are not watched")]
     Bridges,
+    /// `--since` or `--until` of `flows`.
+    #[error(
+        "flows cannot look back: single flows are not kept. `vethwatch pairs --since TIME` has who talked to whom, and \
+         `vethwatch why A B --since TIME` what became of it (docs/history.md)"
+    )]
+    FlowsPast,
     /// `--json`, `--write`.
     #[error("--json prints packets, and --write writes them: one of the two")]
     JsonAndWrite,

@@ -1,6 +1,6 @@
 //! The figures a snapshot is made of, kept from observation to observation.
 
-use super::history::History;
+use super::history::{Counted, History};
 use super::interfaces::{Account, Sums};
 use super::latencies::{FirstByte, Handshake, Latencies};
 use super::networks::Networks;
@@ -10,7 +10,7 @@ use super::recent;
 use super::replicas::Replicas;
 use super::talk::Talk;
 use super::window::{Base, Marks};
-use super::{Answers, Connections, ContainerRef, End, Finding, Lookups, Service};
+use super::{Answers, Connections, ContainerRef, End, Finding, Lookups, Service, Standing};
 use crate::attribution::{Attribution, Known};
 use crate::flows::{Latency, Steps};
 use crate::model::{
@@ -178,7 +178,7 @@ impl Books {
             self.latencies.record_first_byte(&first_byte);
         }
         if let Some(network) = talk.network {
-            self.networks.add(&network.id, talk.reach(), talk.tick_end);
+            self.networks.add(network, talk.reach(), talk.tick_end);
         }
         let Some(container) = &talk.local.container else { return };
         let is_client = talk.initiator == Initiator::Local;
@@ -333,7 +333,7 @@ impl Books {
 
     /// All of a tick that ended then is in: what it came to is history, if it ends an interval.
     pub fn remember(&mut self, attribution: &Attribution, lookups: &mut Lookups, tick_end: KernelTime) {
-        let Self { history, accounts, pairs, latencies, .. } = self;
+        let Self { history, accounts, pairs, latencies, networks, .. } = self;
         if !history.is_due(tick_end) {
             return;
         }
@@ -347,7 +347,8 @@ impl Books {
         let (pairs, mut others) = pairs.tell();
         let (names, more) = lookups.tell();
         others += more;
-        history.seal(tick_end, pairs, latencies.tell(), names, others);
+        let (latencies, networks) = (latencies.tell(), networks.tell());
+        history.seal(tick_end, Counted { pairs, latencies, names, networks, others });
     }
 
     /// What was counted in the last hour.
@@ -364,6 +365,13 @@ impl Books {
     /// A finding was told.
     pub fn found(&mut self, finding: &Arc<Finding>) {
         self.history.finding(finding);
+    }
+
+    /// A standing finding was told.
+    pub fn stood(&mut self, standing: &Arc<Standing>) {
+        if !standing.is_open {
+            self.history.over(standing);
+        }
     }
 
     /// A container asked for a name itself.

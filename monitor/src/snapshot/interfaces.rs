@@ -141,7 +141,8 @@ mod tests {
     }
 
     #[test]
-    fn what_crosses_while_programs_are_put_in_place_is_before_the_watch_or_in_our_totals_and_never_in_neither() {
+    fn what_crosses_while_programs_are_put_in_place_is_before_the_watch_or_in_our_totals_and_never_in_neither()
+     {
         // Three skbs between the two readings, the last of which our program saw; then one more.
         let account = |now: Option<DeviceCounters>| {
             let kind = InterfaceKind::Veth;

@@ -49,8 +49,8 @@ pub use failures::{FailureRow, failures};
 pub use findings::findings;
 pub use gaps::GAPS;
 pub use history::{
-    AskedPast, Connections, ContainerSpan, History, Interval, Kept, LatencySpan, Moment, NameSpan, NotKept,
-    Others, PairCounts, PairEnds, PairSpan, Past, Point, Told, look_back,
+    AskedPast, Connections, ContainerSpan, History, Interval, Kept, LatencySpan, Moment, NameSpan,
+    NetworkSpan, NotKept, Others, PairCounts, PairEnds, PairSpan, Past, Point, Told, Traced, look_back,
 };
 pub use icmp::IcmpRow;
 pub use latencies::{FirstByte, Handshake, Latencies, LatencyRow, Measured, ServicePair};
@@ -59,7 +59,7 @@ pub use meant::Meant;
 pub use pairs::Sign;
 pub use records::{FlowRecord, NameRecord, Record, SampleRecord};
 pub use rows::{
-    Answers, BridgeRow, ContainerRow, Conversations, Membership, NetworkRow, PairRow, Peer, Reach,
+    Answers, BridgeRow, ContainerRow, Conversations, Hooks, Membership, NetworkRow, PairRow, Peer, Reach,
     Retransmits, UnattributedRow, ZeroWindows,
 };
 pub use service::Service;

@@ -1,17 +1,34 @@
 //! Docker's networks, and where the traffic of their containers goes.
 
 use super::recent::Recent;
-use super::{ContainerRef, End, EndKind, Finding, Kind, NetworkRow, Reach};
+use super::{ContainerRef, End, EndKind, Finding, Kind, NetworkRef, NetworkRow, NetworkSpan, Reach};
 use crate::attribution::{Attribution, KnownNetwork};
 use crate::model::{KernelTime, NetworkDriver, NetworkId, NetworkMode};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Account {
+    network: NetworkRef,
     totals: Reach,
+    /// What of these the history was told.
+    told: Reach,
     recent: Recent<Reach>,
+}
+
+impl Account {
+    fn of(network: &NetworkRef) -> Self {
+        let nothing = Reach::default();
+        Self { network: network.clone(), totals: nothing, told: nothing, recent: Recent::default() }
+    }
+
+    /// What the history was not told yet, if there is something.
+    fn tell(&mut self) -> Option<NetworkSpan> {
+        let reach = self.totals.since(&self.told);
+        self.told = self.totals;
+        (reach != Reach::default()).then(|| NetworkSpan { network: self.network.clone(), reach })
+    }
 }
 
 /// The traffic of all networks.
@@ -19,29 +36,45 @@ struct Account {
 pub(super) struct Networks {
     window: Duration,
     of: HashMap<NetworkId, Account>,
+    /// What the history was not told of networks that are gone.
+    departed: Vec<NetworkSpan>,
 }
 
 impl Networks {
     pub(super) fn new(window: Duration) -> Self {
-        Self { window, of: HashMap::new() }
+        Self { window, of: HashMap::new(), departed: Vec::new() }
     }
 
     /// Adds one tick of a flow at one of a network's interfaces.
-    pub(super) fn add(&mut self, network: &NetworkId, reach: Reach, tick_end: KernelTime) {
+    pub(super) fn add(&mut self, network: &NetworkRef, reach: Reach, tick_end: KernelTime) {
         let window = self.window;
         let add = |account: &mut Account| {
             account.totals += reach;
             account.recent.add(tick_end, window, reach);
         };
-        match self.of.get_mut(network) {
+        match self.of.get_mut(&network.id) {
             Some(account) => add(account),
-            None => add(self.of.entry(network.clone()).or_default()),
+            None => add(self.of.entry(network.id.clone()).or_insert_with(|| Account::of(network))),
         }
     }
 
     /// Forgets the networks that are no longer known.
     pub(super) fn keep(&mut self, known: impl Fn(&NetworkId) -> bool) {
-        self.of.retain(|id, _| known(id));
+        let Self { of, departed, .. } = self;
+        of.retain(|id, account| {
+            let stays = known(id);
+            if !stays {
+                departed.extend(account.tell());
+            }
+            stays
+        });
+    }
+
+    /// What came since the history was told last, of each network of which something did.
+    pub(super) fn tell(&mut self) -> Vec<NetworkSpan> {
+        let mut told = std::mem::take(&mut self.departed);
+        told.extend(self.of.values_mut().filter_map(Account::tell));
+        told
     }
 
     /// The rows, by name; with the window that began at `start`.

@@ -1,16 +1,19 @@
 //! Who talks to whom: one account for a client, a server and its service.
 
+mod account;
+
 use super::history::{Others, PairCounts, PairEnds, PairSpan};
 use super::recent::Recent;
-use super::shares::Shares;
 use super::talk::Talk;
-use super::{Answers, End, IcmpRow, PairRow, Part, Retransmits, Share, TcpState, Verdict, ZeroWindows, icmp};
+use super::{Answers, End, PairRow, Part, Retransmits, TcpState, ZeroWindows, icmp};
 use crate::attribution::Identity;
-use crate::flows::{Latency, Spread};
+use crate::flows::Spread;
 use crate::model::{
-    ContainerId, Direction, IcmpError, Initiator, InterfaceNumber, KernelTime, Protocol, TcpFlags, Traffic,
+    ContainerId, Direction, IcmpError, Initiator, InterfaceNumber, KernelTime, Protocol, SafeText, TcpFlags,
+    Traffic,
 };
 use crate::policy::WrongMtu;
+use account::Account;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
@@ -18,6 +21,8 @@ use std::time::Duration;
 
 /// Pairs that are kept.
 const MOST: usize = 4_096;
+/// How long what arrived waits for what its sender's interface tells: flows may wait for a name.
+const ARRIVAL: Duration = Duration::from_secs(4);
 /// Pairs whose handshakes are kept as a histogram: up to 70 kB each.
 const HISTOGRAMS: usize = 64;
 
@@ -61,23 +66,6 @@ impl Key {
     }
 }
 
-#[derive(Debug)]
-struct Account {
-    key: Key,
-    ends: Arc<PairEnds>,
-    counts: PairCounts,
-    /// What of these the history was told.
-    told: PairCounts,
-    recent: Recent<Traffic>,
-    /// What few pairs have.
-    rare: Option<Box<Rare>>,
-    handshakes: Option<Box<Latency>>,
-    /// Those that the history was not told.
-    handshakes_untold: Spread,
-    verdict: Option<Verdict>,
-    last_seen: KernelTime,
-}
-
 /// What tells of a failure.
 #[derive(Clone, Debug)]
 pub enum Sign {
@@ -98,24 +86,13 @@ pub enum Sign {
     HalfOpen,
 }
 
-/// What few pairs have.
-#[derive(Debug, Default)]
-struct Rare {
-    /// What the client came to by shared names.
-    shares: Shares,
-    /// Errors of ICMP about its packets.
-    icmp: Vec<IcmpRow>,
-    /// What of these the history was told.
-    icmp_told: Vec<IcmpRow>,
-}
-
-impl Rare {
-    /// What the history was not told yet, which it is with this.
-    fn tell(&mut self) -> (Vec<Share>, Vec<IcmpRow>) {
-        let icmp = icmp::since(&self.icmp, &self.icmp_told);
-        self.icmp_told.clone_from(&self.icmp);
-        (self.shares.tell(), icmp)
-    }
+/// What arrived at a server's interface in a tick, before anything of the pair was told by its client's.
+#[derive(Debug)]
+struct Arrival {
+    key: Key,
+    device: Option<SafeText>,
+    packets: u64,
+    tick_end: KernelTime,
 }
 
 /// All pairs.
@@ -131,6 +108,9 @@ pub(super) struct Pairs {
     pub(super) forgotten: u64,
     /// What the history was not told of pairs that are gone.
     departed: Others,
+    /// What arrived and waits for what is told of its pair by who sent it.
+    arrivals: Vec<Arrival>,
+    latest_tick: KernelTime,
     /// Errors of ICMP that differ from all that are kept of their pair.
     pub(super) errors_not_kept: u64,
     /// Ends of pairs that were told in this tick again what they do not obey.
@@ -147,6 +127,8 @@ impl Pairs {
             histograms: 0,
             forgotten: 0,
             departed: Others::default(),
+            arrivals: Vec::new(),
+            latest_tick: KernelTime(0),
             errors_not_kept: 0,
             wrong_mtus: BTreeMap::new(),
         }
@@ -155,10 +137,6 @@ impl Pairs {
     /// Adds one tick of a flow.
     pub(super) fn add(&mut self, talk: &Talk<'_>) {
         let share = talk.own_share();
-        if talk.sender_counts && share.sent.is_zero() && talk.initiator != Initiator::Local {
-            // All of it is told at the sender's interface, by the addresses that it has there.
-            return;
-        }
         let [local, remote] = [Who::of(talk.local), Who::of(talk.remote)];
         let is_client = is_client(talk.initiator, &local, &remote);
         let (traffic, ends, whos) = if is_client {
@@ -169,8 +147,15 @@ impl Pairs {
         };
         let port = ends[1].port.filter(|_| talk.initiator != Initiator::Unknown);
         let (client, server) = whos;
-        let slot = self.slot(Key { client, server, port, protocol: talk.protocol }, ends, talk);
+        let key = Key { client, server, port, protocol: talk.protocol };
+        self.latest_tick = self.latest_tick.max(talk.tick_end);
+        if talk.sender_counts && share.sent.is_zero() && talk.initiator != Initiator::Local {
+            // All else of it is told at the sender's interface, by the addresses that it has there.
+            return self.arrived(key, is_client, talk);
+        }
+        let slot = self.slot(key, ends, talk);
         let Some(account) = self.slots.get_mut(slot as usize) else { return };
+        account.crossed(is_client, talk.device, talk.traffic.received.packets);
         account.counts.traffic += traffic;
         account.recent.add(talk.tick_end, self.window, traffic);
         account.last_seen = account.last_seen.max(talk.at);
@@ -202,6 +187,32 @@ impl Pairs {
                 handshakes.record(took);
             }
         }
+    }
+
+    /// Packets arrived of which their sender's interface tells all else.
+    fn arrived(&mut self, key: Key, is_client: bool, talk: &Talk<'_>) {
+        let packets = talk.traffic.received.packets;
+        if let Some(slot) = self.index.get(&key) {
+            if let Some(account) = self.slots.get_mut(*slot as usize) {
+                account.crossed(is_client, talk.device, packets);
+            }
+        } else if self.arrivals.len() < MOST && !is_client {
+            let (device, tick_end) = (talk.device.cloned(), talk.tick_end);
+            self.arrivals.push(Arrival { key, device, packets, tick_end });
+        }
+    }
+
+    /// Books what arrived before its pair was known; what waits too long is of none.
+    fn book_arrivals(&mut self) {
+        let Self { arrivals, index, slots, latest_tick, .. } = self;
+        arrivals.retain(|Arrival { key, device, packets, tick_end }| {
+            let account = index.get(key).and_then(|slot| slots.get_mut(*slot as usize));
+            let is_known = account.is_some();
+            if let Some(account) = account {
+                account.crossed(false, device.as_ref(), *packets);
+            }
+            !is_known && latest_tick.since(*tick_end) < ARRIVAL
+        });
     }
 
     /// One end of a pair's connection sent segments again: the one whose interface it was seen at (`by_local`), or the other.
@@ -278,6 +289,7 @@ impl Pairs {
             server: End { port: key.port, ..server.clone() },
             protocol: key.protocol,
             network: talk.network.cloned(),
+            devices: [None, None],
         };
         let account = Account {
             key: key.clone(),
@@ -343,6 +355,7 @@ impl Pairs {
 
     /// What came since the history was told last: of each pair of which something did, and of those that are gone.
     pub(super) fn tell(&mut self) -> (Vec<PairSpan>, Others) {
+        self.book_arrivals();
         (self.slots.iter_mut().filter_map(Account::tell).collect(), std::mem::take(&mut self.departed))
     }
 
@@ -394,69 +407,5 @@ pub(super) fn answers(talk: &Talk<'_>) -> Answers {
             + silent(Initiator::Remote, Direction::Received),
         silent_server: silent(Initiator::Local, Direction::Received)
             + silent(Initiator::Remote, Direction::Sent),
-    }
-}
-
-/// Whether an end is as it was last seen, but for its port.
-fn is_as_seen(end: &End, seen: &End) -> bool {
-    let told = |end: &End| (end.address, end.reason);
-    told(end) == told(seen) && end.container == seen.container && end.swarm == seen.swarm
-}
-
-impl Account {
-    /// Keeps both ends as they were last seen. They are the same as before as a rule, and comparing costs less than copying.
-    fn renew(&mut self, [client, server]: [&End; 2], port: Option<u16>) {
-        if !is_as_seen(&self.ends.client, client) {
-            Arc::make_mut(&mut self.ends).client = End { port: None, ..client.clone() };
-        }
-        if !is_as_seen(&self.ends.server, server) {
-            Arc::make_mut(&mut self.ends).server = End { port, ..server.clone() };
-        }
-    }
-
-    /// What the history was not told yet, if there is something.
-    fn tell(&mut self) -> Option<PairSpan> {
-        if self.counts == self.told {
-            return None;
-        }
-        let counts = self.counts.since(&self.told);
-        self.told = self.counts;
-        let (shares, icmp) = self.rare.as_mut().map(|rare| rare.tell()).unwrap_or_default();
-        Some(PairSpan {
-            ends: Arc::clone(&self.ends),
-            counts,
-            shares,
-            icmp,
-            handshakes: std::mem::take(&mut self.handshakes_untold),
-            verdict: self.verdict.clone(),
-            last_seen: self.last_seen,
-        })
-    }
-
-    /// It goes before the history was told all of it.
-    fn departs(&self, others: &mut Others) {
-        if self.counts != self.told {
-            others.pair(self.counts.since(&self.told));
-        }
-    }
-
-    fn row(&self, window: Traffic) -> PairRow {
-        PairRow {
-            client: self.ends.client.clone(),
-            server: self.ends.server.clone(),
-            protocol: self.key.protocol,
-            network: self.ends.network.clone(),
-            traffic: self.counts.traffic,
-            window,
-            conversations: self.counts.conversations,
-            answers: self.counts.answers,
-            shares: self.rare.as_ref().map(|rare| rare.shares.all.clone()).unwrap_or_default(),
-            retransmits: self.counts.retransmits,
-            zero_windows: self.counts.zero_windows,
-            icmp: self.rare.as_ref().map(|rare| rare.icmp.clone()).unwrap_or_default(),
-            handshake: self.handshakes.as_ref().and_then(|handshakes| handshakes.percentiles()),
-            verdict: self.verdict.clone(),
-            last_seen: self.last_seen,
-        }
     }
 }

@@ -113,6 +113,28 @@ pub struct Reach {
     pub other: Traffic,
 }
 
+impl Reach {
+    /// What came on top of an earlier state of the same.
+    #[must_use]
+    pub(super) fn since(&self, before: &Self) -> Self {
+        Self {
+            inside: self.inside.since(&before.inside).unwrap_or_default(),
+            host: self.host.since(&before.host).unwrap_or_default(),
+            outside: self.outside.since(&before.outside).unwrap_or_default(),
+            networks: self.networks.since(&before.networks).unwrap_or_default(),
+            other: self.other.since(&before.other).unwrap_or_default(),
+        }
+    }
+
+    /// Bytes of all of it.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let Self { inside, host, outside, networks, other } = self;
+        let both = [host, outside, networks, other].map(|it| it.sent.bytes.saturating_add(it.received.bytes));
+        both.into_iter().fold(inside.bytes, u64::saturating_add)
+    }
+}
+
 impl AddAssign for Reach {
     fn add_assign(&mut self, other: Self) {
         self.inside += other.inside;
@@ -188,6 +210,26 @@ pub struct PairRow {
     pub verdict: Option<Verdict>,
     /// The last packet.
     pub last_seen: KernelTime,
+    /// Where it was seen, and what arrived there: of a time that is over, since nobody asks that of now.
+    #[serde(default, skip_serializing_if = "Hooks::is_nothing")]
+    pub hooks: Hooks,
+}
+
+/// At which interfaces a pair was seen. What left them is its traffic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hooks {
+    /// The client's and the server's interface, as far as they are watched.
+    pub devices: [Option<SafeText>; 2],
+    /// Packets that arrived at the server's.
+    pub delivered: u64,
+    /// Packets that arrived at the client's.
+    pub came_back: u64,
+}
+
+impl Hooks {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl PairRow {

@@ -17,6 +17,8 @@ pub struct Talk<'a> {
     pub protocol: Protocol,
     /// The Docker network of the interface.
     pub network: Option<&'a NetworkRef>,
+    /// The interface's name.
+    pub device: Option<&'a SafeText>,
     /// What crossed the interface.
     pub traffic: Traffic,
     /// The last packet.

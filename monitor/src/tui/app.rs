@@ -1,5 +1,6 @@
 //! The view as a whole: takes in data and input, and draws itself.
 
+use super::back::{Back, Span};
 use super::board::{Board, Course};
 use super::context::Context;
 use super::draw::{self, Areas, Kept, Scene, Widths};
@@ -11,7 +12,7 @@ use super::subject::Subject;
 use super::theme::Look;
 use super::update::{Action, Sight, update};
 use crate::model::ContainerId;
-use crate::snapshot::{Record, Snapshot};
+use crate::snapshot::{Past, Record, Snapshot};
 use crate::wire::Clock;
 use crossterm::event::{Event, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::Frame;
@@ -29,6 +30,26 @@ pub enum Effect {
     Quit,
     /// Give the terminal back and stop, as Ctrl-Z asks.
     Suspend,
+}
+
+/// What was, as far as the view wants it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The container whose last hour is to be told.
+    pub course: Option<ContainerId>,
+    /// The time that is to be told of.
+    pub time: Option<Span>,
+    /// How often it was begun to look back: who goes to now and back at once is told the same time again.
+    pub looks: u64,
+}
+
+/// What was found of it.
+#[derive(Debug)]
+pub enum Found {
+    /// The last hour of a container.
+    Course(Course),
+    /// All of a time that was asked for, or why it is not told.
+    Time(Span, Result<Box<Past>, String>),
 }
 
 /// What of the list has to be made anew because the state wants another one.
@@ -52,6 +73,8 @@ pub struct App {
     cut_off: bool,
     /// The data that are shown while the picture is frozen.
     frozen: Option<Box<Board>>,
+    /// The data that are shown while it is looked back.
+    then: Option<Box<Board>>,
     pub(super) state: State,
     pub(super) table: Box<dyn Table>,
     fresh: Fresh,
@@ -76,6 +99,7 @@ impl App {
             live: Board::new(snapshot),
             cut_off: false,
             frozen: None,
+            then: None,
             table: state.screen.table(),
             state,
             fresh: Fresh::No,
@@ -92,7 +116,7 @@ impl App {
     pub fn snapshot(&mut self, snapshot: Arc<Snapshot>) {
         let before = Arc::clone(self.live.latest());
         let is_reading = self.live.snapshot(snapshot);
-        if self.frozen.is_none() {
+        if self.is_live() {
             let news = News::of(&before, self.live.latest(), is_reading, &self.clock);
             self.behind |= self.state.screen.is_behind(&news);
             self.stale |= news.is_seen();
@@ -115,13 +139,18 @@ impl App {
     pub fn begin_again(&mut self, snapshot: Arc<Snapshot>) {
         self.live = Board::new(snapshot);
         self.cut_off = false;
-        self.behind |= self.frozen.is_none();
+        self.behind |= self.is_live();
         self.stale = true;
+    }
+
+    /// Whether what is shown are the latest data.
+    fn is_live(&self) -> bool {
+        self.frozen.is_none() && self.then.is_none()
     }
 
     /// Takes in a record.
     pub fn record(&mut self, record: &Record) {
-        if self.frozen.is_some() {
+        if !self.is_live() {
             self.live.record(record);
             return;
         }
@@ -138,19 +167,42 @@ impl App {
         };
     }
 
-    /// The container whose last hour is to be told, if one is opened.
+    /// What is to be looked back at: the last hour of the container that is opened, and the time that keys ask for.
     #[must_use]
-    pub fn looks_back_at(&self) -> Option<&ContainerId> {
-        match &self.state.opened.last()?.subject {
-            Subject::Container(id) => Some(id),
+    pub fn wanted(&self) -> Wanted {
+        let course = match self.state.opened.last().map(|open| &open.subject) {
+            Some(Subject::Container(id)) => Some(id.clone()),
             _ => None,
+        };
+        Wanted { course, time: self.state.back.as_ref().map(Back::asked), looks: self.state.looks }
+    }
+
+    /// Takes in what was looked back at.
+    pub fn found(&mut self, found: Found) {
+        match found {
+            Found::Course(course) => self.course(course),
+            Found::Time(asked, told) => self.time(asked, told),
         }
     }
 
-    /// Takes in the last hour of a container.
-    pub fn course(&mut self, course: Course) {
-        self.stale |= self.frozen.is_none() && self.looks_back_at() == Some(&course.container);
+    fn course(&mut self, course: Course) {
+        let is_open = self.wanted().course.as_ref() == Some(&course.container);
+        self.stale |= self.frozen.is_none() && is_open;
+        if let Some(then) = &mut self.then {
+            then.take_course(course.clone());
+        }
         self.live.take_course(course);
+    }
+
+    fn time(&mut self, asked: Span, told: Result<Box<Past>, String>) {
+        let Some(back) = &mut self.state.back else { return };
+        let is_wanted = back.told(asked, told.as_ref().map(|past| &past.told).map_err(Clone::clone));
+        let Some(past) = told.ok().filter(|_| is_wanted) else {
+            self.stale |= is_wanted;
+            return;
+        };
+        self.then = Some(Box::new(Board::of_then(*past)));
+        (self.fresh, self.stale) = (Fresh::No, true);
     }
 
     /// Takes in a key, the mouse, or another size.
@@ -186,7 +238,7 @@ impl App {
             self.widths = Widths::default();
         }
         let mut top = self.state.place().top;
-        let board = self.frozen.as_deref().unwrap_or(&self.live);
+        let board = shown(&self.then, &self.frozen, &self.live);
         let scene = Scene {
             board,
             is_cut_off: self.cut_off,
@@ -220,6 +272,7 @@ impl App {
             table: self.table.as_ref(),
             height: self.areas.rows.height.into(),
             page: self.areas.page,
+            now: self.clock.wall(self.live.latest().taken_at),
         };
         let effect = update(&mut self.state, action, &sight);
         self.follow(&before);
@@ -233,6 +286,10 @@ impl App {
             return;
         }
         self.stale = true;
+        if now.back.is_none() && self.then.take().is_some() {
+            self.widths = Widths::default();
+            self.fresh = Fresh::No;
+        }
         if now.frozen != before.frozen {
             self.frozen = now.frozen.then(|| Box::new(self.live.clone()));
             self.fresh = Fresh::No;
@@ -256,7 +313,7 @@ impl App {
 
     /// Makes the list anew where something that it depends on has changed.
     pub(super) fn refresh(&mut self) {
-        let board = self.frozen.as_deref().unwrap_or(&self.live);
+        let board = shown(&self.then, &self.frozen, &self.live);
         let context = context(board, &self.state, &self.clock);
         if self.behind {
             self.fresh = Fresh::No;
@@ -272,15 +329,22 @@ impl App {
     }
 }
 
+/// The data that are shown.
+fn shown<'a>(then: &'a Option<Box<Board>>, frozen: &'a Option<Box<Board>>, live: &'a Board) -> &'a Board {
+    then.as_deref().or(frozen.as_deref()).unwrap_or(live)
+}
+
 /// What the text of a cell depends on beside its row.
-fn context<'a>(board: &Board, state: &State, clock: &'a Clock) -> Context<'a> {
+fn context<'a>(board: &'a Board, state: &State, clock: &'a Clock) -> Context<'a> {
+    let then = board.then();
     Context {
         now: board.latest().taken_at,
         reading: board.reading(),
         since: board.since(),
-        clock,
+        clock: then.map_or(clock, |then| &then.clock),
         unit: state.unit,
         window: state.window,
         totals: state.totals,
+        past: then.map(|then| then.length),
     }
 }

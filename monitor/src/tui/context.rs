@@ -1,7 +1,7 @@
 //! What the text of a cell depends on beside its row.
 
 use super::column::{Cell, Tone};
-use super::recent::Recent;
+use super::recent::{Recent, SECONDS};
 use crate::model::KernelTime;
 use crate::view::units;
 use crate::wire::Clock;
@@ -42,6 +42,15 @@ impl Window {
     /// How long it is.
     pub(super) const fn length(self) -> Duration {
         Duration::from_secs(self.seconds() as u64)
+    }
+
+    /// The next longer one, and after the longest the shortest.
+    pub(super) const fn next(self) -> Self {
+        match self {
+            Self::Second => Self::TenSeconds,
+            Self::TenSeconds => Self::Minute,
+            Self::Minute => Self::Second,
+        }
     }
 }
 
@@ -84,11 +93,16 @@ pub(super) struct Context<'a> {
     pub(super) window: Window,
     /// Whether traffic columns show what was counted since the watch began, and not rates.
     pub(super) totals: bool,
+    /// How long the time is that is looked back at: totals, and the rates over all of it, are of that time. Absent now.
+    pub(super) past: Option<Duration>,
 }
 
 impl Context<'_> {
-    /// Bytes a second over the window; absent before a second reading.
+    /// Bytes a second over the window; absent before a second reading, and of a time that is over.
     pub(super) fn rate(&self, recent: &Recent, way: Way) -> Option<u64> {
+        if self.past.is_some() {
+            return None;
+        }
         self.per_second(way.of(recent.sum(self.reading, self.window.seconds())))
     }
 
@@ -99,7 +113,16 @@ impl Context<'_> {
 
     /// What a traffic column is about: the rate, or `total` bytes where totals are shown.
     pub(super) fn amount(&self, recent: &Recent, total: Option<u64>, way: Way) -> Option<u64> {
-        if self.totals { total } else { self.rate(recent, way) }
+        match self.past {
+            _ if self.totals => total,
+            Some(length) => units::per_second(total?, length),
+            None => self.rate(recent, way),
+        }
+    }
+
+    /// By what rows are ordered that show their last minute: its bytes, or those of the time that is looked back at.
+    pub(super) fn lately(&self, recent: &Recent, total: u64) -> u64 {
+        if self.past.is_some() { total } else { Way::Both.of(recent.sum(self.reading, SECONDS)) }
     }
 
     /// Bytes as text in the unit that is chosen, at most 8 columns.
@@ -119,9 +142,9 @@ impl Context<'_> {
         }
     }
 
-    /// Sixty bars of a row.
+    /// Sixty bars of a row; there are none of a time that is over.
     pub(super) fn spark(&self, recent: &Recent) -> Cell {
-        Cell::Spark(recent.bars(self.reading))
+        if self.past.is_some() { Cell::absent() } else { Cell::Spark(recent.bars(self.reading)) }
     }
 }
 
@@ -131,6 +154,7 @@ mod tests {
     use crate::model::KernelTime;
     use crate::tui::recent::Recent;
     use crate::wire::fixtures;
+    use std::time::Duration;
 
     #[test]
     fn a_rate_is_over_no_more_than_was_watched() {
@@ -146,6 +170,7 @@ mod tests {
                 unit: Unit::Bytes,
                 window,
                 totals: false,
+                past: None,
             };
             assert_eq!(context.rate(&recent, Way::Both), expected, "{window:?} since {since}");
         };
@@ -154,5 +179,25 @@ mod tests {
         check(0, Window::Minute, Some(80));
         check(100_500_000_000, Window::TenSeconds, Some(1_200));
         check(104_500_000_000, Window::TenSeconds, None);
+    }
+
+    #[test]
+    fn a_rate_of_a_time_that_is_over_is_over_all_of_it() {
+        let clock = fixtures::clock();
+        let context = Context {
+            now: KernelTime(60_000_000_000),
+            reading: KernelTime(60_000_000_000),
+            since: KernelTime(60_000_000_000),
+            clock: &clock,
+            unit: Unit::Bytes,
+            window: Window::Second,
+            totals: false,
+            past: Some(Duration::from_secs(60)),
+        };
+        let recent = Recent::default();
+        assert_eq!(context.amount(&recent, Some(6_000), Way::Both), Some(100));
+        assert_eq!(context.amount(&recent, None, Way::Both), None);
+        assert_eq!(Context { totals: true, ..context }.amount(&recent, Some(6_000), Way::Both), Some(6_000));
+        assert_eq!(context.lately(&recent, 6_000), 6_000);
     }
 }

@@ -31,6 +31,8 @@ pub(super) enum Where {
     Pairs,
     /// While a filter is typed.
     Typing,
+    /// While a time is looked back at.
+    Back,
 }
 
 /// A line of the table.
@@ -75,7 +77,7 @@ const fn key(
 }
 
 use Key::{Ctrl, Letter};
-use Where::{Everywhere, Flows, Gathering, Lists, Pairs, Typing};
+use Where::{Back, Everywhere, Flows, Gathering, Lists, Pairs, Typing};
 
 /// The table. What comes first is asked first.
 pub(super) const BINDINGS: &[Binding] = &[
@@ -86,6 +88,9 @@ pub(super) const BINDINGS: &[Binding] = &[
     key(&[Ctrl('u')], Typing, Action::EraseAll, "take everything away", "empty"),
     key(&[UP], Typing, Action::Move(-1), "one row up, while typing", ""),
     key(&[DOWN], Typing, Action::Move(1), "one row down, while typing", ""),
+    key(&[Letter('n')], Back, Action::Now, "go back to now; Esc does it where nothing is open", "now"),
+    key(&[Letter(']')], Back, Action::Later(1), "a step later; the last one is now", "later"),
+    key(&[Letter('}')], Back, Action::Later(10), "ten steps later", ""),
     key(&[Letter('?'), F1], Everywhere, Action::Help, "this help", "help"),
     key(&[Letter('q'), Ctrl('c')], Everywhere, Action::Quit, "quit", "quit"),
     key(&[Letter('/')], Lists, Action::Type, "filter: every word has to hold of a row", "filter"),
@@ -99,11 +104,25 @@ pub(super) const BINDINGS: &[Binding] = &[
         "freeze: the picture stays, counting goes on",
         "freeze",
     ),
+    key(
+        &[Letter('[')],
+        Everywhere,
+        Action::Earlier(1),
+        "look back: a step earlier, a minute at first",
+        "earlier",
+    ),
+    key(&[Letter('{')], Everywhere, Action::Earlier(10), "ten steps earlier", ""),
     key(&[Letter('s'), Letter('>')], Lists, Action::OrderBy(1), "order by the next column", "sort"),
     key(&[Letter('S'), Letter('<')], Lists, Action::OrderBy(-1), "order by the column before", ""),
     key(&[Letter('r')], Lists, Action::Reverse, "turn the order round", "reverse"),
     key(&[Letter('t')], Everywhere, Action::Totals, "totals, or rates", "totals"),
-    key(&[Letter('w')], Everywhere, Action::Window, "rates over 1, 10 or 60 seconds", "window"),
+    key(
+        &[Letter('w')],
+        Everywhere,
+        Action::Window,
+        "rates over 1, 10 or 60 seconds; looking back, steps of these",
+        "window",
+    ),
     key(&[Letter('b')], Everywhere, Action::Unit, "bits, or bytes", "bits"),
     key(&[Letter('c')], Gathering, Action::Gather, "gather by container, service or project", "group"),
     key(
@@ -146,6 +165,8 @@ pub(super) struct Here {
     pub(super) typing: bool,
     /// Whether rows can be gathered.
     pub(super) gathers: bool,
+    /// Whether a time is looked back at.
+    pub(super) back: bool,
 }
 
 impl Here {
@@ -156,6 +177,7 @@ impl Here {
             covered: state.help.is_some() || !state.opened.is_empty(),
             typing: state.typing.is_some(),
             gathers,
+            back: state.back.is_some(),
         }
     }
 }
@@ -167,6 +189,7 @@ impl Binding {
         match self.works {
             Typing => here.typing,
             Everywhere => !here.typing,
+            Back => !here.typing && here.back,
             Lists => in_list,
             Gathering => in_list && here.gathers,
             Flows => in_list && here.screen == ScreenId::Flows,

@@ -10,6 +10,9 @@ use super::subject::Subject;
 use crate::filter::Filter;
 use std::sync::Arc;
 
+/// What is said of a time in which there is no row.
+const NOTHING_THEN: &str = "Nothing of this was counted in that time.";
+
 /// How rows are ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Order {
@@ -59,8 +62,8 @@ pub(super) trait Table: std::fmt::Debug {
     fn cell(&self, at: usize, column: usize, context: &Context<'_>) -> Cell;
     /// How it is ordered at first.
     fn first_order(&self) -> Order;
-    /// What is said where there is no row.
-    fn empty(&self) -> &'static str;
+    /// What is said where there is no row: of now, or of a time that is over.
+    fn empty(&self, is_past: bool) -> &'static str;
     /// Whether its rows can be gathered.
     fn gathers(&self) -> bool;
     /// Lines above the list.
@@ -99,7 +102,8 @@ impl<S: Screen> Table for Sheet<S> {
     fn fill(&mut self, board: &Board, options: &Options, context: &Context<'_>) {
         self.order.clear();
         self.gone.clear();
-        self.items = S::items(board, options);
+        let is_kept = board.then().is_none() || S::NOT_KEPT.is_none();
+        self.items = if is_kept { S::items(board, options) } else { Vec::new() };
         let Some(name) = S::COLUMNS.first() else { return };
         let names = keys(self.items.iter().map(|item| (name.rank)(item, context)), false);
         let mut named: Vec<_> = names.into_iter().zip(self.items.drain(..)).collect();
@@ -167,8 +171,8 @@ impl<S: Screen> Table for Sheet<S> {
         Order { column, descending }
     }
 
-    fn empty(&self) -> &'static str {
-        S::EMPTY
+    fn empty(&self, is_past: bool) -> &'static str {
+        if is_past { S::NOT_KEPT.unwrap_or(NOTHING_THEN) } else { S::EMPTY }
     }
 
     fn gathers(&self) -> bool {

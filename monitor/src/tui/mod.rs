@@ -4,6 +4,7 @@
 //! A screen is a list of rows with columns. Only the rows in sight are made into text.
 
 mod app;
+mod back;
 mod board;
 mod column;
 mod context;
@@ -22,7 +23,8 @@ mod subject;
 mod theme;
 mod update;
 
-pub use app::{App, Effect};
+pub use app::{App, Effect, Found, Wanted};
+pub use back::Span;
 pub use board::Course;
 pub use theme::{Colours, Look};
 

@@ -1,5 +1,6 @@
 //! What keys change: which screen, which row, how it is ordered, and how numbers are written.
 
+use super::back::Back;
 use super::context::{Unit, Window};
 use super::list::{Order, Table};
 use super::screens::{Options, ScreenId};
@@ -88,6 +89,10 @@ pub(super) struct State {
     pub(super) window: Window,
     /// Whether the picture stays while data go on being taken in.
     pub(super) frozen: bool,
+    /// Which time is looked back at, if one is.
+    pub(super) back: Option<Back>,
+    /// How often that was begun.
+    pub(super) looks: u64,
     /// The help and its first line in sight, where it is shown.
     pub(super) help: Option<usize>,
     /// What was opened, the latest last.
@@ -109,6 +114,8 @@ impl State {
             totals: false,
             window: Window::default(),
             frozen: false,
+            back: None,
+            looks: 0,
             help: None,
             opened: Vec::new(),
         }

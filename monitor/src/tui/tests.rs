@@ -1,6 +1,7 @@
 //! Pictures of the screens, and what keys make of them.
 
 mod agent;
+mod back;
 pub(super) mod data;
 mod details;
 mod keys;

@@ -1,12 +1,14 @@
 //! What each action does to the state. Pure.
 
 use super::app::Effect;
-use super::context::{Unit, Window};
+use super::back::Back;
+use super::context::Unit;
 use super::list::{Order, Table};
 use super::screens::ScreenId;
 use super::state::{Open, State, Typing};
 use super::subject::{Group, Subject};
 use crate::filter::Filter;
+use crate::model::WallTime;
 
 /// The longest filter that can be typed.
 const LONGEST_FILTER: usize = 256;
@@ -24,7 +26,7 @@ pub(super) enum Action {
     Help,
     /// Close what is open.
     Back,
-    /// Close what is open; where nothing is, have no filter.
+    /// Close what is open; where nothing is, have no filter; where there is none, go back to now.
     Escape,
     /// Begin to type a filter.
     Type,
@@ -44,6 +46,12 @@ pub(super) enum Action {
     Open,
     /// Keep the picture, or go on.
     Freeze,
+    /// Look back: so many steps earlier.
+    Earlier(u32),
+    /// So many steps later.
+    Later(u32),
+    /// No longer look back.
+    Now,
     /// Order by a column so many further.
     OrderBy(isize),
     /// Order by a column; if it is ordered by it already, the other way round.
@@ -97,6 +105,8 @@ pub(super) struct Sight<'a> {
     pub(super) height: usize,
     /// How many lines what lies over it has, and how many of them fit.
     pub(super) page: (usize, usize),
+    /// When the latest data is of.
+    pub(super) now: WallTime,
 }
 
 /// Does what is asked for.
@@ -109,21 +119,35 @@ pub(super) fn update(state: &mut State, action: Action, sight: &Sight<'_>) -> Ef
             close(state);
         }
         Action::Escape => {
-            if !close(state) {
+            let was_open = close(state);
+            if !was_open && state.filter_text.is_empty() {
+                state.back = None;
+            } else if !was_open {
                 (state.filter_text, state.filter) = (String::new(), Filter::default());
             }
         }
         Action::Open => open(state, sight.table.subject(state.place().at)),
         Action::Matrix => open(state, Some(Subject::Matrix(state.options.group))),
-        Action::Freeze => state.frozen = !state.frozen,
-        Action::Totals => state.totals = !state.totals,
-        Action::Window => {
-            state.window = match state.window {
-                Window::Second => Window::TenSeconds,
-                Window::TenSeconds => Window::Minute,
-                Window::Minute => Window::Second,
+        // What is over stays as it is.
+        Action::Freeze => state.frozen = !state.frozen && state.back.is_none(),
+        Action::Earlier(steps) => match &mut state.back {
+            Some(back) => back.earlier(steps),
+            None => {
+                state.looks += 1;
+                state.back = Some(Back::before(sight.now, steps));
+            }
+        },
+        Action::Later(steps) => {
+            if !state.back.as_mut().is_some_and(|back| back.later(steps, sight.now)) {
+                state.back = None;
             }
         }
+        Action::Now => state.back = None,
+        Action::Totals => state.totals = !state.totals,
+        Action::Window => match &mut state.back {
+            Some(back) => back.other_step(),
+            None => state.window = state.window.next(),
+        },
         Action::Unit => {
             state.unit = match state.unit {
                 Unit::Bytes => Unit::Bits,

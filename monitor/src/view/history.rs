@@ -4,13 +4,17 @@ use super::failures::went_no_further;
 use super::header::past;
 use super::names;
 use super::page::{nothing, page};
-use super::style::{Frame, Line, Tone};
+use super::style::{Frame, Line, Tone, wrap};
 use super::table::Column;
 use super::units::{bytes, count, duration, exact, plural};
 use crate::model::{DnsOutcome, Protocol, SafeText};
-use crate::snapshot::{Connections, ContainerSpan, NameSpan, Others, PairRow, Past, Point};
+use crate::snapshot::{Connections, ContainerSpan, NameSpan, Others, PairRow, Past, Point, Traced};
 use crate::wire::wall_time_of_day;
 
+/// Pairs that are followed hook by hook.
+const MOST_TRACED: usize = 6;
+/// Columns before what was seen of one.
+const INDENT: usize = 2;
 /// What is told of a container, in each table.
 const COUNTED: [Column; 10] = [
     Column::number("SENT", 8, 0),
@@ -139,14 +143,35 @@ pub fn past_between(past: &Past, pairs: Vec<&PairRow>, frame: &Frame) -> Vec<Lin
             verdict.unwrap_or_else(|| "-".to_owned()),
         ]
     };
-    let cells: Vec<Vec<String>> = pairs.into_iter().map(cells).collect();
-    page(&past.snapshot, frame, &BETWEEN, &cells, "nothing was seen between them", nothing)
+    let cells: Vec<Vec<String>> = pairs.iter().copied().map(cells).collect();
+    let mut lines = page(&past.snapshot, frame, &BETWEEN, &cells, "nothing was seen between them", nothing);
+    lines.extend(pairs.iter().take(MOST_TRACED).flat_map(|pair| traced(pair, past, frame)));
+    let more = pairs.len().saturating_sub(MOST_TRACED) as u64;
+    if more > 0 {
+        lines.push(Line::of(Tone::Faint, format!("and {} that are not followed here", plural(more, "pair"))));
+    }
+    lines
+}
+
+/// How far the conversations of a pair came, hook by hook.
+fn traced(pair: &PairRow, past: &Past, frame: &Frame) -> Vec<Line> {
+    let Traced { evidence, course } = Traced::of(pair, &past.snapshot.findings);
+    let (client, server) = (names::end(&pair.client), names::end_and_port(&pair.server));
+    let heading = format!("{client} → {server} over {}", pair.protocol.name());
+    let texts = [(Tone::Strong, 0, heading), (Tone::Plain, INDENT, course)].into_iter();
+    let seen = evidence.iter().map(|one| (Tone::Faint, INDENT, format!("{}: {}", one.at, one.saw)));
+    let lines = texts.chain(seen).flat_map(|(tone, indent, text)| {
+        let lines = wrap(&text, frame.width.saturating_sub(indent).max(1));
+        lines.into_iter().map(move |text| Line::of(tone, format!("{}{text}", " ".repeat(indent))))
+    });
+    std::iter::once(Line::default()).chain(lines).collect()
 }
 
 /// What a look back leaves out, if it does.
 #[must_use]
 pub fn left_out(others: &Others) -> Option<String> {
-    let Others { pairs, counts, services, handshakes, names, findings, .. } = others;
+    let Others { pairs, counts, services, handshakes, names, networks, reach, findings, standing, .. } =
+        others;
     let traffic = counts.traffic.sent.bytes.saturating_add(counts.traffic.received.bytes);
     let failed = match counts.failed() {
         0 => String::new(),
@@ -163,7 +188,9 @@ pub fn left_out(others: &Others) -> Option<String> {
             ),
         ),
         (*names, plural(*names, "name")),
+        (*networks, format!("{} ({})", plural(*networks, "network"), bytes(reach.bytes()))),
         (*findings, plural(*findings, "finding")),
+        (*standing, plural(*standing, "finding of the configuration")),
     ];
     let parts: Vec<String> =
         parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();

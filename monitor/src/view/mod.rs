@@ -36,7 +36,7 @@ pub use findings::finding;
 pub use flows::{FlowLines, capture_ended, flows_ended};
 pub use history::{course, left_out, past_between, past_containers, past_heading, past_names};
 pub use latency::latency;
-pub use networks::networks;
+pub use networks::{networks, past_networks};
 pub use pairs::pairs;
 pub use policy::policy_explanation;
 pub use services::services;

@@ -1,11 +1,11 @@
 //! The table of `networks`: who is on each, and where its containers' traffic goes.
 
-use super::page::page;
+use super::page::{nothing, page};
 use super::style::{Frame, Line, Tone, width};
 use super::table::Column;
 use super::units::{bytes, count, per_second, plural};
 use crate::model::{Overlay, Traffic};
-use crate::snapshot::{NetworkRow, Snapshot};
+use crate::snapshot::{NetworkRow, Reach, Snapshot};
 
 const COLUMNS: [Column; 12] = [
     Column::name("NETWORK", 12, 40, 0),
@@ -22,6 +22,42 @@ const COLUMNS: [Column; 12] = [
     Column::number("CROSSINGS", 9, 1),
 ];
 
+/// The columns of a time that is over: who was on a network then, and what of it was watched, is not kept.
+const PAST: [Column; 8] = [
+    Column::name("NETWORK", 12, 40, 0),
+    Column::name("DRIVER", 6, 10, 7),
+    Column::number("INSIDE", 8, 0),
+    Column::number("HOST", 8, 2),
+    Column::number("OUTSIDE", 8, 2),
+    Column::number("NETWORKS", 8, 3),
+    Column::number("OTHER", 8, 6),
+    Column::number("CROSSINGS", 9, 1),
+];
+
+/// Draws where the traffic of networks went in a time that is over.
+#[must_use]
+pub fn past_networks<'a>(
+    snapshot: &Snapshot,
+    wanted: impl Iterator<Item = &'a NetworkRow>,
+    frame: &Frame,
+) -> Vec<Line> {
+    let cells: Vec<Vec<String>> = wanted
+        .map(|row| {
+            let Reach { inside, host, outside, networks, other } = row.totals;
+            let mut cells = vec![row.network.name.to_string(), row.network.driver.name().to_owned()];
+            cells.push(bytes(inside.bytes));
+            cells.extend([host, outside, networks, other].map(both));
+            cells.push(count(row.crossings as u64));
+            cells
+        })
+        .collect();
+    page(snapshot, frame, &PAST, &cells, "nothing was counted on a network", nothing)
+}
+
+fn both(traffic: Traffic) -> String {
+    bytes(traffic.sent.bytes.saturating_add(traffic.received.bytes))
+}
+
 /// Draws all networks, each followed by its members.
 #[must_use]
 pub fn networks(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
@@ -31,7 +67,6 @@ pub fn networks(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
 }
 
 fn cells(row: &NetworkRow, snapshot: &Snapshot) -> Vec<String> {
-    let both = |traffic: Traffic| bytes(traffic.sent.bytes.saturating_add(traffic.received.bytes));
     // What was not measured is not 0.
     let measured = |text: String| if row.is_measured() { text } else { "-".to_owned() };
     let rate = per_second(row.window.inside.bytes, snapshot.window).map_or_else(|| "-".to_owned(), bytes);

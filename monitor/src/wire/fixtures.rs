@@ -11,7 +11,7 @@ use crate::model::{
     SwarmKind, SwarmMember, TcpFlags, Traffic, WallTime,
 };
 use crate::snapshot::{
-    Answers, BridgeRow, ContainerRef, ContainerRow, Conversations, End, EndKind, Expected, FlowRecord,
+    Answers, BridgeRow, ContainerRef, ContainerRow, Conversations, End, EndKind, Expected, FlowRecord, Hooks,
     IcmpRow, Kept, LatencyRow, LookedUp, Lookups, Measured, Membership, NameRecord, NetworkRef, NetworkRow,
     ObservedAt, OriginEnd, OriginKind, Outcome, PairRow, Peer, Percentiles, PostureRule, Reach, Retransmits,
     Rule, RuleName, SampleRecord, Service, Severity, Snapshot, Standing, Steps, Subject, SwarmRef, Tcp,
@@ -222,6 +222,11 @@ pub(crate) fn pair_row() -> PairRow {
             outcome: Outcome::Answered,
         }),
         last_seen: NOW,
+        hooks: Hooks {
+            devices: [Some(text("veth1a2b3c4")), Some(text("veth5d6e7f8"))],
+            delivered: 9_412,
+            came_back: 1_003_111,
+        },
     }
 }
 

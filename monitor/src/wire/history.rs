@@ -183,7 +183,9 @@ struct OthersPart {
     handshakes: u64,
     lookups: u64,
     questions: u64,
+    networks: u64,
     findings: u64,
+    standing: u64,
 }
 
 /// How their TCP connections went.
@@ -244,7 +246,9 @@ impl PastBody {
     /// What is to be known of a look back.
     #[must_use]
     pub fn new(told: &Told, others: &Others, kept: Kept) -> Self {
-        let Others { pairs, counts, services, handshakes, names, outcomes, findings } = others;
+        let Others {
+            pairs, counts, services, handshakes, names, outcomes, networks, findings, standing, ..
+        } = others;
         let PairCounts { traffic, conversations, answers, icmp_errors, .. } = counts;
         Self {
             start: wall_rfc3339(told.from),
@@ -262,7 +266,9 @@ impl PastBody {
                 handshakes: *handshakes,
                 lookups: *names,
                 questions: outcomes.sum(),
+                networks: *networks,
                 findings: *findings,
+                standing: *standing,
             },
             history: kept.into(),
         }

@@ -17,8 +17,12 @@ pub struct NetworkBody<'a> {
     internal: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     overlay: Option<OverlayPart<'a>>,
-    members: Vec<MemberPart<'a>>,
-    interfaces_watched: usize,
+    /// Absent of a time that is over: who was on it then is not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<Vec<MemberPart<'a>>>,
+    /// The same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interfaces_watched: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     totals: Option<ReachPart>,
     crossings: usize,
@@ -78,14 +82,15 @@ impl<'a> NetworkBody<'a> {
     #[must_use]
     pub fn new(row: &'a NetworkRow, snapshot: &Snapshot) -> Self {
         let seconds = snapshot.window.as_secs_f64();
-        let is_measured = row.is_measured();
+        let is_past = snapshot.past.is_some();
+        let is_measured = is_past || row.is_measured();
         Self {
             network: (&row.network).into(),
             subnets: row.subnets.iter().map(|(address, prefix)| format!("{address}/{prefix}")).collect(),
             internal: row.internal,
             overlay: row.overlay.as_ref().map(Into::into),
-            members: row.members.iter().map(|member| (&**member).into()).collect(),
-            interfaces_watched: row.interfaces_watched,
+            members: (!is_past).then(|| row.members.iter().map(|member| (&**member).into()).collect()),
+            interfaces_watched: (!is_past).then_some(row.interfaces_watched),
             totals: is_measured.then(|| row.totals.into()),
             crossings: row.crossings,
             window: (is_measured && !snapshot.window.is_zero())

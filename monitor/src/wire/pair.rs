@@ -1,11 +1,11 @@
 //! `pair`.
 
 use super::failure::IcmpPart;
-use super::finding::VerdictPart;
+use super::finding::{EvidencePart, VerdictPart};
 use super::parts::{EndpointPart, HandshakePart, NetworkPart};
 use super::{Body, Clock};
 use crate::model::{Counts, Protocol};
-use crate::snapshot::{PairRow, Snapshot};
+use crate::snapshot::{PairRow, Snapshot, Traced};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -36,6 +36,16 @@ pub struct PairBody<'a> {
     last_seen: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<WindowPart>,
+    /// How far it came, where somebody asks why.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    course: Option<CoursePart<'a>>,
+}
+
+/// How far it came in a time that is over.
+#[derive(Serialize)]
+struct CoursePart<'a> {
+    evidence: Vec<EvidencePart<'a>>,
+    explanation: &'a str,
 }
 
 /// How TCP connections went.
@@ -104,6 +114,15 @@ impl<'a> PairBody<'a> {
             verdict: row.verdict.as_ref().map(Into::into),
             last_seen: clock.rfc3339(row.last_seen),
             window: (!snapshot.window.is_zero()).then_some(window),
+            course: None,
         }
+    }
+
+    /// The same, with how far it came.
+    #[must_use]
+    pub fn traced(row: &'a PairRow, traced: &'a Traced, snapshot: &Snapshot, clock: &Clock) -> Self {
+        let evidence = traced.evidence.iter().map(Into::into).collect();
+        let course = Some(CoursePart { evidence, explanation: &traced.course });
+        Self { course, ..Self::new(row, snapshot, clock) }
     }
 }

@@ -217,6 +217,33 @@ fn keys_show_screens_rows_and_details_and_a_small_terminal_is_no_end() -> Result
 }
 
 #[test]
+fn the_view_steps_back_to_what_was_and_to_now_again() -> Result<()> {
+    let stage = Stage::set_up("view-back")?;
+    let before = stage.view()?;
+    stage.press(&["["])?;
+    stage.wait_for("a time that is over", |screen| {
+        // The view's own history begins with its second reading.
+        let is_early = screen.contains("nothing is kept");
+        let asked = is_early.then(|| stage.press(&["n", "["]));
+        let names = [&stage.client, &stage.server].iter().all(|one| screen.contains(end(&one.name)));
+        asked.is_none() && screen.contains("LOOKING BACK: ") && names
+    })?;
+    stage.press(&["4"])?;
+    stage.wait_for("who talked then", |screen| {
+        screen.contains("CLIENT") && screen.contains(":5000") && screen.contains("answered")
+    })?;
+    stage.press(&["2"])?;
+    stage.wait_for("that flows are not kept", |screen| screen.contains("Single flows are not kept"))?;
+    stage.press(&["n"])?;
+    stage.wait_for("the flows of now", |screen| {
+        !screen.contains("LOOKING BACK") && screen.contains("VERDICT") && screen.contains("5000")
+    })?;
+    stage.press(&["q"])?;
+    stage.terminal.check_restored(&before, 0)?;
+    stage.lab.close()
+}
+
+#[test]
 fn every_end_gives_the_terminal_back_as_it_was() -> Result<()> {
     let stage = Stage::set_up("view-ends")?;
     let terminal = &stage.terminal;

@@ -157,3 +157,47 @@ fn fresh(world: &World) -> monitor::snapshot::Snapshot {
     );
     state.snapshot(world.now)
 }
+
+#[test]
+fn what_crossed_both_interfaces_is_kept_whichever_of_them_is_told_first() {
+    let mut world = World::new();
+    world.two_networks();
+    world.running("web", 1, "a", "172.18.0.2");
+    world.running("app", 2, "a", "172.18.0.3");
+    world.pass_until(5_000);
+    let (web, app) = ("172.18.0.2:4000", "172.18.0.3:80");
+    let sent = || flow(1, web, app).counted(counts(7, 700), Default::default());
+    let arrived = || flow(2, app, web).received(101).counted(Default::default(), counts(6, 600));
+    for second in 6..=9_u64 {
+        world.pass_until(second * 1_000);
+        let told = match second {
+            6 => vec![arrived(), sent()],
+            7 => vec![sent().not_new(), arrived().not_new()],
+            8 => vec![
+                arrived().not_new().counted(counts(2, 20), Default::default()),
+                sent().not_new().and_received(102).counted(Default::default(), counts(1, 10)),
+            ],
+            _ => Vec::new(),
+        };
+        tick(&mut world, &[1, 2], told);
+    }
+    let look = |since, until| {
+        let wall = |second: i64| Some(monitor::model::WallTime(second * 1_000_000_000));
+        let asked = AskedPast { since: wall(since), until: wall(until), ..AskedPast::default() };
+        look_back(&world.state.history(), &asked, &fresh(&world)).unwrap().snapshot
+    };
+    for (since, until, packets) in
+        [(5, 6, [7, 6, 0, 0]), (6, 7, [7, 6, 0, 0]), (7, 8, [0, 0, 2, 1]), (5, 9, [14, 12, 2, 1])]
+    {
+        let snapshot = look(since, until);
+        let [pair] = &*snapshot.pairs else { panic!("one pair from {since} to {until}") };
+        let (traffic, hooks) = (pair.traffic, &pair.hooks);
+        let crossed = [traffic.sent.packets, hooks.delivered, traffic.received.packets, hooks.came_back];
+        assert_eq!(crossed, packets, "from {since} to {until}");
+        assert!(hooks.devices.iter().all(Option::is_some), "{hooks:?}");
+        assert_ne!(hooks.devices[0], hooks.devices[1]);
+        // Where the network's traffic went is of the same time.
+        let network = snapshot.networks.iter().find(|row| row.network.name.as_str() == "a").unwrap();
+        assert_eq!(network.totals.inside.packets, traffic.sent.packets + traffic.received.packets);
+    }
+}

@@ -1,14 +1,14 @@
 //! A look back as JSON lines, for a command and for whoever asks the socket.
 
 use super::{
-    between, clock_of, since, wanted_failures, wanted_findings, wanted_latencies, wanted_names, wanted_pairs,
-    wanted_services,
+    between, clock_of, since, wanted_failures, wanted_findings, wanted_latencies, wanted_names,
+    wanted_networks, wanted_pairs, wanted_services, wanted_standing,
 };
 use crate::settings::PastOf;
-use crate::snapshot::{Kept, Past};
+use crate::snapshot::{Kept, PairRow, Past, Traced};
 use crate::wire::{
-    Body, FailureBody, FindingBody, HistoryBody, LatencyBody, LookupBody, PairBody, PastBody, ServiceBody,
-    Stream,
+    Body, FailureBody, FindingBody, HistoryBody, LatencyBody, LookupBody, NetworkBody, PairBody, PastBody,
+    ServiceBody, StandingBody, Stream,
 };
 
 /// The lines, the one about all of them last.
@@ -32,6 +32,9 @@ pub(in crate::run) fn lines(
             let bodies = wanted_pairs(past, name).map(|row| PairBody::new(row, &past.snapshot, &clock));
             all(stream, bodies)
         }
+        PastOf::Networks => {
+            all(stream, wanted_networks(past).map(|row| NetworkBody::new(row, &past.snapshot)))
+        }
         PastOf::Latency => {
             all(stream, wanted_latencies(past, name).map(|row| LatencyBody::new(row, since, &clock)))
         }
@@ -47,13 +50,19 @@ pub(in crate::run) fn lines(
         PastOf::Between(from, to) => {
             let pairs = between::pairs(past, from, to);
             let findings = between::findings(past, from, to);
-            let mut lines =
-                all(stream, pairs.into_iter().map(|row| PairBody::new(row, &past.snapshot, &clock)));
+            let traced: Vec<(&PairRow, Traced)> =
+                pairs.into_iter().map(|row| (row, Traced::of(row, &past.snapshot.findings))).collect();
+            let bodies = traced.iter().map(|(row, it)| PairBody::traced(row, it, &past.snapshot, &clock));
+            let mut lines = all(stream, bodies);
             lines.extend(all(stream, findings.into_iter().map(|it| FindingBody::new(it, &clock))));
             lines
         }
         PastOf::Findings(kinds) => {
-            all(stream, wanted_findings(past, kinds).map(|finding| FindingBody::new(finding, &clock)))
+            let findings = wanted_findings(past, kinds).map(|finding| FindingBody::new(finding, &clock));
+            let mut lines = all(stream, findings);
+            let standing = wanted_standing(past, kinds).map(|standing| StandingBody::new(standing, &clock));
+            lines.extend(all(stream, standing));
+            lines
         }
     };
     lines.push(stream.line(PastBody::new(&past.told, &past.others, kept)));

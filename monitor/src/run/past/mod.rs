@@ -13,7 +13,8 @@ use crate::collector::clock;
 use crate::model::{KernelTime, WallTime};
 use crate::settings::{self, Ask, PastOf, Settings};
 use crate::snapshot::{
-    AskedPast, Finding, LatencyRow, Meant, NameSpan, NotKept, PairRow, Past, ServiceRow, failures, services,
+    AskedPast, Finding, LatencyRow, Meant, NameSpan, NetworkRow, NotKept, PairRow, Past, Reach, ServiceRow,
+    Standing, failures, services,
 };
 use crate::view::{self, Line};
 use crate::wire::{Clock, Stream, wall_date_and_time};
@@ -72,8 +73,8 @@ pub(super) async fn run(settings: &Settings, wanted: &settings::Past) -> Result<
     }
     .await;
     output.finish(PATIENCE).await?;
-    let found_nothing =
-        matches!(&wanted.of, PastOf::Findings(kinds) if wanted_findings(&past, kinds).next().is_none());
+    let found_nothing = matches!(&wanted.of, PastOf::Findings(kinds)
+        if wanted_findings(&past, kinds).next().is_none() && wanted_standing(&past, kinds).next().is_none());
     if found_nothing && !settings.json {
         logger::tell("nothing was found");
     }
@@ -114,6 +115,7 @@ fn drawn(past: &Past, of: &PastOf, name: Option<&str>, frame: &view::Frame) -> V
         PastOf::Containers => view::past_containers(past, frame),
         PastOf::Course(_) => view::course(past, name.unwrap_or_default(), frame),
         PastOf::Pairs => view::pairs(snapshot, wanted_pairs(past, name), frame),
+        PastOf::Networks => view::past_networks(snapshot, wanted_networks(past), frame),
         PastOf::Latency => view::latency(snapshot, wanted_latencies(past, name), frame),
         PastOf::Failures => view::failures(snapshot, &wanted_failures(past, name), frame),
         PastOf::Services => view::services(snapshot, &wanted_services(past, name), frame),
@@ -125,13 +127,20 @@ fn drawn(past: &Past, of: &PastOf, name: Option<&str>, frame: &view::Frame) -> V
         }
         PastOf::Findings(kinds) => {
             let found = wanted_findings(past, kinds).flat_map(|finding| view::finding(finding, frame));
-            view::past_heading(past, frame).into_iter().chain([Line::default()]).chain(found).collect()
+            let stood = wanted_standing(past, kinds).flat_map(|standing| view::standing(standing, frame));
+            let heading = view::past_heading(past, frame).into_iter().chain([Line::default()]);
+            heading.chain(found).chain(stood).collect()
         }
     }
 }
 
 fn wanted_pairs<'a>(past: &'a Past, name: Option<&str>) -> impl Iterator<Item = &'a PairRow> {
     past.snapshot.pairs.iter().filter(move |row| super::pairs::is_wanted(row, name))
+}
+
+/// Those on which something was counted.
+fn wanted_networks(past: &Past) -> impl Iterator<Item = &NetworkRow> {
+    past.snapshot.networks.iter().filter(|row| row.totals != Reach::default())
 }
 
 fn wanted_latencies<'a>(past: &'a Past, name: Option<&'a str>) -> impl Iterator<Item = &'a LatencyRow> {
@@ -158,6 +167,12 @@ fn wanted_names<'a>(past: &'a Past, name: Option<&str>) -> impl Iterator<Item = 
 
 fn wanted_findings<'a>(past: &'a Past, kinds: &settings::Kinds) -> impl Iterator<Item = &'a Finding> {
     past.snapshot.findings.iter().filter(|finding| kinds.of_traffic.contains(&finding.kind))
+}
+
+/// What stood in that time.
+fn wanted_standing<'a>(past: &'a Past, kinds: &settings::Kinds) -> impl Iterator<Item = &'a Standing> {
+    let standing = past.snapshot.standing.iter().map(AsRef::as_ref);
+    standing.filter(|_| kinds.posture)
 }
 
 /// When a span began, as a moment of the kernel's clock that [`clock_of`] shows right.

@@ -1,14 +1,18 @@
 //! What was in a span of time: rows as those of now.
 
-use super::interval::{Interval, Moment, Sum};
-use super::spans::{ContainerSpan, LatencySpan, NameSpan, Others, PairSpan};
+use super::interval::{Interval, Moment};
+use super::spans::{ContainerSpan, LatencySpan, NameSpan, NetworkSpan, Others, PairSpan};
+use super::sum::Sum;
 use crate::flows::Spread;
-use crate::model::{ContainerId, SafeText, WallTime};
+use crate::model::{ContainerId, NetworkId, SafeText, WallTime};
 use crate::policy::Kind;
-use crate::snapshot::{ContainerRef, ContainerRow, LatencyRow, Measured, PairRow, Service, Snapshot};
+use crate::snapshot::{
+    ContainerRef, ContainerRow, End, Finding, Hooks, LatencyRow, Measured, NetworkRef, NetworkRow, PairRow,
+    Reach, Service, Snapshot, Standing,
+};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,7 +108,7 @@ pub struct Past {
     pub others: Others,
     /// The course of whom was asked about.
     pub points: Vec<Point>,
-    /// The latest snapshot, with pairs, latencies and findings of that time.
+    /// The latest snapshot, with pairs, latencies, networks and findings of that time.
     pub snapshot: Snapshot,
 }
 
@@ -139,23 +143,35 @@ pub fn look_back(intervals: &[Arc<Interval>], asked: &Asked, latest: &Snapshot) 
         let points = points(&within, name, asked.step, told.end.kernel.since(start.kernel))?;
         return Ok(course(&within, told, points, latest));
     }
-    let mut sum = Sum::starting(start);
-    within.iter().for_each(|interval| sum.add(interval));
-    let Interval { mut containers, pairs, latencies, mut names, findings, findings_left, mut others, .. } =
-        sum.take(last.end);
+    let Interval {
+        mut containers,
+        pairs,
+        latencies,
+        mut names,
+        networks,
+        findings,
+        findings_left,
+        mut others,
+        ..
+    } = Sum::of(&within).take(last.end);
     others.findings += findings_left.len() as u64;
     containers.sort_by_cached_key(|row| {
         let bytes = row.traffic.sent.bytes.saturating_add(row.traffic.received.bytes);
         (Reverse(bytes), row.container.name.clone(), row.container.id.clone())
     });
-    names.sort_by_cached_key(|row| (Reverse(row.weight()), row.container.name.clone(), row.name.clone()));
+    names.sort_by_cached_key(|row| {
+        (Reverse(row.weight().rank()), row.container.name.clone(), row.name.clone())
+    });
+    let findings = crate::snapshot::findings(findings.iter().map(AsRef::as_ref));
     let snapshot = Snapshot {
         taken_at: last.end.kernel,
         watching_since: start.kernel,
         window: last.end.kernel.since(start.kernel),
         pairs: pair_rows(pairs),
         latencies: latency_rows(latencies),
-        findings: crate::snapshot::findings(findings.iter().map(AsRef::as_ref)),
+        networks: network_rows(networks, &findings, &latest.networks),
+        standing: stood(intervals, &told, latest),
+        findings,
         past: Some(told),
         containers: of_then(latest, &told).cloned().collect(),
         ..latest.clone()
@@ -210,6 +226,55 @@ fn of_then<'a>(latest: &'a Snapshot, told: &Told) -> impl Iterator<Item = &'a Co
     latest.containers.iter().filter(move |row| row.started_at.is_none_or(|started| started <= end))
 }
 
+/// What stood in a time: of what stands now what was found before its end, and what was over after its beginning. Each is as
+/// it was told last.
+fn stood(intervals: &[Arc<Interval>], told: &Told, latest: &Snapshot) -> Vec<Arc<Standing>> {
+    let (start, end) = (told.start.kernel, told.end.kernel);
+    let over = intervals.iter().flat_map(|interval| &interval.standing).filter(|it| it.last_seen > start);
+    latest.standing.iter().chain(over).filter(|standing| standing.first_seen < end).cloned().collect()
+}
+
+/// Where traffic of networks went in a time; how they are is known of now.
+fn network_rows(
+    networks: Vec<NetworkSpan>,
+    findings: &[Finding],
+    now: &Arc<[NetworkRow]>,
+) -> Arc<[NetworkRow]> {
+    let mut spans: HashMap<NetworkId, NetworkSpan> =
+        networks.into_iter().map(|span| (span.network.id.clone(), span)).collect();
+    let crossings = |network: &NetworkRef| {
+        let is_on = |end: &End| {
+            let networks = end.container.iter().flat_map(|container| &container.networks);
+            networks.into_iter().any(|on| on.id == network.id)
+        };
+        let kinds = |it: &&Finding| matches!(it.kind, Kind::Crossing | Kind::Violation);
+        findings.iter().filter(kinds).filter(|it| is_on(&it.source) || is_on(&it.destination)).count()
+    };
+    let mut rows: Vec<NetworkRow> = now
+        .iter()
+        .map(|row| {
+            let reach = spans.remove(&row.network.id).map_or_else(Reach::default, |span| span.reach);
+            let crossings = crossings(&row.network);
+            NetworkRow { totals: reach, window: reach, crossings, ..row.clone() }
+        })
+        .collect();
+    rows.extend(spans.into_values().map(|NetworkSpan { network, reach }| NetworkRow {
+        crossings: crossings(&network),
+        network,
+        subnets: Vec::new(),
+        internal: false,
+        overlay: None,
+        members: Vec::new(),
+        interfaces_watched: 0,
+        totals: reach,
+        window: reach,
+    }));
+    rows.sort_by(|one, other| {
+        (&one.network.name, &one.network.id).cmp(&(&other.network.name, &other.network.id))
+    });
+    rows.into()
+}
+
 fn pair_rows(mut pairs: Vec<PairSpan>) -> Arc<[PairRow]> {
     pairs.sort_by_cached_key(|pair| {
         let traffic = pair.counts.traffic;
@@ -231,6 +296,11 @@ fn pair_rows(mut pairs: Vec<PairSpan>) -> Arc<[PairRow]> {
         handshake: pair.handshakes.percentiles(),
         verdict: pair.verdict,
         last_seen: pair.last_seen,
+        hooks: Hooks {
+            devices: pair.ends.devices.clone(),
+            delivered: pair.counts.delivered,
+            came_back: pair.counts.came_back,
+        },
     };
     pairs.into_iter().map(row).collect()
 }

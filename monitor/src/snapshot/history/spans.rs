@@ -1,12 +1,12 @@
 //! What was counted in one span of time: of a container, a pair, two services, a name.
 
 use crate::flows::Spread;
-use crate::model::{DnsExchange, DnsOutcome, KernelTime, Protocol, SafeText, Traffic};
+use crate::model::{ContainerId, DnsExchange, DnsOutcome, KernelTime, Protocol, SafeText, Traffic};
 use crate::snapshot::latencies::ServicePair;
 use crate::snapshot::pairs::Key;
 use crate::snapshot::{
-    Answers, ContainerRef, End, IcmpRow, NetworkRef, Outcomes, Retransmits, Share, Verdict, ZeroWindows,
-    icmp, shares,
+    Answers, ContainerRef, End, IcmpRow, NetworkRef, Outcomes, Reach, Retransmits, Share, Verdict,
+    ZeroWindows, icmp, shares,
 };
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
@@ -99,6 +99,8 @@ pub struct PairEnds {
     pub protocol: Protocol,
     /// The Docker network they were seen on.
     pub network: Option<NetworkRef>,
+    /// The interfaces at which they were seen last: the client's, and the server's.
+    pub devices: [Option<SafeText>; 2],
 }
 
 /// What is counted of a pair; it only grows.
@@ -116,6 +118,10 @@ pub struct PairCounts {
     pub zero_windows: ZeroWindows,
     /// Errors of ICMP about packets of either end.
     pub icmp_errors: u64,
+    /// Packets that arrived at the server's interface, where that is watched.
+    pub delivered: u64,
+    /// Packets that arrived at the client's.
+    pub came_back: u64,
 }
 
 impl PairCounts {
@@ -127,11 +133,6 @@ impl PairCounts {
         all.into_iter().fold(0, u64::saturating_add)
     }
 
-    /// Connections that nobody answered, if it is TCP.
-    fn unanswered(&self) -> u64 {
-        self.conversations.saturating_sub(self.answers.answered).saturating_sub(self.answers.refused)
-    }
-
     /// What came on top of an earlier state of the same.
     pub(in crate::snapshot) fn since(&self, before: &Self) -> Self {
         Self {
@@ -141,6 +142,8 @@ impl PairCounts {
             retransmits: self.retransmits.since(before.retransmits),
             zero_windows: self.zero_windows.since(before.zero_windows),
             icmp_errors: self.icmp_errors.saturating_sub(before.icmp_errors),
+            delivered: self.delivered.saturating_sub(before.delivered),
+            came_back: self.came_back.saturating_sub(before.came_back),
         }
     }
 }
@@ -153,6 +156,8 @@ impl AddAssign for PairCounts {
         self.retransmits += other.retransmits;
         self.zero_windows += other.zero_windows;
         self.icmp_errors = self.icmp_errors.saturating_add(other.icmp_errors);
+        self.delivered = self.delivered.saturating_add(other.delivered);
+        self.came_back = self.came_back.saturating_add(other.came_back);
     }
 }
 
@@ -195,11 +200,15 @@ impl PairSpan {
     }
 
     /// What makes one worth its room more than another: what failed in whatever way, then bytes.
-    pub(super) fn weight(&self) -> (u64, u64) {
-        let PairCounts { traffic, .. } = &self.counts;
-        let unanswered = if self.ends.protocol == Protocol::TCP { self.counts.unanswered() } else { 0 };
-        let failed = self.counts.failed().saturating_add(unanswered);
-        (failed, traffic.sent.bytes.saturating_add(traffic.received.bytes))
+    pub(super) fn weight(&self) -> Weight {
+        let PairCounts { traffic, conversations, answers, .. } = self.counts;
+        let bytes = traffic.sent.bytes.saturating_add(traffic.received.bytes);
+        let weight = Weight::of(self.counts.failed(), bytes);
+        // Of what is no TCP nobody is known to answer.
+        if self.ends.protocol != Protocol::TCP {
+            return weight;
+        }
+        Weight { opened: conversations, settled: answers.answered.saturating_add(answers.refused), ..weight }
     }
 
     pub(super) fn add(&mut self, later: &Self) {
@@ -231,6 +240,9 @@ impl LatencySpan {
     }
 }
 
+/// What makes two names the same: who asks, what for, of which type, and whether Docker's resolver asks on.
+pub(super) type NameKey = (ContainerId, SafeText, SafeText, bool);
+
 /// What came of one name that a container asked for in a span of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameSpan {
@@ -256,8 +268,14 @@ impl NameSpan {
     }
 
     /// What makes one worth its room more than another: what failed, then how often it was asked for.
-    pub(super) fn weight(&self) -> (u64, u64) {
-        (self.failed(), self.outcomes.sum())
+    pub(super) fn weight(&self) -> Weight {
+        Weight::of(self.failed(), self.outcomes.sum())
+    }
+
+    /// What makes it the same name as another.
+    pub(super) fn key(&self) -> NameKey {
+        let Self { container, name, record_type, forwarded, .. } = self;
+        (container.id.clone(), name.clone(), record_type.clone(), *forwarded)
     }
 
     pub(super) fn add(&mut self, later: &Self) {
@@ -267,23 +285,75 @@ impl NameSpan {
     }
 }
 
+/// Where traffic of a network's containers went in a span of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkSpan {
+    /// The network.
+    pub network: NetworkRef,
+    /// Where it went.
+    pub reach: Reach,
+}
+
+impl NetworkSpan {
+    /// What makes one worth its room more than another: bytes.
+    pub(super) fn weight(&self) -> Weight {
+        Weight::of(0, self.reach.bytes())
+    }
+}
+
+/// What makes a row worth its room more than another, over any span: what failed in whatever way, then how much it was.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Weight {
+    failed: u64,
+    /// Connections that were opened, and of these those that were answered or refused.
+    opened: u64,
+    settled: u64,
+    much: u64,
+}
+
+impl Weight {
+    pub(super) const fn of(failed: u64, much: u64) -> Self {
+        Self { failed, opened: 0, settled: 0, much }
+    }
+
+    /// Greater ones are worth more.
+    pub(super) const fn rank(&self) -> (u64, u64) {
+        (self.failed.saturating_add(self.opened.saturating_sub(self.settled)), self.much)
+    }
+}
+
+impl AddAssign for Weight {
+    fn add_assign(&mut self, other: Self) {
+        self.failed = self.failed.saturating_add(other.failed);
+        self.opened = self.opened.saturating_add(other.opened);
+        self.settled = self.settled.saturating_add(other.settled);
+        self.much = self.much.saturating_add(other.much);
+    }
+}
+
 /// What found no room of its own in a span of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Others {
-    /// Pairs, once for each interval that they were in.
+    /// Pairs, once for each interval that they were in; of those that a look back leaves out, each once.
     pub pairs: u64,
     /// What was counted of these.
     pub counts: PairCounts,
-    /// Pairs of services with latency, once for each interval that they were in.
+    /// Pairs of services with latency, counted in the same way.
     pub services: u64,
     /// Connections whose handshakes these are.
     pub handshakes: u64,
-    /// Names, once for each interval that they were in.
+    /// Names, counted in the same way.
     pub names: u64,
     /// What came of these.
     pub outcomes: Outcomes,
+    /// Networks, once for each interval that they were in.
+    pub networks: u64,
+    /// Where their traffic went.
+    pub reach: Reach,
     /// Findings. An interval counts here only those whose ids it has no room for.
     pub findings: u64,
+    /// Standing findings that were over.
+    pub standing: u64,
 }
 
 impl Others {
@@ -297,6 +367,12 @@ impl Others {
     pub(super) fn latency(&mut self, handshakes: u64) {
         self.services += 1;
         self.handshakes += handshakes;
+    }
+
+    /// One more network.
+    pub(super) fn network(&mut self, reach: Reach) {
+        self.networks += 1;
+        self.reach += reach;
     }
 
     /// One more name.
@@ -314,6 +390,9 @@ impl AddAssign for Others {
         self.handshakes += other.handshakes;
         self.names += other.names;
         self.outcomes += other.outcomes;
+        self.networks += other.networks;
+        self.reach += other.reach;
         self.findings += other.findings;
+        self.standing += other.standing;
     }
 }

@@ -5,10 +5,12 @@ mod beat;
 mod counters;
 mod flows;
 mod services;
+mod then;
 mod toward;
 
 pub(super) use flows::{FlowRow, Flows};
 pub(super) use services::service;
+pub(super) use then::Then;
 pub(super) use toward::Toward;
 
 use super::context::{Context, Way};
@@ -43,6 +45,8 @@ pub(super) struct Board {
     flows: Flows,
     records_lost: u64,
     course: Option<Course>,
+    /// The time that it is about, if that is over.
+    then: Option<Then>,
 }
 
 impl Board {
@@ -58,6 +62,7 @@ impl Board {
             flows: Flows::default(),
             records_lost: 0,
             course: None,
+            then: None,
         };
         board.count();
         board
@@ -132,11 +137,12 @@ impl Board {
 
     /// What all containers sent or received, and interfaces that have none: a second, or since the watch began.
     pub(super) fn everything(&self, context: &Context<'_>, way: Way) -> Option<u64> {
-        if context.totals {
+        if context.totals || context.past.is_some() {
             let containers = self.snapshot.containers.iter().map(|row| row.totals);
             let interfaces = self.snapshot.unattributed.iter().map(|row| row.totals);
             let totals = containers.chain(interfaces).map(|totals| Both::from(totals).bytes);
-            return Some(totals.fold(0, |sum: u64, bytes| sum.saturating_add(way.of(bytes))));
+            let all = totals.fold(0, |sum: u64, bytes| sum.saturating_add(way.of(bytes)));
+            return context.amount(&Recent::default(), Some(all), way);
         }
         let seconds = context.window.seconds();
         let (containers, interfaces) =

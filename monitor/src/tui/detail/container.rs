@@ -6,7 +6,7 @@ use super::past::past;
 use super::words;
 use super::{listed, talk};
 use crate::model::Details;
-use crate::snapshot::{ContainerRow, Membership, Snapshot};
+use crate::snapshot::{ContainerRow, Conversations, Membership, Snapshot};
 use crate::tui::board::Board;
 use crate::tui::column::Tone;
 use crate::tui::context::Context;
@@ -19,6 +19,9 @@ pub(super) fn container(row: &ContainerRow, board: &Board, context: &Context<'_>
     let snapshot = board.latest();
     let mut paper = Paper::new(width);
     paper.text(Tone::Strong, 0, row.container.name.as_str());
+    if context.past.is_some() {
+        paper.says(Tone::Faint, words::OF_NOW);
+    }
     state(&mut paper, row);
     allowed(&mut paper, row.details.as_deref());
     networks(&mut paper, row);
@@ -26,7 +29,10 @@ pub(super) fn container(row: &ContainerRow, board: &Board, context: &Context<'_>
     past(&mut paper, board.course(&row.container.id), context);
     serves(&mut paper, row, snapshot);
     talk::peers(&mut paper, row, snapshot);
-    handshake(&mut paper, row.handshake.as_ref(), "that it opened");
+    // Of a time that is over pairs have it.
+    if context.past.is_none() {
+        handshake(&mut paper, row.handshake.as_ref(), "that it opened");
+    }
     listed::findings(&mut paper, snapshot, &row.container);
     listed::flows(&mut paper, board, &row.container, context);
     labels(&mut paper, row.details.as_deref());
@@ -153,6 +159,34 @@ fn traffic(paper: &mut Paper, row: &ContainerRow, board: &Board, context: &Conte
     words::rate(paper, &board.container(&row.container.id), context);
     paper.field("sent", &words::counts(row.totals.sent));
     paper.field("received", &words::counts(row.totals.received));
+    let tone = |count: u64| if count > 0 { Tone::Warning } else { Tone::Plain };
+    if context.past.is_none() {
+        in_all(paper, row);
+    } else {
+        let Conversations { opened, accepted, .. } = row.conversations;
+        paper.field("connections", &format!("{} opened, {} accepted", exact(opened), exact(accepted)));
+    }
+    match board.latest().missing.contains_key("drops") {
+        true => paper.toned(Tone::Faint, "dropped", "not known: drops are not seen here"),
+        false => {
+            let dropped = format!("{} by the kernel", plural(row.dropped, "packet"));
+            paper.toned(tone(row.dropped), "dropped", &dropped);
+        }
+    }
+    // What was missed is known since the watch began.
+    if context.past.is_some() {
+        return;
+    }
+    let missed = row.not_recorded.packets;
+    paper.toned(tone(missed), "in no flow", &plural(missed, "packet"));
+    match row.unaccounted_bytes {
+        Some(difference) => paper.toned(tone(difference), "unaccounted", &plural(difference, "byte")),
+        None => paper.toned(Tone::Faint, "unaccounted", "not compared with the device yet"),
+    }
+}
+
+/// What crossed before it was watched, and its conversations since.
+fn in_all(paper: &mut Paper, row: &ContainerRow) {
     let before = row.before_watch.sent + row.before_watch.received;
     let text = format!("{} in {} of the kernel", bytes(before.skb_bytes), plural(before.skbs, "buffer"));
     if row.is_at_group() {
@@ -170,20 +204,6 @@ fn traffic(paper: &mut Paper, row: &ContainerRow, board: &Board, context: &Conte
             exact(talk.accepted)
         ),
     );
-    let tone = |count: u64| if count > 0 { Tone::Warning } else { Tone::Plain };
-    match board.latest().missing.contains_key("drops") {
-        true => paper.toned(Tone::Faint, "dropped", "not known: drops are not seen here"),
-        false => {
-            let dropped = format!("{} by the kernel", plural(row.dropped, "packet"));
-            paper.toned(tone(row.dropped), "dropped", &dropped);
-        }
-    }
-    let missed = row.not_recorded.packets;
-    paper.toned(tone(missed), "in no flow", &plural(missed, "packet"));
-    match row.unaccounted_bytes {
-        Some(difference) => paper.toned(tone(difference), "unaccounted", &plural(difference, "byte")),
-        None => paper.toned(Tone::Faint, "unaccounted", "not compared with the device yet"),
-    }
 }
 
 /// Ports that others ask it for, and those it publishes.

@@ -63,6 +63,9 @@ pub(super) fn finding(paper: &mut Paper, finding: &Finding) {
 /// The flows at a container's interfaces, busiest first.
 pub(super) fn flows(paper: &mut Paper, board: &Board, container: &ContainerRef, context: &Context<'_>) {
     paper.heading("Flows");
+    if context.past.is_some() {
+        return paper.says(Tone::Faint, "single flows are not kept");
+    }
     let of_it = |flow: &&Arc<FlowRow>| words::is_of(&flow.record.local, container);
     let mut flows: Vec<(u64, &Arc<FlowRow>)> = board
         .flows()

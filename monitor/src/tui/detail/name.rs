@@ -20,20 +20,15 @@ pub(super) fn name(row: &NameRow, snapshot: &Snapshot, context: &Context<'_>, wi
     if row.forwarded {
         paper.says(Tone::Faint, "Docker's resolver asked on for it");
     }
+    if context.past.is_some() {
+        outcomes(&mut paper, row, "What came of it in that time");
+        paper.says(Tone::Faint, "Who answered, and what, is not kept.");
+        return paper.lines();
+    }
     let resolver = if row.is_docker() { "Docker's own".to_owned() } else { words::end(&row.resolver) };
     paper.field("resolver", &resolver);
     paper.field("last asked", &words::moment(row.last, context));
-    paper.heading("What came of it, since the watch began");
-    for outcome in DnsOutcome::ALL.into_iter().filter(|outcome| row.outcomes.of(*outcome) > 0) {
-        let tone = if outcome == DnsOutcome::Answered { Tone::Plain } else { Tone::Warning };
-        let name = if outcome == DnsOutcome::None { "no answer" } else { outcome.name() };
-        paper.toned(tone, name, &exact(row.outcomes.of(outcome)));
-    }
-    if let (Some(mean), Some(longest)) = (row.mean(), row.longest()) {
-        let last = row.last_took.map_or_else(String::new, |last| format!(", the latest {}", duration(last)));
-        let took = format!("{} as a mean, {} at most{last}", duration(mean), duration(longest));
-        paper.field("took", &took);
-    }
+    outcomes(&mut paper, row, "What came of it, since the watch began");
     paper.heading("Latest answer");
     match &row.code {
         None => paper.says(Tone::Warning, "none came"),
@@ -44,6 +39,21 @@ pub(super) fn name(row: &NameRow, snapshot: &Snapshot, context: &Context<'_>, wi
     }
     used(&mut paper, row, snapshot);
     paper.lines()
+}
+
+/// How often what came of it, and how long that took.
+fn outcomes(paper: &mut Paper, row: &NameRow, heading: &str) {
+    paper.heading(heading);
+    for outcome in DnsOutcome::ALL.into_iter().filter(|outcome| row.outcomes.of(*outcome) > 0) {
+        let tone = if outcome == DnsOutcome::Answered { Tone::Plain } else { Tone::Warning };
+        let name = if outcome == DnsOutcome::None { "no answer" } else { outcome.name() };
+        paper.toned(tone, name, &exact(row.outcomes.of(outcome)));
+    }
+    if let (Some(mean), Some(longest)) = (row.mean(), row.longest()) {
+        let last = row.last_took.map_or_else(String::new, |last| format!(", the latest {}", duration(last)));
+        let took = format!("{} as a mean, {} at most{last}", duration(mean), duration(longest));
+        paper.field("took", &took);
+    }
 }
 
 /// Whether the container talks to an address that was an answer.

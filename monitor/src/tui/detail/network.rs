@@ -18,6 +18,9 @@ pub(super) fn network(row: &NetworkRow, board: &Board, context: &Context<'_>, wi
     let snapshot = board.latest();
     let mut paper = Paper::new(width);
     paper.text(Tone::Strong, 0, &words::network(&row.network));
+    if context.past.is_some() {
+        paper.says(Tone::Faint, words::OF_NOW);
+    }
     let subnets: Vec<String> =
         row.subnets.iter().map(|(address, length)| format!("{address}/{length}")).collect();
     match subnets.is_empty() {

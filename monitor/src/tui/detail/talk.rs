@@ -6,10 +6,12 @@ use crate::snapshot::{ContainerRow, PairRow, Snapshot};
 use crate::tui::column::Tone;
 use crate::view::names;
 use crate::view::units::{bytes, duration, per_second};
+use std::time::Duration;
 
 /// A container's peers, busiest first.
 pub(super) fn peers(paper: &mut Paper, row: &ContainerRow, snapshot: &Snapshot) {
-    let window = snapshot.window;
+    // Of a time that is over all of it is in the window.
+    let window = if snapshot.past.is_some() { Duration::ZERO } else { snapshot.window };
     match window.is_zero() {
         true => paper.heading("Peers"),
         false => paper.heading(&format!("Peers, over the last {}, and in all", duration(window))),

@@ -11,6 +11,8 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// What is said of a time that is over where something is known of now alone.
+pub(super) const OF_NOW: &str = "What Docker tells of it is of now.";
 /// What Docker, or the kernel, has not told.
 pub(super) const NOT_TOLD: &str = "not told by Docker";
 
@@ -35,8 +37,11 @@ pub(super) fn rates(recent: &Recent, context: &Context<'_>) -> Option<String> {
     Some(format!("sent {}/s, received {}/s", context.bytes(sent), context.bytes(received)))
 }
 
-/// Writes the rates of something, over the window that was chosen.
+/// Writes the rates of something, over the window that was chosen; of a time that is over there are none beside its totals.
 pub(super) fn rate(paper: &mut Paper, recent: &Recent, context: &Context<'_>) {
+    if context.past.is_some() {
+        return;
+    }
     let window = context.window.seconds();
     match rates(recent, context) {
         Some(rates) => paper.field("now", &format!("{rates} (over {window} s)")),

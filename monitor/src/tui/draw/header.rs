@@ -4,10 +4,13 @@ use super::write::write_line;
 use super::{Scene, take_top};
 use crate::model::DockerState;
 use crate::snapshot::Kind;
+use crate::tui::back::{Back, Span};
+use crate::tui::board::Then;
 use crate::tui::column::Tone;
 use crate::tui::context::Way;
 use crate::tui::line::Line;
 use crate::view::{style::width, units};
+use crate::wire::wall_time_of_day;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -61,6 +64,11 @@ fn who_and_when(scene: &Scene<'_>) -> Vec<Piece> {
     if scene.is_cut_off {
         pieces.push(Piece(0, Tone::Critical, "THE AGENT DOES NOT ANSWER".to_owned()));
     }
+    if let Some(back) = &state.back {
+        pieces.extend(looking_back(back, scene.board.then()));
+        pieces.push(Piece(4, Tone::Plain, snapshot.host.name.to_string()));
+        return pieces;
+    }
     if state.frozen {
         pieces.push(Piece(0, Tone::Warning, "FROZEN".to_owned()));
     }
@@ -88,6 +96,27 @@ fn who_and_when(scene: &Scene<'_>) -> Vec<Piece> {
                 if snapshot.containers.is_empty() { "there are no names" } else { "names may be old" };
             pieces.push(Piece(1, Tone::Warning, format!("Docker does not answer: {names}")));
         }
+    }
+    pieces
+}
+
+/// Which time is shown, how exactly that is known, and what came of what was asked for last.
+fn looking_back(back: &Back, then: Option<&Then>) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    match (back.shown(), then) {
+        (Some(Span { since, until }), Some(then)) => {
+            let [since, until] = [since, until].map(wall_time_of_day);
+            pieces.push(Piece(0, Tone::Warning, format!("LOOKING BACK: {since} to {until} UTC")));
+            let [length, each] = [then.length, then.resolution].map(units::duration);
+            let exactly = if then.length == then.resolution { length } else { format!("{length} by {each}") };
+            pieces.push(Piece(3, Tone::Plain, exactly));
+        }
+        _ => pieces.push(Piece(0, Tone::Warning, "LOOKING BACK".to_owned())),
+    }
+    match back.refused() {
+        Some(why) => pieces.push(Piece(1, Tone::Warning, why.to_owned())),
+        None if back.is_asking() => pieces.push(Piece(1, Tone::Faint, "asking".to_owned())),
+        None => {}
     }
     pieces
 }
@@ -125,7 +154,10 @@ fn how_much(scene: &Scene<'_>) -> Vec<Piece> {
         let interfaces = units::plural(snapshot.unattributed.len() as u64, "interface");
         pieces.push(Piece(5, Tone::Plain, format!("{interfaces} without a container")));
     }
-    pieces.push(Piece(6, Tone::Faint, units::plural(scene.board.flows().conversations() as u64, "flow")));
+    if scene.board.then().is_none() {
+        let flows = units::plural(scene.board.flows().conversations() as u64, "flow");
+        pieces.push(Piece(6, Tone::Faint, flows));
+    }
     let unwatched =
         snapshot.containers.iter().filter(|row| !row.watched).count() + snapshot.not_watched.len();
     if unwatched > 0 {

@@ -24,6 +24,9 @@ pub(super) fn draw(
 ) {
     filter(scene, &mut rest, buffer);
     if rest.height > 12 {
+        if let Some(left_out) = scene.board.then().and_then(|then| then.left_out.clone()) {
+            write_line(buffer, take_top(&mut rest, 1), &Line::of(Tone::Warning, left_out), scene.look);
+        }
         for line in scene.table.summary(scene.board, &scene.context) {
             write_line(buffer, take_top(&mut rest, 1), &line, scene.look);
         }
@@ -52,7 +55,7 @@ pub(super) fn draw(
         let why = if scene.table.all() > 0 {
             "No row passes the filter. Esc takes it away."
         } else {
-            scene.table.empty()
+            scene.table.empty(scene.board.then().is_some())
         };
         write(buffer, rest, rest.x, why, scene.look.tone(Tone::Plain), scene.look);
     }

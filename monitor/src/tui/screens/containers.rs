@@ -96,13 +96,13 @@ impl Screen for Containers {
 
     fn items(board: &Board, options: &Options) -> Vec<Arc<Row>> {
         let snapshot = board.latest();
-        let violations = violations(snapshot);
+        let violations = violations(snapshot, board.then().is_some());
         let drops_are_seen = !snapshot.missing.contains_key("drops");
         let containers = snapshot.containers.iter().map(|row| {
             let violations = violations.get(&row.container.id).copied().unwrap_or_default();
             let mut made = Row::of_container(row, board.container(&row.container.id), violations);
             made.dropped = made.dropped.filter(|_| drops_are_seen);
-            made
+            if board.then().is_some() { made.of_then() } else { made }
         });
         let interfaces = snapshot.unattributed.iter();
         let interfaces =
@@ -130,10 +130,10 @@ impl Screen for Containers {
     }
 }
 
-/// How many open violations each container has a hand in.
-fn violations(snapshot: &Snapshot) -> HashMap<&ContainerId, u64> {
+/// How many violations each container has a hand in: open ones, or all that were told in a time that is over.
+fn violations(snapshot: &Snapshot, also_over: bool) -> HashMap<&ContainerId, u64> {
     let mut violations = HashMap::new();
-    let is_one = |finding: &&Finding| finding.is_open && finding.kind == Kind::Violation;
+    let is_one = |finding: &&Finding| (finding.is_open || also_over) && finding.kind == Kind::Violation;
     for finding in snapshot.findings.iter().filter(is_one) {
         let ends = [&finding.source, &finding.destination].map(|end| end.container.as_ref());
         let [source, destination] = ends.map(|container| container.map(|container| &container.id));

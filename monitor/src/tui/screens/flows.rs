@@ -145,6 +145,8 @@ impl Screen for FlowsScreen {
     ];
     const ORDER: (usize, bool) = (6, true);
     const EMPTY: &'static str = "No conversation was seen yet.";
+    const NOT_KEPT: Option<&'static str> =
+        Some("Single flows are not kept: 4 has who talked to whom. n goes back to now.");
 
     fn items(board: &Board, options: &Options) -> Vec<Arc<FlowRow>> {
         let shown = |row: &&Arc<FlowRow>| options.both_ends || !row.is_second;

@@ -41,6 +41,8 @@ pub(super) trait Screen {
     const ORDER: (usize, bool);
     /// What is said where there is no row.
     const EMPTY: &'static str;
+    /// Why there is none of a time that is over, where such rows are not kept.
+    const NOT_KEPT: Option<&'static str> = None;
     /// Whether rows can be gathered by service and project.
     const GROUPS: bool = false;
     /// Its rows, in any order.

@@ -178,7 +178,12 @@ impl Screen for Names {
     fn items(board: &Board, options: &Options) -> Vec<Arc<Row>> {
         let asked = &board.latest().asked;
         if options.group == Group::Container {
-            return asked.names.iter().map(|row| Arc::new(Row::of_name(row))).collect();
+            let row = |row| match board.then() {
+                None => Row::of_name(row),
+                // Who answered, and what, is not kept.
+                Some(_) => Row { code: None, resolver: String::new(), ..Row::of_name(row) },
+            };
+            return asked.names.iter().map(|name| Arc::new(row(name))).collect();
         }
         let mut together: BTreeMap<_, Vec<&AskerRow>> = BTreeMap::new();
         for asker in &asked.containers {

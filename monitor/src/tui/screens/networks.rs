@@ -42,6 +42,12 @@ impl Row {
         context.amount(&self.recent[toward as usize], Some(total), Way::Both)
     }
 
+    /// Bytes both ways toward all.
+    fn total(&self) -> u64 {
+        let each = Toward::ALL.map(|toward| Way::Both.of(toward.of(&self.of().totals).bytes));
+        each.into_iter().fold(0, u64::saturating_add)
+    }
+
     fn subnet(&self) -> String {
         let subnets = &self.of().subnets;
         let Some((address, length)) = subnets.first() else { return String::new() };
@@ -87,7 +93,11 @@ impl Screen for Networks {
             7,
             5,
             |row, _| Rank::Number(Some(row.of().members.len() as u64)),
-            |row, _| Cell::plain(count(row.of().members.len() as u64)),
+            // Who was on it then is not kept.
+            |row, context| match context.past {
+                None => Cell::plain(count(row.of().members.len() as u64)),
+                Some(_) => Cell::absent(),
+            },
         ),
         number(
             "INSIDE/s",
@@ -136,7 +146,7 @@ impl Screen for Networks {
         ),
         minute(
             6,
-            |row, context| Rank::Number(Some(Way::Both.of(row.minute.sum(context.reading, 60)))),
+            |row, context| Rank::Number(Some(context.lately(&row.minute, row.total()))),
             |row, context| context.spark(&row.minute),
         ),
     ];

@@ -2,7 +2,7 @@
 
 use super::{View, data, world};
 use crate::snapshot::{Finding, Snapshot, Standing};
-use crate::tui::{Colours, Course, Look};
+use crate::tui::{Colours, Course, Found, Look};
 use crate::wire::fixtures;
 use std::sync::Arc;
 
@@ -117,10 +117,10 @@ fn a_container_with_its_last_hour() {
         for word in ["/nginx", "enter", "enter"] {
             view.keys(word).picture();
         }
-        assert_eq!(view.app.looks_back_at(), Some(container));
+        assert_eq!(view.app.wanted().course.as_ref(), Some(container));
         let hour = fixtures::past::points("web");
         let minutes = hour[55..].to_vec();
-        view.app.course(Course { container: container.clone(), hour, minutes });
+        view.app.found(Found::Course(Course { container: container.clone(), hour, minutes }));
         assert!(view.app.is_stale());
         let picture = view.picture();
         if ascii {
@@ -129,7 +129,7 @@ fn a_container_with_its_last_hour() {
             insta::assert_snapshot!("container_past_80x100", picture);
         }
         view.keys("esc");
-        assert_eq!(view.app.looks_back_at(), None);
+        assert_eq!(view.app.wanted().course, None);
     }
 }
 

@@ -50,7 +50,7 @@ fn a_look_back_has_the_promised_fields() {
     let promised = [
         "start end resolution_seconds is_cut".to_owned(),
         within("others", "pairs sent received conversations icmp_errors service_pairs handshakes"),
-        within("others", "lookups questions findings"),
+        within("others", "lookups questions networks findings standing"),
         within(
             "others.answers",
             "answered refused reset reset_by_client reset_by_server half_open silent_client silent_server",

@@ -73,6 +73,29 @@ fn history_is_what_devices_count_also_where_the_agent_stood_still() -> Result<()
         .filter_map(|line| line["sent"]["packets"].as_u64())
         .collect();
     ensure!(datagrams == [1_000], "{datagrams:?}");
+
+    // Hook by hook: all of it left the client's interface and reached the server's, where nobody answers.
+    let target = format!("{}:4001/udp", server.name);
+    let why = rig.ask(&["why", "--json", "--since", "5m", &client.name, &target])?;
+    let pair = of_type(&why, "pair").next().context("a pair of both")?;
+    let devices = [&device, &server.host_device(&network)?];
+    for (device, saw) in devices.iter().zip(["1000 packets sent", "1000 packets delivered"]) {
+        let hooks = pair["evidence"].as_array().context("evidence")?;
+        let is_it = |one: &Value| one["at"] == *device.name && one["saw"] == saw;
+        ensure!(hooks.iter().any(is_it), "{saw} at {}: {pair}", device.name);
+    }
+    let explanation = pair["explanation"].as_str().unwrap_or_default();
+    ensure!(explanation.contains("reached interface"), "{explanation}");
+
+    // Where the traffic of the network went, to the packet; who was on it is not kept.
+    let networks = rig.ask(&["networks", "--json", "--since", "5m"])?;
+    let of_network = of_type(&networks, "network").find(|line| line["name"] == *network.name);
+    let of_network = of_network.context("the network")?;
+    let inside = of_network["totals"]["inside"]["packets"].as_u64().unwrap_or_default();
+    ensure!(inside >= 1_000 && of_network["members"].is_null(), "{of_network}");
+    let flows = rig.member().finish(&rig.asking(&["flows", "--since", "5m"], &rig.socket()))?;
+    ensure!(flows.status.code() == Some(2) && flows.stderr.contains("pairs --since"), "{flows:?}");
+
     let (status, lines) = (rig.get("/v1/history?since=5m&of=pairs")?, of_type(&pairs, "pair").count());
     ensure!(of_type(&status, "pair").count() >= lines);
     let none =

@@ -156,6 +156,7 @@ fn history(parameters: &mut Parameters<'_>) -> Result<settings::Past, Refused> {
         _ if step.is_some() => return Err(Refused::bad("step is of the course of one container")),
         None | Some("containers") => PastOf::Containers,
         Some("pairs") => PastOf::Pairs,
+        Some("networks") => PastOf::Networks,
         Some("latency") => PastOf::Latency,
         Some("failures") => PastOf::Failures,
         Some("services") => PastOf::Services,
@@ -163,7 +164,7 @@ fn history(parameters: &mut Parameters<'_>) -> Result<settings::Past, Refused> {
         Some("violations") => PastOf::Findings(kinds(parameters)?),
         Some(_) => {
             return Err(Refused::bad(
-                "of is containers, pairs, latency, failures, services, dns or violations",
+                "of is containers, pairs, networks, latency, failures, services, dns or violations",
             ));
         }
     };

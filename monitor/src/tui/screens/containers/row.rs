@@ -5,7 +5,7 @@ use crate::model::{ContainerId, ContainerState, SafeText, Traffic};
 use crate::snapshot::{ContainerRow, Conversations, Percentiles, UnattributedRow, reason};
 use crate::tui::column::{Cell, Rank, Tone};
 use crate::tui::context::{Context, Way};
-use crate::tui::recent::{Recent, SECONDS};
+use crate::tui::recent::Recent;
 use crate::tui::subject::{Group, Subject};
 use crate::view::names;
 use std::net::IpAddr;
@@ -102,6 +102,11 @@ impl Row {
         }
     }
 
+    /// What is known of a time that is over: neither how it was, nor what of it was alive.
+    pub(super) fn of_then(self) -> Self {
+        Self { state: State { tone: Tone::Faint, word: "-" }, conversations: None, handshake: None, ..self }
+    }
+
     pub(super) fn gathered_by(&self, group: Group) -> (Option<SafeText>, Option<SafeText>) {
         (self.project.clone(), self.service.clone().filter(|_| group == Group::Service))
     }
@@ -144,9 +149,9 @@ impl Row {
         self.image = self.image.take().filter(|image| Some(image) == other.image.as_ref());
     }
 
-    /// Bytes both ways in the last minute.
+    /// Bytes both ways in the last minute, or in the time that is looked back at.
     pub(super) fn minute(&self, context: &Context<'_>) -> Option<u64> {
-        self.totals.map(|_| Way::Both.of(self.recent.sum(context.reading, SECONDS)))
+        self.total(Way::Both).map(|total| context.lately(&self.recent, total))
     }
 
     pub(super) fn bars(&self, context: &Context<'_>) -> Cell {

@@ -39,6 +39,7 @@ impl Screen for Health {
     const COLUMNS: &'static [Column<HealthRow>] = COLUMNS;
     const ORDER: (usize, bool) = (0, false);
     const EMPTY: &'static str = "Nothing of losses and health passes the filter.";
+    const NOT_KEPT: Option<&'static str> = Some("Losses and health are of now alone: n goes back to it.");
 
     fn items(board: &Board, _options: &Options) -> Vec<Arc<HealthRow>> {
         rows(board).into_iter().map(Arc::new).collect()

@@ -8,7 +8,7 @@ use crate::tui::context::{Context, Way};
 use crate::tui::line::Line;
 use crate::tui::subject::{Group, PairKey};
 use crate::view::style::{cut_name, width};
-use crate::view::units::plural;
+use crate::view::units::{duration, plural};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
@@ -39,10 +39,11 @@ pub(in crate::tui) fn matrix(
     let name = LONGEST.min(columns / 3);
     let room = columns.saturating_sub(NUMBER + name) / CELL;
     let shown = ends.len().min(MOST).min(room.max(1));
-    let what = if context.totals {
-        "bytes since the watch began".to_owned()
-    } else {
-        format!("bytes a second over {} s", context.window.seconds())
+    let what = match context.past {
+        Some(_) if context.totals => "bytes of that time".to_owned(),
+        Some(length) => format!("bytes a second over {}", duration(length)),
+        None if context.totals => "bytes since the watch began".to_owned(),
+        None => format!("bytes a second over {} s", context.window.seconds()),
     };
     let legend = format!("Rows ask, columns are asked; {what}, both ways. ! is not as it should be.");
     if ends.is_empty() {

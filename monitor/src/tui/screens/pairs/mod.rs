@@ -108,7 +108,7 @@ impl Screen for Pairs {
         },
         minute(
             5,
-            |row, context| Rank::Number(Some(Way::Both.of(row.recent.sum(context.reading, 60)))),
+            |row, context| Rank::Number(Some(context.lately(&row.recent, Way::Both.of(row.total.bytes)))),
             |row, context| context.spark(&row.recent),
         ),
     ];
