@@ -190,6 +190,7 @@ mod tests {
             server: fixtures::container_end("app", "172.18.0.3", Some(80)),
             protocol: Protocol::TCP,
             network: None,
+            devices: [None, None],
         };
         let mut rows = Vec::new();
         // A kernel forgets after ten minutes, and is told anew.
