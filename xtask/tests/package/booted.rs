@@ -9,17 +9,20 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Where Docker has containers' network namespaces.
+const NAMESPACES: &str = "/run/docker/netns";
 
-/// Becomes systemd: `$1` is the folder, `$2` the cgroup, `$3` the socket of Docker.
+/// Becomes systemd: `$1` is the folder, `$2` the cgroup, `$3` the socket of Docker, `$4` its folder of network namespaces, of
+/// which it has those that are there by then.
 ///
 /// What it could change of the host is read-only or not there: it gets a control group of its own, the settings of the
 /// kernel are read-only, and of the devices it has those that hold nothing. It starts nothing but what is asked for.
 const BOOT: &str = r#"
 set -eu
-root=$1 cgroup=$2 docker=$3
+root=$1 cgroup=$2 docker=$3 namespaces=$4
 echo $$ >"$cgroup/cgroup.procs"
 exec unshare --mount --uts --ipc --cgroup --pid --fork --kill-child sh -euc '
-root=$1 docker=$2
+root=$1 docker=$2 namespaces=$3
 mount --bind "$root" "$root"
 cd "$root"
 mount -t proc proc proc
@@ -40,12 +43,14 @@ ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
 : >run/docker.sock
 mount --bind "$docker" run/docker.sock
+mkdir -p run/docker/netns
+mount --rbind "$namespaces" run/docker/netns
 mkdir -p run/old
 pivot_root . run/old
 umount --lazy /run/old
 rmdir /run/old
 exec env --ignore-environment container=vw PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --unit=basic.target
-' boot "$root" "$docker"
+' boot "$root" "$docker" "$namespaces"
 "#;
 
 /// The systemd; ended when dropped.
@@ -69,7 +74,7 @@ impl<'a> Booted<'a> {
         let docker = docker_host().context("finding the socket of Docker")?;
         let socket = docker.trim_start_matches("unix://");
         let mut boot = Command::new("sh");
-        boot.args(["-c", BOOT, "boot"]).arg(debian.root()).arg(&cgroup).arg(socket);
+        boot.args(["-c", BOOT, "boot"]).arg(debian.root()).arg(&cgroup).arg(socket).arg(NAMESPACES);
         boot.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let unshare = boot.spawn().context("starting systemd")?;
         let mut booted = Self { debian, cgroup, unshare, pid: String::new() };
