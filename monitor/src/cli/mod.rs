@@ -4,17 +4,22 @@ mod agent;
 mod durations;
 mod ends;
 mod health;
+mod judged;
 mod past;
 mod sizes;
+mod streams;
+mod tables;
 
 pub use agent::{Agent, Detach, Metrics, OrOff, Records, RecordsOf};
 pub use durations::{NotADuration, parse};
 pub use ends::{NotAnEnd, Target, Wanted, Who};
 pub use health::{Failures, Latency};
+pub use judged::{Check, FailOn, FindingKind, Policy, Replay, Violations, Why};
 pub use past::{History, NotAMoment, Past, When};
 pub use sizes::NotASize;
+pub use streams::{Capture, Dns, Flows};
+pub use tables::{Containers, Networks, Pairs, Services};
 
-use crate::filter::Filter;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -198,222 +203,6 @@ pub enum Theme {
     Sixteen,
     /// None: bold, dim and reversed alone.
     None,
-}
-
-/// Options of `containers`.
-#[derive(Debug, Args)]
-pub struct Containers {
-    /// Watch for so long, or until Ctrl-C, before printing.
-    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
-    pub watch_for: Option<Duration>,
-    /// Or look back.
-    #[command(flatten)]
-    pub past: Past,
-}
-
-/// Options of `networks`.
-#[derive(Debug, Args)]
-pub struct Networks {
-    /// Watch for so long, or until Ctrl-C, before printing.
-    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
-    pub watch_for: Option<Duration>,
-    /// Or look back.
-    #[command(flatten)]
-    pub past: Past,
-}
-
-/// Options of `pairs`.
-#[derive(Debug, Args)]
-pub struct Pairs {
-    /// Watch for so long, or until Ctrl-C, before printing.
-    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
-    pub watch_for: Option<Duration>,
-    /// Or look back.
-    #[command(flatten)]
-    pub past: Past,
-    /// Only those with the container with this name or id (or the beginning of its id).
-    #[arg(long, value_name = "NAME")]
-    pub container: Option<String>,
-}
-
-/// Options of `dns`.
-#[derive(Debug, Args)]
-pub struct Dns {
-    /// End after so long.
-    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
-    pub watch_for: Option<Duration>,
-    /// Or look back.
-    #[command(flatten)]
-    pub past: Past,
-    /// Only the container with this name or id (or the beginning of it).
-    #[arg(long, value_name = "NAME")]
-    pub container: Option<String>,
-}
-
-/// Options of `services`.
-#[derive(Debug, Args)]
-pub struct Services {
-    /// What comes in so long from now, or until Ctrl-C, instead of all since the watch began.
-    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
-    pub watch_for: Option<Duration>,
-    /// Or look back.
-    #[command(flatten)]
-    pub past: Past,
-    /// Only this service (or project/service), or this shared name (or name.network).
-    #[arg(value_name = "NAME")]
-    pub name: Option<String>,
-}
-
-/// Options of `flows`.
-#[derive(Debug, Args)]
-pub struct Flows {
-    /// End after so long.
-    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
-    pub watch_for: Option<Duration>,
-    /// Only flows of the container with this name or id (or the beginning of its id).
-    #[arg(long, value_name = "NAME")]
-    pub container: Option<String>,
-    /// Print one packet in so many, after its flow.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub sample: Option<u32>,
-    /// Print what crosses bridges too; routed packets then appear more than once.
-    #[arg(long, conflicts_with = "no_bridges")]
-    pub bridges: bool,
-    /// Single flows are not kept; who asks for them is told what is.
-    #[arg(long, value_name = "TIME", hide = true)]
-    pub since: Option<String>,
-    /// The same.
-    #[arg(long, value_name = "TIME", hide = true)]
-    pub until: Option<String>,
-}
-
-/// Options of `capture`.
-#[derive(Debug, Args)]
-pub struct Capture {
-    /// What to capture, in the words of the live view's filter [default: everything].
-    #[arg(value_name = "FILTER", value_parser = Filter::typed)]
-    pub filter: Vec<Filter>,
-    /// Of these, only what an expression of tcpdump takes (`tcp port 80 and not host 10.0.0.1`); tcpdump has to be installed, which
-    /// compiles it. It sees the bytes that --snaplen keeps.
-    #[arg(short, long, value_name = "EXPRESSION")]
-    pub pcap: Option<String>,
-    /// Write pcapng into this file, which is made anew, or into standard output (-); without it a line a packet is printed.
-    #[arg(short, long, value_name = "FILE|-")]
-    pub write: Option<PathBuf>,
-    /// End after so many packets.
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub count: Option<u64>,
-    /// End after so long.
-    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
-    pub watch_for: Option<Duration>,
-    /// Bytes of each packet to keep; more than 65600 is the same as 65600.
-    #[arg(short, long, value_name = "BYTES", default_value_t = 65_600, value_parser = clap::value_parser!(u32).range(1..=262_144))]
-    pub snaplen: u32,
-}
-
-/// Options of `violations`.
-#[derive(Debug, Args)]
-pub struct Violations {
-    /// End after so long.
-    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
-    pub watch_for: Option<Duration>,
-    /// Or look back.
-    #[command(flatten)]
-    pub past: Past,
-    /// Only these kinds [default: violation, broken].
-    #[arg(long, value_enum, value_delimiter = ',')]
-    pub kind: Vec<FindingKind>,
-}
-
-/// Options of `why`.
-#[derive(Debug, Args)]
-pub struct Why {
-    /// Who opens the conversation: web, 172.18.0.2, host or outside.
-    #[arg(value_name = "A")]
-    pub from: Who,
-    /// Who is asked, and for what: db, db:5432, 172.18.0.3:53/udp, host/icmp.
-    #[arg(value_name = "B[:PORT[/PROTOCOL]]")]
-    pub to: Wanted,
-    /// Watch for so long.
-    #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = parse)]
-    pub watch_for: Duration,
-    /// Or look back.
-    #[command(flatten)]
-    pub past: Past,
-}
-
-/// Options of `check`.
-#[derive(Debug, Args)]
-pub struct Check {
-    /// Watch for so long.
-    #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = parse)]
-    pub watch_for: Duration,
-    /// Only findings of these kinds count [default: violation, broken].
-    #[arg(long, value_enum, value_delimiter = ',')]
-    pub kind: Vec<FindingKind>,
-    /// How bad a finding must be to fail the check.
-    #[arg(long, value_enum, default_value = "warning")]
-    pub fail_on: FailOn,
-}
-
-/// Options of `replay`.
-#[derive(Debug, Args)]
-pub struct Replay {
-    /// The recording.
-    pub file: PathBuf,
-    /// Only these kinds [default: violation, broken].
-    #[arg(long, value_enum, value_delimiter = ',')]
-    pub kind: Vec<FindingKind>,
-}
-
-/// Kinds of findings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FindingKind {
-    /// Expected not to happen.
-    Violation,
-    /// Expected to work, and stopped or lost.
-    Broken,
-    /// Allowed, but round the isolation.
-    Crossing,
-    /// What the configuration itself says, without any traffic.
-    Posture,
-}
-
-/// How bad a finding must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FailOn {
-    /// Any.
-    Info,
-    /// A warning or worse.
-    Warning,
-    /// Critical only.
-    Critical,
-}
-
-/// What to do with a policy file.
-#[derive(Debug, Subcommand)]
-pub enum Policy {
-    /// Check a policy file: every mistake, with its line and column. Needs neither root nor Docker.
-    ///
-    /// Exit codes: 0 the file is fine; 2 it has mistakes, or cannot be read.
-    Check {
-        /// The file.
-        file: PathBuf,
-    },
-    /// Say which rule of a policy file decides about a conversation between two ends, and why not one before it.
-    ///
-    /// Docker is asked who the ends are: containers by name or id (or the beginning of it), Compose services, addresses,
-    /// `host`, or `outside`. Where no rule of the file matches, the built-in rules decide.
-    Explain {
-        /// The file.
-        file: PathBuf,
-        /// Who opens the conversation: web, 172.18.0.2, host or outside.
-        #[arg(long, value_name = "END")]
-        from: Who,
-        /// Who is asked, and for what: db:5432/tcp, 172.18.0.3:53/udp, host/icmp; without a protocol it is TCP.
-        #[arg(long, value_name = "END:PORT/PROTOCOL")]
-        to: Target,
-    },
 }
 
 /// Options of every command.
