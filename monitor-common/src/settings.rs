@@ -110,8 +110,12 @@ pub const fn map_sizes(settings: &Settings, cpus: u32) -> [(&'static str, u32); 
     ]
 }
 
-/// Bytes of the ring of events: 128 KiB a CPU, two to five times what [`Settings::events_per_second`] lets in between two readings
-/// (20 ms); a power of two, 256 KiB to 1 MiB.
+/// Bytes of the ring of events: 128 KiB a CPU; a power of two, 256 KiB to 1 MiB.
+///
+/// It is read every 20 ms. At an even rate [`Settings::events_per_second`] fills a seventh of it meanwhile; but a CPU lets in all
+/// events of its second at once, and up to two CPUs have room for 2,978 first packets (1,560 samples). Of a burst of more new flows
+/// than that in 20 ms the rest is lost as [`crate::loss::Loss::RingFull`]: nobody is told of them before the flow itself is, at the
+/// end of its tick, which is counted without the ring.
 const fn ring(cpus: u32) -> u32 {
     match cpus {
         0..=2 => 256 << 10,

@@ -2,7 +2,7 @@
 //! system that hangs. What is watched because the engine asks for it is the same thread's.
 
 use super::attacher::namespace::Found;
-use super::attacher::{self, Answer, Attacher};
+use super::attacher::{self, Attacher};
 use super::clock;
 use super::groups::Groups;
 use super::inside::Insides;
@@ -199,7 +199,7 @@ fn do_one(
     book: Option<&Book>,
 ) -> Option<Observation> {
     match command {
-        Command::Namespace { sandbox } => namespace(attacher, sandbox),
+        Command::Namespace { sandbox } => Some(namespace(attacher, sandbox)),
         Command::WatchGroup { container } => groups.watch(container),
         Command::LeaveGroup { container } => groups.leave(&container),
         Command::Capture { ifindex, on } => {
@@ -217,11 +217,8 @@ fn do_one(
     }
 }
 
-fn namespace(attacher: &Attacher, sandbox: String) -> Option<Observation> {
-    match attacher.handle(attacher::Command::Namespace { sandbox: sandbox.clone() }) {
-        Answer::Namespace(Found { number: namespace, inode }) => {
-            Some(Observation::Namespace { sandbox, namespace, inode })
-        }
-        _ => None,
-    }
+fn namespace(attacher: &Attacher, sandbox: String) -> Observation {
+    // One that could not be found is asked for again.
+    let Found { number: namespace, inode } = attacher.namespace(sandbox.clone()).unwrap_or_default();
+    Observation::Namespace { sandbox, namespace, inode }
 }

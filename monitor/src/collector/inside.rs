@@ -3,9 +3,9 @@
 //!
 //! A namespace is looked into again at every tick, as long as it is there. It is never held: what is watched goes with it.
 
+use super::attacher::Attacher;
 use super::attacher::inside::{Device, Held};
 use super::attacher::namespace::Found;
-use super::attacher::{self, Answer, Attacher};
 use super::device::DeviceKind;
 use super::losses::{Lost, OwnLosses};
 use super::netlink::Netlink;
@@ -27,7 +27,8 @@ use std::time::Duration;
 const MOST: usize = 1_024;
 /// How soon a device that was refused is tried again: each time takes a number.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
-/// How long a namespace may be missing at its path before that is told: Docker tells of a container while it starts.
+/// How long a namespace may be missing at its path before that is told: Docker tells of a container while it starts, and
+/// whoever is short of descriptors has some a moment later.
 const MAY_BE_MISSING: Duration = Duration::from_secs(2);
 
 /// A device that is watched.
@@ -39,8 +40,8 @@ struct Inside {
 /// A namespace that is looked into.
 struct Place {
     container: ContainerId,
-    /// Since when it is looked into.
-    since: KernelTime,
+    /// When it was found last, or began to be looked for.
+    seen: KernelTime,
     found: Found,
     devices: BTreeMap<u32, Inside>,
     /// Why not all of them are watched.
@@ -95,30 +96,38 @@ impl Insides {
             let reason = Some(SafeText::new(&format!("{MOST} namespaces are looked into already")));
             return vec![Observation::InsideNotWatched { container, reason }];
         }
-        let (since, found, devices) = (clock::kernel_now(), Found::default(), BTreeMap::new());
-        let place = Place { container, since, found, devices, refused: None, refused_at: None };
+        let (seen, found, devices) = (clock::kernel_now(), Found::default(), BTreeMap::new());
+        let place = Place { container, seen, found, devices, refused: None, refused_at: None };
         self.look_at(sandbox, place)
     }
 
     /// Looks into all namespaces; what is news.
     pub(super) fn look(&mut self) -> Vec<Observation> {
-        let places = std::mem::take(&mut self.places);
-        places.into_iter().flat_map(|(sandbox, place)| self.look_at(sandbox, place)).collect()
+        let sandboxes: Vec<String> = self.places.keys().cloned().collect();
+        let mut news = Vec::new();
+        for sandbox in sandboxes {
+            if let Some(place) = self.places.remove(&sandbox) {
+                news.extend(self.look_at(sandbox, place));
+            }
+        }
+        news
     }
 
     fn look_at(&mut self, sandbox: String, mut place: Place) -> Vec<Observation> {
         let mut news = Vec::new();
-        let found = match self.attacher.handle(attacher::Command::Namespace { sandbox: sandbox.clone() }) {
-            Answer::Namespace(found) => found,
-            _ => Found::default(),
+        let found = self.attacher.namespace(sandbox.clone());
+        let found = found.and_then(|found| Ok((found, found.inode.ok_or(io::ErrorKind::InvalidData)?)));
+        let (found, inode) = match found {
+            Ok(found) => found,
+            Err(error) => {
+                self.miss(sandbox, place, &error, &mut news);
+                return news;
+            }
         };
-        if found.inode != place.found.inode {
+        place.seen = clock::kernel_now();
+        if place.found.inode != Some(inode) {
             self.leave(&mut place, |_, _| false, &mut news);
         }
-        let Some(inode) = found.inode else {
-            self.miss(sandbox, place, &mut news);
-            return news;
-        };
         if place.found.inode.is_none() {
             let container = place.container.clone();
             news.push(Observation::InsideNotWatched { container, reason: None });
@@ -143,7 +152,7 @@ impl Insides {
                 self.leave(&mut place, is_listed, &mut news);
                 self.attach_new(&sandbox, (number, inode), &mut place, (devices, are_more), &mut news);
             }
-            None => (),
+            None => Self::refuse(&mut place, None, &mut news),
             // It has gone meanwhile.
             Some((_, Err(error))) if error.raw_os_error() == Some(libc::EINVAL) => (),
             Some((_, Err(error))) => {
@@ -155,19 +164,26 @@ impl Insides {
         news
     }
 
-    /// A namespace is not where it should be. One that was there has ended with its container, or is asked for again; one that
-    /// never was there is waited for, then told and asked for again.
-    fn miss(&mut self, sandbox: String, place: Place, news: &mut Vec<Observation>) {
-        if place.found.inode.is_some() {
+    /// A namespace could not be found. One that was there and is not has ended with its container, or is asked for again. Else it
+    /// is told after a while: of what is watched, which goes on, once; where nothing is, the namespace is asked for again.
+    fn miss(&mut self, sandbox: String, mut place: Place, error: &io::Error, news: &mut Vec<Observation>) {
+        let is_absent = error.raw_os_error() == Some(libc::ENOENT);
+        self.leave(&mut place, |_, inside| !is_absent && inside.held.is_there(), news);
+        if is_absent && place.found.inode.is_some() {
             return;
         }
-        if clock::kernel_now().since(place.since) < MAY_BE_MISSING {
-            self.places.insert(sandbox, place);
-            return;
+        if clock::kernel_now().since(place.seen) >= MAY_BE_MISSING {
+            let reason = if is_absent {
+                format!("there is no network namespace at {sandbox}, as Docker has it")
+            } else {
+                format!("the network namespace at {sandbox} could not be looked into: {error}")
+            };
+            Self::refuse(&mut place, Some(reason), news);
+            if place.devices.is_empty() {
+                return;
+            }
         }
-        let reason =
-            Some(SafeText::new(&format!("there is no network namespace at {sandbox}, as Docker has it")));
-        news.push(Observation::InsideNotWatched { container: place.container, reason });
+        self.places.insert(sandbox, place);
     }
 
     /// Watches those of a namespace's devices that are not yet; after a refusal only when some time has passed.
@@ -231,6 +247,9 @@ impl Insides {
         place: &mut Place,
         device: Device,
     ) -> io::Result<Observation> {
+        if let Some(path) = self.watched_at(inode, device.ifindex) {
+            return Err(io::Error::other(format!("it is watched already, in the namespace at {path}")));
+        }
         let entry = self.table.watch_in(Some(namespace), device.ifindex);
         let entry = entry
             .ok_or_else(|| io::Error::other("all interface slots are in use; raise --max-interfaces"))?;
@@ -249,6 +268,15 @@ impl Insides {
         place.devices.insert(device.ifindex, Inside { number: entry.number, held });
         let (mode, before) = (AttachMode::Tcx, device.counters);
         Ok(Observation::Attached { interface, at, mode, before, after })
+    }
+
+    /// Through which other path a device is watched.
+    fn watched_at(&self, inode: u32, ifindex: u32) -> Option<&str> {
+        let is_it = |place: &Place| {
+            place.found.inode == Some(inode)
+                && place.devices.get(&ifindex).is_some_and(|inside| inside.held.is_there())
+        };
+        self.places.iter().find(|(_, place)| is_it(place)).map(|(path, _)| path.as_str())
     }
 
     /// Watches those devices of a namespace no longer that are not to stay.

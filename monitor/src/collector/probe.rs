@@ -208,7 +208,7 @@ fn elsewhere() -> (Vec<Elsewhere>, Vec<PathBuf>) {
     for file in files.take(MOST_NAMESPACES) {
         let path = file.path();
         // A file that is no namespace is left over from one.
-        let Some(namespace) = namespace::open_other(&path) else { continue };
+        let Ok(namespace) = namespace::open_other(&path) else { continue };
         match links_in(namespace) {
             Ok(links) => found.extend(bridged(path, &links)),
             Err(_) => unreadable.push(path),

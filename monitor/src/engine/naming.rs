@@ -31,10 +31,14 @@ impl State {
                 Some(update)
             })
             .collect();
-        for flow in self.flows.take_pushed_out() {
+        let pushed_out = self.flows.take_pushed_out();
+        for flow in &pushed_out {
             self.judge.pushed_out(flow.flow_id, &flow.key);
+            self.half_open_pushed_out(flow, tick_end, now);
+        }
+        // Only now: one may be the other end of another.
+        for flow in &pushed_out {
             self.sockets.forget(&flow.key);
-            self.half_open_pushed_out(&flow, tick_end, now);
         }
         for (delta, update) in batch.flows.iter().zip(updates) {
             let Some(update) = update else { continue };

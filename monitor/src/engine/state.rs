@@ -330,10 +330,13 @@ impl State {
             self.gone.retain(|gone| !past(gone));
             self.flows.end_interfaces(&ended, |flow| over.push(flow));
         }
-        for flow in over {
+        for flow in &over {
             self.judge.over(flow.flow_id, &flow.key);
+            self.flow_is_over(flow, now);
+        }
+        // Only now: one may be the other end of another.
+        for flow in &over {
             self.sockets.forget(&flow.key);
-            self.flow_is_over(&flow, now);
         }
     }
 

@@ -20,6 +20,17 @@ use std::ops::{Add, AddAssign};
 const FRAME_BYTES: (u64, u64) = (14, 65_550);
 /// Bytes of headers that one more segment adds: Ethernet, IPv4 and UDP at least; two tags and all options at most.
 const HEADER_BYTES: (u64, u64) = (42, 162);
+/// More than any device counts.
+const ANY: DeviceCounters = DeviceCounters {
+    sent_skbs: u64::MAX,
+    sent_bytes: u64::MAX,
+    received_skbs: u64::MAX,
+    received_bytes: u64::MAX,
+    sent_dropped: u64::MAX,
+    received_dropped: u64::MAX,
+    qdisc_dropped: None,
+    headers_twice: u64::MAX,
+};
 /// Bytes of a VLAN tag.
 const TAG_BYTES: u64 = 4;
 
@@ -106,9 +117,15 @@ pub fn difference(
 /// The device's counters around the attachment, and around a reading.
 fn around((before, after): (DeviceCounters, DeviceCounters), reading: &Reading) -> Option<(Around, Around)> {
     let start = Around { before, after };
-    // A device that is gone said farewell with its last counters; they are exact.
-    let after = reading.device_after.or(reading.device_before)?;
-    Some((start, Around { before: reading.device_before.unwrap_or(after), after }))
+    let end = match (reading.device_before, reading.device_after) {
+        (Some(before), Some(after)) => Around { before, after },
+        // A device that is gone said farewell with its last counters; they are exact.
+        (None, Some(farewell)) => Around { before: farewell, after: farewell },
+        // It went without: nobody knows what it counted after it was read last.
+        (Some(before), None) => Around { before, after: ANY },
+        (None, None) => return None,
+    };
+    Some((start, end))
 }
 
 /// The same of a device in a container's namespace: what is sent leaves by its egress hook there, and what is received comes
@@ -257,6 +274,15 @@ mod tests {
         let (before, after) = (device((3, 300), (2, 200)), device((5, 500), (4, 400)));
         check([ZERO, ZERO], &reading(counts(4, 400), counts(2, 200), Some(before), Some(after)), 0, 0);
         check([ZERO, ZERO], &reading(counts(6, 600), counts(1, 100), Some(before), Some(after)), 2, 200);
+    }
+
+    #[test]
+    fn packets_after_the_last_reading_of_a_device_that_goes_without_farewell_are_not_compared() {
+        let last = device((3, 300), (2, 200));
+        check([ZERO, ZERO], &reading(counts(3, 300), counts(4, 360), Some(last), None), 0, 0);
+        check([ZERO, ZERO], &reading(counts(5, 460), counts(2, 200), Some(last), None), 0, 0);
+        check([ZERO, ZERO], &reading(counts(2, 234), counts(2, 200), Some(last), None), 1, 66);
+        check([ZERO, ZERO], &reading(counts(5, 460), counts(2, 200), None, Some(last)), 2, 160);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::agent::{Agent, PATIENCE};
 use anyhow::{Context, Result, ensure};
-use lab::{Container, text, wait_for};
+use lab::{Container, Running, text, wait_for};
 use serde_json::Value;
 use std::process::Command;
 
@@ -79,20 +79,57 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as it:
         time.sleep(0.1)
 ";
 
-/// What the client asks of a resolver at this address is told as often as it was answered.
-pub(crate) fn names(agent: &Agent, client: &Container, resolver: &str) -> Result<()> {
-    let ask = |names: &[&str]| -> Result<usize> {
-        let said = client.exec(&[&["python3", "-c", ASKER, resolver], names].concat())?;
-        Ok(said.trim().parse()?)
-    };
+/// Docker's own resolver, on custom networks.
+const DOCKERS: &str = "127.0.0.11";
+
+/// Has the client ask a resolver for names; how many were answered.
+fn ask(client: &Container, resolver: &str, names: &[&str]) -> Result<usize> {
+    let said = client.exec(&[&["python3", "-c", ASKER, resolver], names].concat())?;
+    Ok(said.trim().parse()?)
+}
+
+/// A command that tells what the client asks for, once it has told something.
+fn listen(agent: &Agent, client: &Container, resolver: &str) -> Result<Running> {
     let running = agent.start_asking(&["dns", "--container", &client.name])?;
     wait_for("a first name", PATIENCE, || {
-        ask(&["ready.example"])?;
+        ask(client, resolver, &["ready.example"])?;
         Ok((!running.lines("dns").is_empty()).then_some(()))
     })?;
+    Ok(running)
+}
+
+/// What the client asks Docker's resolver for, which has to ask the one at this address, is told once of either.
+pub(crate) fn names_asked_on(agent: &Agent, client: &Container, upstream: &str) -> Result<()> {
+    let running = listen(agent, client, DOCKERS)?;
+    let wanted = ["far.example", "nx.example", "last.example"];
+    let answered = ask(client, DOCKERS, &wanted)?;
+    ensure!(answered == wanted.len(), "{answered} were answered");
+    let of = |name: &str| -> Vec<Value> {
+        running.lines("dns").into_iter().filter(|line| line["name"] == name).collect()
+    };
+    wait_for("the last name of both", PATIENCE, || Ok((of("last.example").len() >= 2).then_some(())))
+        .with_context(|| format!("{:#?}", running.lines("dns")))?;
+    for name in wanted {
+        let rcode = if name.starts_with("nx") { "NXDOMAIN" } else { "NOERROR" };
+        let told = of(name);
+        let (on, asked): (Vec<&Value>, Vec<&Value>) = told.iter().partition(|line| line["forwarded"] == true);
+        let ([asked], [on]) = (&asked[..], &on[..]) else { anyhow::bail!("{told:#?}") };
+        for (line, resolver) in [(asked, DOCKERS), (on, upstream)] {
+            ensure!(line["container"]["id"] == *client.id && line["asked"] == 1, "{line}");
+            ensure!(line["rcode"] == rcode && line["resolver"]["address"] == *resolver, "{line}");
+        }
+        ensure!(asked.get("observed_at").is_none() && on["observed_at"]["kind"] == "inside", "{told:#?}");
+    }
+    running.signal(libc::SIGINT)?;
+    running.end().map(drop)
+}
+
+/// What the client asks of a resolver at this address is told as often as it was answered.
+pub(crate) fn names(agent: &Agent, client: &Container, resolver: &str) -> Result<()> {
+    let running = listen(agent, client, resolver)?;
     let wanted: Vec<String> = (0..60).map(|number| format!("n{number}.example")).collect();
     let wanted: Vec<&str> = wanted.iter().map(String::as_str).chain(["nx.example"]).collect();
-    let answered = ask(&wanted)?;
+    let answered = ask(client, resolver, &wanted)?;
     ensure!(answered == wanted.len(), "{answered} were answered");
     let told = wait_for("all names", PATIENCE, || {
         let mut lines = running.lines("dns");

@@ -193,12 +193,15 @@ fn what_fails_and_what_is_asked_for_is_told_at_a_containers_own_device() -> Resu
     let server = lab.container("server").image(&debian).on(&lan);
     let server = server.run(&["python3", "-c", heard::SERVER, "4711", "0.0.0.0"])?;
     wait_for("the server", PATIENCE, || Ok(server.logs()?.contains("listening").then_some(())))?;
+    let address = server.address(&lan)?;
+    let of_docker = lab.container("of-docker").image(&debian).on(&lan).options(&["--dns", &address]);
+    let of_docker = of_docker.run(&["sleep", "600"])?;
     let agent = Agent::start("inheard")?;
-    for one in [&client, &server] {
+    for one in [&client, &server, &of_docker] {
         agent.wait_for_row("its device to be watched", one, |row| is_on(row, &lan))?;
     }
-    let address = server.address(&lan)?;
     heard::names(&agent, &client, &address)?;
+    heard::names_asked_on(&agent, &of_docker, &address)?;
     heard::windows(&agent, &client, &server, (&address, 4_711))?;
     let (pid, closed) = (client.pid()?, 7_003);
     let before = heard::unreachable(pid)?;

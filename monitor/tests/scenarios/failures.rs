@@ -1,8 +1,9 @@
 //! What tells of a failure: whose row it is in, how often, and what is done with what nobody can place.
 
-use crate::world::{Told as Tick, World, counts, flow, name};
+use crate::world::{Told as Tick, World, container, counts, flow, id, name};
 use monitor::model::{
-    Counts, Direction, FailureSign, FlowKey, IcmpError, IcmpKind, Observation, Origin, Resources, Told,
+    Container, Counts, Direction, FailureSign, FlowKey, IcmpError, IcmpKind, InterfaceNumber, NetworkMode,
+    Observation, Origin, Resources, Told,
 };
 use monitor::policy::file::Policy;
 use monitor::snapshot::{Answers, FailureRow, Finding, IcmpRow, Meant, failures};
@@ -283,6 +284,40 @@ fn a_half_open_connection_is_in_the_history_of_both_its_ends() {
     world.flows(vec![]);
     assert_eq!(answers(&mut world).half_open, 1);
     assert_eq!(histories(&mut world), [("client".to_owned(), 1, 0), ("server".to_owned(), 0, 1)]);
+}
+
+/// Half-open connections of the client to a server on the host's network, by the server that they are told of. Two flows are kept, one
+/// of each end; which is told of first is given, and whether they end by themselves or make room.
+fn half_open_to_host_mode(client_first: bool, make_room: bool) -> Vec<(String, u64)> {
+    let mut world = World::without_docker(|settings| settings.max_flows_kept = 2);
+    world.docker_up();
+    world.two_networks();
+    world.running("client", 1, "a", "172.18.0.2");
+    world.container(Container { network_mode: NetworkMode::Host, ..container("hosted", &[]) });
+    let (number, at) = (InterfaceNumber(7), world.now);
+    world.observe(Observation::GroupAttached { number, container: id("hosted"), at });
+    world.at(6_000);
+    let gateway = "172.18.0.1:80";
+    let at_client = flow(1, CLIENT, gateway).and_received(0).tcp("S", "SA", Some(5_900_000), Some(5_901_000));
+    let at_group = flow(7, gateway, CLIENT).received(0).tcp("SA", "S", Some(5_900_000), Some(5_900_500));
+    world.flows(if client_first { vec![at_client, at_group] } else { vec![at_group, at_client] });
+    if make_room {
+        world.at(10_000);
+        world.flows(vec![flow(1, CLIENT, OUTSIDE), flow(1, CLIENT, SERVER)]);
+    }
+    world.pass_until(75_000);
+    world.flows(vec![]);
+    let pairs = world.snapshot().pairs;
+    let told = pairs.iter().filter(|pair| pair.answers.half_open > 0);
+    told.map(|pair| (name(&pair.server), pair.answers.half_open)).collect()
+}
+
+#[test]
+fn a_half_open_connection_is_told_of_the_server_on_the_hosts_network_whichever_end_is_over_first() {
+    for (client_first, make_room) in [(true, false), (false, false), (true, true), (false, true)] {
+        let told = half_open_to_host_mode(client_first, make_room);
+        assert_eq!(told, [("hosted:80".to_owned(), 1)], "{client_first} {make_room}");
+    }
 }
 
 #[test]

@@ -2,8 +2,9 @@
 //!
 //! Nothing here keeps a namespace: the kernel is asked about its devices from the host's, and a link goes with its device.
 
+use super::Attacher;
+use super::namespace::{self, Found};
 use super::rights::{Answer, Request};
-use super::{Attacher, namespace};
 use crate::collector::bpf::{self, TcxHook};
 use crate::collector::device::{DeviceKind, Link};
 use crate::collector::flags::flags;
@@ -72,7 +73,7 @@ pub(super) fn attach(
     ifindex: u32,
 ) -> io::Result<Vec<OwnedFd>> {
     let programs = programs.as_ref().map_err(|reason| io::Error::other(reason.clone()))?;
-    let namespace = namespace::open_other(Path::new(sandbox)).ok_or(io::ErrorKind::NotFound)?;
+    let namespace = namespace::open_other(Path::new(sandbox))?;
     if fstat(&namespace)?.st_ino != u64::from(inode) {
         return Err(io::ErrorKind::NotFound.into());
     }
@@ -114,6 +115,17 @@ impl Held {
 }
 
 impl Attacher {
+    /// What the network namespace at a path is known by.
+    ///
+    /// # Errors
+    /// `ENOENT` when nothing is there; else why what is there is not looked into.
+    pub(in crate::collector) fn namespace(&self, sandbox: String) -> io::Result<Found> {
+        match (self.call)(Request::Namespace { sandbox }).0 {
+            Answer::Namespace(found) => Ok(found),
+            other => Err(other.done().err().unwrap_or_else(|| io::ErrorKind::InvalidData.into())),
+        }
+    }
+
     /// The devices of a namespace that are a container's own, and whether there are more.
     ///
     /// # Errors
@@ -129,7 +141,8 @@ impl Attacher {
         }
     }
 
-    /// Puts both programs on a device of the namespace at a path, and counts it as the table says.
+    /// Puts both programs on a device of the namespace at a path, and counts it as the table says. It must not be watched
+    /// already: there is one entry of each.
     ///
     /// # Errors
     /// When the kernel refuses. Nothing is left behind.
@@ -143,7 +156,6 @@ impl Attacher {
         self.maps.totals.zero(slot)?;
         // Before the programs are there to look.
         let key = inside_key(inode, ifindex);
-        let before = self.maps.inside.lookup(&key)?;
         let flags = flags(InterfaceKind::Inside, false);
         self.maps.inside.update(&key, &InterfaceEntry { ifindex, number: number.0, slot, flags })?;
         let request = Request::AttachInside { sandbox: sandbox.to_owned(), inode, ifindex };
@@ -153,10 +165,6 @@ impl Attacher {
             Ok(()) => Ok(held),
             Err(error) => {
                 self.detach_inside(held);
-                // The same namespace at another path: what is on the device already goes on to be counted.
-                if let Some(entry) = before {
-                    self.maps.inside.update(&key, &entry)?;
-                }
                 Err(error)
             }
         }

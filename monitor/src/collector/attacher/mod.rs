@@ -54,11 +54,6 @@ pub(super) enum Command {
         /// Which device.
         ifindex: u32,
     },
-    /// Find the number of a network namespace.
-    Namespace {
-        /// Absolute path of a namespace file. It is Docker's word, so it may be anything.
-        sandbox: String,
-    },
 }
 
 /// What came of a [`Command`].
@@ -77,8 +72,6 @@ pub(super) enum Answer {
     Noted,
     /// They are off.
     Detached,
-    /// The namespace's number; `None` when it has none, is our own, or the path is no namespace.
-    Namespace(namespace::Found),
 }
 
 /// How the programs hang on one device.
@@ -201,10 +194,6 @@ impl Attacher {
                 self.forget(ifindex);
                 Answer::Detached
             }
-            Command::Namespace { sandbox } => match (self.call)(Request::Namespace { sandbox }).0 {
-                rights::Answer::Namespace(found) => Answer::Namespace(found),
-                _ => Answer::Namespace(namespace::Found::default()),
-            },
         }
     }
 

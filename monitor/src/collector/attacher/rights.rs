@@ -108,7 +108,7 @@ pub enum Answer {
         /// Why, for a person.
         reason: String,
     },
-    /// What the namespace is known by; nothing when it is our own, or the path is no namespace.
+    /// What the namespace is known by.
     Namespace(namespace::Found),
     /// A control group's id: the container's that was looked for, or that of Docker's engine.
     Group(u64),
@@ -251,7 +251,10 @@ impl Rights {
                 Answer::of(leftovers::remove_all(&self.state_dir, Emptied::LetBe).map(drop))
             }
             Request::Unpin => Answer::of(self.unpin()),
-            Request::Namespace { sandbox } => Answer::Namespace(namespace::find(&sandbox)),
+            Request::Namespace { sandbox } => match namespace::find(&sandbox) {
+                Ok(found) => Answer::Namespace(found),
+                Err(error) => Answer::refused(&error),
+            },
             Request::Peer { namespace, ifindex, sequence } => {
                 Answer::of(device::ask_peer(&self.peers, namespace, ifindex, sequence))
             }
