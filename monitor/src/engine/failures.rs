@@ -6,9 +6,9 @@ use super::state::State;
 use crate::attribution::Packets;
 use crate::flows::Flow;
 use crate::model::{
-    Direction, FailureSign, FlowKey, FlowPorts, IcmpError, Initiator, KernelTime, Protocol, Told,
+    Direction, FailureSign, FlowKey, FlowPorts, IcmpError, Initiator, KernelTime, Protocol, Told, Traffic,
 };
-use crate::snapshot::{End, Sign};
+use crate::snapshot::{End, IcmpTold, Sign};
 
 impl State {
     /// Books what was told of conversations whose flows are in by now.
@@ -50,7 +50,10 @@ impl State {
         let told = match sign.told {
             Told::Icmp(error) => {
                 let by = self.sender(sign, &error, &local, now);
-                Sign::Icmp { by, error, at: sign.at, to: interface }
+                let Traffic { sent, received } = flow.traffic;
+                let sent = if is_told_here { sent } else { received };
+                let told = IcmpTold { flow: flow.flow_id, sent: sent.bytes, at: sign.at };
+                Sign::Icmp { by, error, told }
             }
             Told::ZeroWindow => Sign::ZeroWindow,
         };

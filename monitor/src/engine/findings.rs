@@ -16,7 +16,7 @@ impl State {
         for silent in books.silent_replicas(self.latest.2) {
             judge.silent(&around, &silent);
         }
-        for wrong in books.wrong_mtus() {
+        for wrong in books.wrong_mtus(self.latest.2) {
             judge.wrong_mtu(&around, &wrong);
         }
         for finding in judge.tick(&around, self.latest.0) {

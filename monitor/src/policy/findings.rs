@@ -7,7 +7,8 @@ pub(super) use key::Key;
 use super::explain::{self, About};
 use super::outcome::{Evidence, Found, Outcome};
 use super::ports::Ports;
-use super::rules::{Expected, RuleName};
+use super::rules::{Expected, Rule, RuleName};
+use super::wrong_mtu::WrongMtu;
 use crate::attribution::{Attribution, End};
 use crate::model::{Counts, KernelTime, SafeText, Word, word};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,8 @@ use std::time::Duration;
 const MOST: usize = 1_024;
 /// How long after its last packet a finding is closed.
 const QUIET: Duration = Duration::from_secs(60);
+/// How long nothing is told of one at least of which nothing but the evidence changes.
+const NEWS: Duration = Duration::from_secs(10);
 /// What is said of those that end with the rules that found them.
 const NO_LONGER: &str = "It ends because the policy was read anew.";
 
@@ -155,6 +158,9 @@ struct Kept {
     ports: Ports,
     about: About,
     changed: bool,
+    /// Whether the evidence changed since `told_at`.
+    has_news: bool,
+    told_at: KernelTime,
 }
 
 /// All open findings.
@@ -169,7 +175,11 @@ impl Findings {
     /// Takes in a sighting; what changed is told by [`Findings::told`].
     pub(super) fn see(&mut self, sighting: &Sighting<'_>) {
         let Sighting { kind, rule, source, destination, .. } = *sighting;
-        let key = Key::new(kind, rule, source, destination, sighting.protocol.clone());
+        self.see_as(Key::new(kind, rule, source, destination, sighting.protocol.clone()), sighting);
+    }
+
+    /// Takes in a sighting of what is one finding by another key than that of its ends.
+    pub(super) fn see_as(&mut self, key: Key, sighting: &Sighting<'_>) {
         if !self.open.contains_key(&key) && self.open.len() >= MOST {
             self.refused += 1;
             return;
@@ -183,10 +193,12 @@ impl Findings {
     pub(super) fn told(&mut self, facts: &Attribution, now: KernelTime) -> Vec<Arc<Finding>> {
         let mut told = Vec::new();
         self.open.retain(|_, kept| {
-            let quiet = now.since(kept.finding.last_seen) > QUIET;
-            if kept.changed || quiet {
-                kept.changed = false;
+            let quiet = now.since(kept.finding.last_seen) > kept.quiet();
+            if kept.changed || quiet || kept.has_news {
                 kept.finding.explanation = explain::sentence(facts, &kept.about, &kept.finding);
+            }
+            if kept.changed || quiet || (kept.has_news && now.since(kept.told_at) >= NEWS) {
+                (kept.changed, kept.has_news, kept.told_at) = (false, false, now);
                 kept.finding.revision += 1;
                 kept.finding.is_open = !quiet;
                 told.push(Arc::new(kept.finding.clone()));
@@ -246,11 +258,27 @@ impl Kept {
             evidence: Vec::new(),
             explanation: String::new(),
         };
-        Self { finding, ports: Ports::default(), about: sighting.about, changed: true }
+        let about = sighting.about;
+        Self {
+            finding,
+            ports: Ports::default(),
+            about,
+            changed: true,
+            has_news: false,
+            told_at: KernelTime(0),
+        }
+    }
+
+    /// How long after its last packet it is closed.
+    fn quiet(&self) -> Duration {
+        match self.about.judgement.rule {
+            Rule::WrongMtu => WrongMtu::QUIET,
+            _ => QUIET,
+        }
     }
 
     fn add(&mut self, sighting: &Sighting<'_>) {
-        let Self { finding, ports, about, changed } = self;
+        let Self { finding, ports, about, changed, has_news, .. } = self;
         *about = sighting.about;
         let found = sighting.found;
         let before = (finding.outcome, finding.counts, finding.port_count);
@@ -258,6 +286,8 @@ impl Kept {
             finding.outcome = found.outcome;
             finding.reason = found.reason;
             finding.drop_reason = found.drop_reason.clone().or(finding.drop_reason.take());
+            // Of conversations the counts tell that they go on.
+            *has_news |= about.is_alone() && finding.evidence != found.evidence;
             finding.evidence.clone_from(&found.evidence);
         }
         finding.counts += sighting.counts;

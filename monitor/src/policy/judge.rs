@@ -173,7 +173,7 @@ impl Judge {
     /// Takes in that an end sends what does not fit.
     pub fn wrong_mtu(&mut self, around: &Around<'_>, wrong: &WrongMtu) {
         let ends = [&wrong.source, &wrong.destination];
-        if !self.knows(around, Rule::WrongMtu, ends, (wrong.protocol, wrong.destination.port), wrong.at) {
+        if !self.knows(around, Rule::WrongMtu, ends, (wrong.protocol, wrong.port), wrong.at) {
             wrong.tell(&mut self.findings);
         }
     }

@@ -251,9 +251,9 @@ impl Books {
         self.replicas.silent(tick_end)
     }
 
-    /// Ends that send packets on the way that do not fit there and were told so in the tick that ends, each once.
-    pub fn wrong_mtus(&mut self) -> impl Iterator<Item = WrongMtu> + use<> {
-        std::mem::take(&mut self.pairs.wrong_mtus).into_values()
+    /// Ends that send packets that do not fit on the way and were told so again in the tick that ends, each once.
+    pub fn wrong_mtus(&mut self, tick_end: KernelTime) -> Vec<WrongMtu> {
+        self.pairs.wrong_mtus.news(tick_end)
     }
 
     /// The kernel dropped packets.
@@ -390,6 +390,7 @@ impl Books {
         losses.add("peers_forgotten", self.peers.forgotten);
         losses.add("pairs_forgotten", self.pairs.forgotten);
         losses.add("icmp_errors_not_kept", self.pairs.errors_not_kept);
+        losses.add("findings_refused", self.pairs.wrong_mtus.refused);
         losses.add("connections_not_compared", self.replicas.not_compared);
         losses.add_all(&self.latencies.losses());
         losses

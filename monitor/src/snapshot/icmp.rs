@@ -1,9 +1,7 @@
 //! What errors of ICMP said of a pair's packets.
 
-use super::history::PairEnds;
 use super::{End, EndKind};
-use crate::model::{IcmpError, IcmpKind, InterfaceNumber, KernelTime};
-use crate::policy::WrongMtu;
+use crate::model::{FlowId, IcmpError, IcmpKind, KernelTime};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::net::IpAddr;
@@ -11,15 +9,20 @@ use std::time::Duration;
 
 /// Different errors that are kept for a pair: whoever sends them can choose nearly all that is in them.
 const MOST: usize = 8;
+/// Of these, those that say anything else than that a packet is too big: a traceroute leaves room for these.
+const MOST_OTHERS: usize = 6;
 /// Different errors that are told one by one of all pairs of two services.
 pub(super) const MOST_OF_SERVICE: usize = 16;
 /// How long packets that were under way already may be told to be too big after the first.
 const UNDER_WAY: Duration = Duration::from_secs(1);
 /// How long a kernel remembers the MTU of a way (Linux: `net.ipv4.route.mtu_expires`). Then it tries again, as it should.
 const REMEMBERED: Duration = Duration::from_secs(600);
-/// Packets that a sender who was told the MTU goes on with in that time, until that is worth telling: one or two may be a
-/// program that tries how much fits.
+/// Packets that a conversation whose sender was told the MTU goes on with in that time, until that is worth telling: one or
+/// two may be a program that tries how much fits.
 const DISOBEYED: u64 = 3;
+/// How long nothing is told of the conversation that is followed until another one may be in its place. One that does not
+/// obey is told three times in less, however long it waits in between.
+const UNTOLD: Duration = Duration::from_secs(10);
 
 /// The errors of one kind that one sender told of one end's packets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,51 +39,64 @@ pub struct IcmpRow {
     pub packets: u64,
     /// The longest packet that they are about, from its IP header on, in bytes.
     pub largest: u32,
-    /// Of them, those about packets longer than the MTU that had been told a second or more, and no more than ten minutes,
-    /// before: whoever sent them did not obey.
+    /// Of them, those about packets longer than the MTU of a conversation that had been told it itself a second or more, and
+    /// no more than ten minutes, before, and that had sent as much since it was told last: whoever sent them did not obey.
     pub again: u64,
-    /// Of these, those since `told_at`.
-    pub again_lately: u64,
-    /// When that MTU was told first, in the latest ten minutes.
-    pub told_at: KernelTime,
-    /// The interface at which that was: a container that is started anew gets another one, and its kernel knows nothing of the MTU.
-    pub told_to: InterfaceNumber,
+}
+
+/// The conversation that an error is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// Which one.
+    pub flow: FlowId,
+    /// Bytes that it had sent in the direction in which its packet did not arrive.
+    pub sent: u64,
+    /// When it was told.
+    pub at: KernelTime,
+}
+
+/// The one conversation that is followed of those that the errors of a row are about. A kernel knows an MTU by itself, and many
+/// may be behind one end: a container in which others run, a tunnel.
+#[derive(Clone, Copy, Debug)]
+struct Followed {
+    /// When it was told the MTU first, in the latest ten minutes.
+    since: KernelTime,
+    /// When it was told last.
+    last: Told,
+    /// How often it did not obey.
+    again: u64,
+}
+
+impl Followed {
+    const fn new(told: Told) -> Self {
+        Self { since: told.at, last: told, again: 0 }
+    }
+
+    /// Takes in an error. Whether it is about a packet of a conversation that had known better.
+    fn hear(&mut self, error: &IcmpError, told: Told) -> bool {
+        let is_another = told.flow != self.last.flow;
+        if is_another && told.at.since(self.last.at) < UNTOLD {
+            return false;
+        }
+        let known = told.at.since(self.since);
+        if is_another || known > REMEMBERED {
+            *self = Self::new(told);
+            return false;
+        }
+        // Whoever is asked can invent errors about what was never sent.
+        let sent = told.sent.saturating_sub(self.last.sent);
+        self.last = told;
+        let is_again =
+            error.mtu.is_some_and(|mtu| error.length > mtu && sent >= u64::from(mtu)) && known >= UNDER_WAY;
+        self.again += u64::from(is_again);
+        is_again
+    }
 }
 
 impl IcmpRow {
     /// What tells it from other rows of its pair.
     fn likeness(&self) -> (IcmpKind, bool, Option<u32>, EndKind, IpAddr) {
         (self.kind, self.of_client, self.mtu, self.sender.kind, self.sender.address)
-    }
-
-    /// Takes in another error of the same kind.
-    fn add(&mut self, error: &IcmpError, at: KernelTime, to: InterfaceNumber) {
-        self.packets += 1;
-        self.largest = self.largest.max(error.length);
-        let known = at.since(self.told_at);
-        if known > REMEMBERED || to != self.told_to {
-            (self.told_at, self.told_to, self.again_lately) = (at, to, 0);
-        } else if known >= UNDER_WAY && error.mtu.is_some_and(|mtu| error.length > mtu) {
-            self.again += 1;
-            self.again_lately += 1;
-        }
-    }
-
-    /// What is found of it at this time, if packets that do not fit were sent often enough by an end of this pair that knew it.
-    pub(super) fn wrong_mtu(&self, ends: &PairEnds, at: KernelTime) -> Option<WrongMtu> {
-        let mtu = self.mtu.filter(|_| self.again_lately >= DISOBEYED)?;
-        Some(WrongMtu {
-            source: ends.client.clone(),
-            destination: ends.server.clone(),
-            protocol: ends.protocol,
-            of_source: self.of_client,
-            told_by: self.sender.clone(),
-            reason: self.kind.reason(),
-            mtu,
-            told: self.packets,
-            again: self.again_lately,
-            at,
-        })
     }
 
     /// Adds another row that is like it.
@@ -102,31 +118,44 @@ impl IcmpRow {
     }
 }
 
-/// Takes in an error of a pair; the row that it is in, if there is room.
-pub(super) fn note<'a>(
-    rows: &'a mut Vec<IcmpRow>,
-    of_client: bool,
-    sender: End,
-    error: &IcmpError,
-    (at, to): (KernelTime, InterfaceNumber),
-) -> Option<&'a IcmpRow> {
-    let IcmpError { kind, mtu, length, .. } = *error;
-    let (packets, largest, again) = (1, length, 0);
-    let again_lately = 0;
-    let (told_at, told_to) = (at, to);
-    let fresh =
-        IcmpRow { kind, of_client, sender, mtu, packets, largest, again, again_lately, told_at, told_to };
-    let known = rows.iter().position(|row| row.likeness() == fresh.likeness());
-    let row = match known {
-        Some(known) => known,
-        None if rows.len() < MOST => {
-            rows.push(fresh);
-            return rows.last();
+/// The errors about a pair's packets.
+#[derive(Debug, Default)]
+pub(super) struct Errors {
+    pub(super) rows: Vec<IcmpRow>,
+    /// The conversation that is followed of each row.
+    followed: Vec<Followed>,
+}
+
+impl Errors {
+    /// Takes in an error. How many packets are to be told as sent by one who knew that they do not fit; `None` if it has no room.
+    pub(super) fn note(
+        &mut self,
+        of_client: bool,
+        sender: End,
+        error: &IcmpError,
+        told: Told,
+    ) -> Option<u64> {
+        let Self { rows, followed } = self;
+        let IcmpError { kind, mtu, length, .. } = *error;
+        let fresh = IcmpRow { kind, of_client, sender, mtu, packets: 1, largest: length, again: 0 };
+        let likeness = fresh.likeness();
+        let known = rows.iter_mut().zip(followed.iter_mut()).find(|(row, _)| row.likeness() == likeness);
+        if let Some((row, followed)) = known {
+            let is_again = followed.hear(error, told);
+            row.join(&IcmpRow { again: u64::from(is_again), ..fresh });
+            return Some(match followed.again {
+                DISOBEYED if is_again => DISOBEYED,
+                again if is_again && again > DISOBEYED => 1,
+                _ => 0,
+            });
         }
-        None => return None,
-    };
-    rows[row].add(error, at, to);
-    rows.get(row)
+        let most = if kind.is_too_big() { MOST } else { MOST_OTHERS };
+        (rows.len() < most).then(|| {
+            rows.push(fresh);
+            followed.push(Followed::new(told));
+            0
+        })
+    }
 }
 
 /// What came on top of earlier rows.
@@ -164,47 +193,50 @@ pub(super) fn merged(mut rows: Vec<IcmpRow>) -> (Vec<IcmpRow>, u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{IcmpRow, note};
-    use crate::model::{IcmpError, InterfaceNumber, KernelTime, Protocol};
-    use crate::snapshot::history::PairEnds;
+    use super::{Errors, IcmpRow, Told};
+    use crate::model::{FlowId, IcmpError, KernelTime};
     use crate::wire::fixtures;
 
-    #[test]
-    fn a_container_that_is_started_anew_does_not_disobey_what_it_was_told_before() {
+    /// Errors at these seconds about packets of these conversations, which sent a packet that is too big each time. The packets
+    /// that are to be told of each.
+    fn told(errors: &[(u64, u64)]) -> Vec<u64> {
         let IcmpRow { kind, mtu, sender, .. } = fixtures::icmp_row();
         let error = IcmpError { sender: sender.address, kind, mtu, length: 1_500 };
-        let mut rows = Vec::new();
-        for (second, interface, again) in [(6, 1, 0), (30, 2, 0), (30, 2, 0), (40, 2, 1)] {
-            let to = (KernelTime(second * 1_000_000_000), InterfaceNumber(interface));
-            assert!(note(&mut rows, true, sender.clone(), &error, to).is_some());
-            assert_eq!(rows[0].again, again, "{second}");
-        }
+        let mut rows = Errors::default();
+        let note = |(sent, (second, flow)): (u64, &(u64, u64))| {
+            let told =
+                Told { flow: FlowId(*flow), sent: sent * 1_500, at: KernelTime(second * 1_000_000_000) };
+            rows.note(true, sender.clone(), &error, told).unwrap()
+        };
+        (1..).zip(errors).map(note).collect()
     }
 
     #[test]
-    fn it_is_worth_telling_once_three_packets_in_ten_minutes_did_not_fit_that_were_known_not_to() {
-        let IcmpRow { kind, mtu, sender, .. } = fixtures::icmp_row();
-        let error = IcmpError { sender: sender.address, kind, mtu, length: 1_500 };
-        let ends = PairEnds {
-            client: fixtures::container_end("web", "172.18.0.2", None),
-            server: fixtures::container_end("app", "172.18.0.3", Some(80)),
-            protocol: Protocol::TCP,
-            network: None,
-            devices: [None, None],
-        };
-        let mut rows = Vec::new();
+    fn it_is_worth_telling_once_three_packets_of_a_conversation_did_not_fit_that_was_told() {
         // A kernel forgets after ten minutes, and is told anew.
-        let told = [(0, 0), (0, 0), (2, 1), (3, 2), (700, 0), (701, 1), (702, 2), (703, 3)];
-        for (second, again) in told {
-            let to = (KernelTime(second * 1_000_000_000), InterfaceNumber(1));
-            let row = note(&mut rows, true, sender.clone(), &error, to).unwrap();
-            assert_eq!(
-                (row.again_lately, row.wrong_mtu(&ends, to.0).is_some()),
-                (again, again == 3),
-                "{second}"
-            );
-        }
-        let wrong = rows[0].wrong_mtu(&ends, KernelTime(0)).unwrap();
-        assert_eq!((Some(wrong.mtu), wrong.told, wrong.again, wrong.of_source), (mtu, 8, 3, true));
+        let errors = [(0, 1), (0, 1), (2, 1), (3, 1), (700, 1), (701, 1), (702, 1), (703, 1), (704, 1)];
+        assert_eq!(told(&errors), [0, 0, 0, 0, 0, 0, 0, 3, 1]);
+    }
+
+    #[test]
+    fn of_conversations_that_are_told_once_each_nothing_is_told() {
+        let each: Vec<_> = (0..100).map(|at| (at * 2, at)).collect();
+        assert!(told(&each).iter().all(|packets| *packets == 0));
+        // One that was told long ago makes room for one that does not obey.
+        assert_eq!(told(&[(0, 1), (9, 2), (10, 2), (12, 2), (14, 2), (16, 2)]), [0, 0, 0, 0, 0, 3]);
+    }
+
+    #[test]
+    fn a_traceroute_leaves_room_for_what_is_too_big() {
+        let IcmpRow { kind, mtu, sender, .. } = fixtures::icmp_row();
+        let told = Told { flow: FlowId(1), sent: 0, at: KernelTime(0) };
+        let mut rows = Errors::default();
+        let mut note = |kind, mtu| {
+            let error = IcmpError { sender: sender.address, kind, mtu, length: 1_500 };
+            rows.note(true, sender.clone(), &error, told).is_some()
+        };
+        let exceeded = |code| crate::model::IcmpKind { v6: false, kind: 11, code };
+        assert_eq!((0..9).filter(|code| note(exceeded(*code), None)).count(), 6);
+        assert!(note(kind, mtu));
     }
 }

@@ -52,7 +52,7 @@ pub use history::{
     AskedPast, Connections, ContainerSpan, History, Interval, Kept, LatencySpan, Moment, NameSpan,
     NetworkSpan, NotKept, Others, PairCounts, PairEnds, PairSpan, Past, Point, Told, Traced, look_back,
 };
-pub use icmp::IcmpRow;
+pub use icmp::{IcmpRow, Told as IcmpTold};
 pub use latencies::{FirstByte, Handshake, Latencies, LatencyRow, Measured, ServicePair};
 pub use lookups::{AskerRow, LookedUp, Lookups, NameRow, Outcomes};
 pub use meant::Meant;

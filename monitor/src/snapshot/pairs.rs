@@ -1,6 +1,7 @@
 //! Who talks to whom: one account for a client, a server and its service.
 
 mod account;
+mod wrong_mtus;
 
 use super::history::{Others, PairCounts, PairEnds, PairSpan};
 use super::recent::Recent;
@@ -9,15 +10,15 @@ use super::{Answers, End, PairRow, Part, Retransmits, TcpState, ZeroWindows, icm
 use crate::attribution::Identity;
 use crate::flows::Spread;
 use crate::model::{
-    ContainerId, Direction, IcmpError, Initiator, InterfaceNumber, KernelTime, Protocol, SafeText, TcpFlags,
-    Traffic,
+    ContainerId, Direction, IcmpError, Initiator, KernelTime, Protocol, SafeText, TcpFlags, Traffic,
 };
-use crate::policy::WrongMtu;
+
 use account::Account;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+use wrong_mtus::WrongMtus;
 
 /// Pairs that are kept.
 const MOST: usize = 4_096;
@@ -75,10 +76,8 @@ pub enum Sign {
         by: End,
         /// What it says.
         error: IcmpError,
-        /// When.
-        at: KernelTime,
-        /// The interface at which it was told.
-        to: InterfaceNumber,
+        /// Of which conversation.
+        told: icmp::Told,
     },
     /// The end has no room for more.
     ZeroWindow,
@@ -113,8 +112,8 @@ pub(super) struct Pairs {
     latest_tick: KernelTime,
     /// Errors of ICMP that differ from all that are kept of their pair.
     pub(super) errors_not_kept: u64,
-    /// Ends of pairs that were told in this tick again what they do not obey.
-    pub(super) wrong_mtus: BTreeMap<(Key, bool), WrongMtu>,
+    /// Ends that send what does not fit although they are told.
+    pub(super) wrong_mtus: WrongMtus,
 }
 
 impl Pairs {
@@ -130,7 +129,7 @@ impl Pairs {
             arrivals: Vec::new(),
             latest_tick: KernelTime(0),
             errors_not_kept: 0,
-            wrong_mtus: BTreeMap::new(),
+            wrong_mtus: WrongMtus::default(),
         }
     }
 
@@ -243,14 +242,14 @@ impl Pairs {
         let Some((account, is_client)) = self.account(ends, initiator, protocol) else { return false };
         let of_client = of_local == is_client;
         match sign {
-            Sign::Icmp { by, error, at, to } => {
+            Sign::Icmp { by, error, told } => {
                 account.counts.icmp_errors += 1;
-                let rows = &mut account.rare.get_or_insert_default().icmp;
-                match icmp::note(rows, of_client, by, &error, (at, to)) {
-                    Some(row) => {
-                        let key = || (account.key.clone(), of_client);
-                        let wrong = row.wrong_mtu(&account.ends, at).map(|wrong| (key(), wrong));
-                        self.wrong_mtus.extend(wrong);
+                let errors = &mut account.rare.get_or_insert_default().icmp;
+                match errors.note(of_client, by.clone(), &error, told) {
+                    Some(0) => {}
+                    Some(again) => {
+                        let wrong = account.wrong_mtu(of_client, by, &error, (again, told.at));
+                        wrong.into_iter().for_each(|wrong| self.wrong_mtus.add(wrong));
                     }
                     None => self.errors_not_kept += 1,
                 }

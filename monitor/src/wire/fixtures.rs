@@ -195,9 +195,6 @@ pub(crate) fn icmp_row() -> IcmpRow {
         packets: 12,
         largest: 1_500,
         again: 9,
-        again_lately: 9,
-        told_at: KernelTime(1),
-        told_to: InterfaceNumber(1),
     }
 }
 

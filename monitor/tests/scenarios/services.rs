@@ -355,6 +355,33 @@ fn one_that_answers_by_its_own_name_is_not_silent_behind_another() {
 }
 
 #[test]
+fn a_replica_that_goes_on_to_answer_nobody_is_told_with_the_latest_figures() {
+    let mut world = scene(3);
+    let mut ports = 1_000;
+    let mut asked = |world: &mut World, millis: u64, refused: u64| {
+        let answered = if refused > 0 { 9 } else { 0 };
+        tick(
+            world,
+            millis,
+            &mut ports,
+            &[(1, answered, Fate::Answered(500, 100)), (3, refused, Fate::Refused)],
+        );
+    };
+    for (millis, refused) in [(10_000, 0), (12_000, 5), (20_100, 0), (25_000, 7), (30_200, 0)] {
+        asked(&mut world, millis, refused);
+    }
+    for (millis, revision, said) in [(31_000, 1, "5 connections"), (40_300, 2, "7 connections")] {
+        asked(&mut world, millis, 0);
+        let [finding] = &*silent(&mut world) else { panic!("one") };
+        assert!(
+            finding.explanation.contains(said) && finding.evidence[0].saw.starts_with(said),
+            "{finding:?}"
+        );
+        assert_eq!(finding.revision, revision, "{millis}");
+    }
+}
+
+#[test]
 fn a_service_in_capitals_is_told_once() {
     let mut world = scene(2);
     // What the inventory makes of Compose's alias `Web`.

@@ -14,6 +14,8 @@ enum Who {
     Address(IpAddr),
     Host,
     Outside,
+    /// Whoever it is to whom this one says that no more fits.
+    BehindMtu(IpAddr, u32),
 }
 
 impl Who {
@@ -52,5 +54,16 @@ impl Key {
             destination: Who::of(destination),
             protocol,
         }
+    }
+
+    /// That of one that sends what does not fit, although this address tells it this MTU.
+    pub(in crate::policy) fn of_mtu(
+        rule: &RuleName,
+        source: &End,
+        (told_by, mtu): (IpAddr, u32),
+        protocol: Cow<'static, str>,
+    ) -> Self {
+        let destination = Who::BehindMtu(told_by, mtu);
+        Self { kind: Kind::Broken, rule: rule.clone(), source: Who::of(source), destination, protocol }
     }
 }

@@ -1,8 +1,10 @@
 //! What is kept of a pair, and what of it the history was told.
 
 use super::Key;
+use super::wrong_mtus::is_of_here;
 use crate::flows::{Latency, Spread};
-use crate::model::{KernelTime, SafeText, Traffic};
+use crate::model::{IcmpError, KernelTime, Protocol, SafeText, Traffic};
+use crate::policy::WrongMtu;
 use crate::snapshot::history::{Others, PairCounts, PairEnds, PairSpan};
 use crate::snapshot::recent::Recent;
 use crate::snapshot::shares::Shares;
@@ -33,7 +35,7 @@ pub(super) struct Rare {
     /// What the client came to by shared names.
     pub(super) shares: Shares,
     /// Errors of ICMP about its packets.
-    pub(super) icmp: Vec<IcmpRow>,
+    pub(super) icmp: icmp::Errors,
     /// What of these the history was told.
     icmp_told: Vec<IcmpRow>,
 }
@@ -41,8 +43,8 @@ pub(super) struct Rare {
 impl Rare {
     /// What the history was not told yet, which it is with this.
     fn tell(&mut self) -> (Vec<Share>, Vec<IcmpRow>) {
-        let icmp = icmp::since(&self.icmp, &self.icmp_told);
-        self.icmp_told.clone_from(&self.icmp);
+        let icmp = icmp::since(&self.icmp.rows, &self.icmp_told);
+        self.icmp_told.clone_from(&self.icmp.rows);
         (self.shares.tell(), icmp)
     }
 }
@@ -101,6 +103,32 @@ impl Account {
         }
     }
 
+    /// That the client, or else the server, sends what does not fit. None of datagrams: programs send such to find out what
+    /// fits (RFC 8899). None of an end that is elsewhere.
+    pub(super) fn wrong_mtu(
+        &self,
+        of_client: bool,
+        told_by: End,
+        error: &IcmpError,
+        (again, at): (u64, KernelTime),
+    ) -> Option<WrongMtu> {
+        let PairEnds { client, server, protocol, .. } = &*self.ends;
+        let (source, destination) = if of_client { (client, server) } else { (server, client) };
+        let mtu = error.mtu.filter(|_| *protocol == Protocol::TCP && is_of_here(source))?;
+        Some(WrongMtu {
+            source: source.clone(),
+            destination: destination.clone(),
+            others: 1,
+            protocol: *protocol,
+            port: server.port,
+            told_by,
+            reason: error.kind.reason(),
+            mtu,
+            again,
+            at,
+        })
+    }
+
     pub(super) fn row(&self, window: Traffic) -> PairRow {
         PairRow {
             client: self.ends.client.clone(),
@@ -114,7 +142,7 @@ impl Account {
             shares: self.rare.as_ref().map(|rare| rare.shares.all.clone()).unwrap_or_default(),
             retransmits: self.counts.retransmits,
             zero_windows: self.counts.zero_windows,
-            icmp: self.rare.as_ref().map(|rare| rare.icmp.clone()).unwrap_or_default(),
+            icmp: self.rare.as_ref().map(|rare| rare.icmp.rows.clone()).unwrap_or_default(),
             handshake: self.handshakes.as_ref().and_then(|handshakes| handshakes.percentiles()),
             verdict: self.verdict.clone(),
             last_seen: self.last_seen,

@@ -1,7 +1,7 @@
 //! What is kept where there is not room for all, and how much that takes.
 
 use super::{BOOTED, asked, at, check_order, container, finding, latency, pair, sums, tick, traffic};
-use crate::model::{Counts, IcmpKind, InterfaceNumber, KernelTime, NetworkId, Protocol, Traffic};
+use crate::model::{Counts, IcmpKind, NetworkId, Protocol, Traffic};
 use crate::snapshot::history::{
     AskedPast, Counted, History, MAKING, NetworkSpan, PairSpan, Past, ROOM, look_back,
 };
@@ -103,9 +103,6 @@ fn what_is_being_made_is_bounded_and_counted() {
         packets: 1,
         largest: 1,
         again: 0,
-        again_lately: 0,
-        told_at: KernelTime(1),
-        told_to: InterfaceNumber(1),
     };
     let errors: Vec<IcmpRow> = (0..8).map(error).collect();
     let mut history = History::new(at(0), BOOTED);
