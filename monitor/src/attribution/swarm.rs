@@ -5,7 +5,7 @@
 //! nobody's: when the address changed hands is not known.
 
 use super::{Attribution, End, EndKind, NetworkRef};
-use crate::model::{KernelTime, Mac, NetworkId, Span, SwarmKind, SwarmMember};
+use crate::model::{KernelTime, Mac, NetworkId, SafeText, Span, SwarmKind, SwarmMember};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -42,8 +42,8 @@ impl SwarmRef {
                 let name = name.as_ref()?.as_str();
                 Some(name.rsplit_once('.').map_or(name, |(short, _)| short))
             }
-            SwarmKind::Container => name.as_ref().map(crate::model::SafeText::as_str),
-            SwarmKind::VirtualIp => service.as_ref().map(crate::model::SafeText::as_str),
+            SwarmKind::Container => name.as_ref().map(SafeText::as_str),
+            SwarmKind::VirtualIp => service.as_ref().map(SafeText::as_str),
             SwarmKind::LoadBalancer => None,
         }
     }
@@ -181,6 +181,22 @@ impl Swarm {
         live.any(|held| held.who.member.mac == Some(mac))
     }
 
+    /// Whether somebody is at an address, or is remembered to have been.
+    fn remembers(&self, who: &SwarmRef) -> bool {
+        let held = self.networks.get(&who.network.id).and_then(|told| told.held.get(&who.member.address));
+        let is_same = |held: &Held| {
+            let SwarmMember { name, service, .. } = &held.who.member;
+            (name, service) == (&who.member.name, &who.member.service)
+        };
+        held.is_some_and(|held| held.iter().any(is_same))
+    }
+
+    /// The services that somebody is of, by the last answers.
+    fn services(&self) -> impl Iterator<Item = &SafeText> {
+        let held = self.networks.values().flat_map(|told| told.held.values().flatten());
+        held.filter(|held| held.span.until.is_none()).filter_map(|held| held.who.member.service.as_ref())
+    }
+
     /// Forgets what ended before `before`, and networks that are not known any more.
     pub(super) fn prune(&mut self, before: KernelTime, is_known: impl Fn(&NetworkId) -> bool) {
         for told in self.networks.values_mut() {
@@ -206,6 +222,17 @@ impl Attribution {
             member: member.clone(),
         });
         self.swarm.tell(network, whole.collect(), at);
+    }
+
+    /// Whether somebody in the swarm is there, or was there lately.
+    #[must_use]
+    pub fn remembers(&self, who: &SwarmRef) -> bool {
+        self.swarm.remembers(who)
+    }
+
+    /// The services that somebody on another node is of, or a virtual address.
+    pub fn services_elsewhere(&self) -> impl Iterator<Item = &SafeText> {
+        self.swarm.services()
     }
 
     /// Who is at an address on a device's own network by what the swarm told, if that was the same from `first` to `last`. A

@@ -2,7 +2,7 @@
 
 use super::known::Known;
 use super::places::Place;
-use crate::filter::{Field, Filterable, IsText};
+use crate::filter::{Field, Filterable, IsText, serves};
 use crate::model::{FlowKey, FlowPorts, Protocol, SafeText};
 use crate::snapshot::{ContainerRef, EndKind};
 use std::net::IpAddr;
@@ -67,7 +67,7 @@ impl Filterable for Row<'_> {
                     names.any(|name| is_it(name.as_str()))
                 }) || self.kind().is_some_and(is_it)
             }
-            Field::Service => of_containers(|container| container.service.as_ref()),
+            Field::Service => self.containers().any(|container| serves(container, is_it)),
             Field::Project => of_containers(|container| container.project.as_ref()),
             Field::Image => of_containers(|container| container.image.as_ref()),
             Field::Network => {
@@ -135,5 +135,23 @@ impl Filterable for Possible {
 
     fn addresses(&self, _: &mut dyn FnMut(IpAddr) -> bool) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Row;
+    use crate::filter::Filter;
+    use crate::snapshot::{Alias, ContainerRef};
+    use crate::wire::fixtures;
+
+    #[test]
+    fn a_packet_is_found_by_the_names_that_its_containers_share() {
+        let alias = Alias { network: fixtures::network("back"), name: fixtures::text("pool") };
+        let container = ContainerRef { aliases: vec![alias], ..(*fixtures::container("one", None)).clone() };
+        let row = Row { remote: Some(&container), ..Row::default() };
+        for (typed, expected) in [("svc:pool.back", true), ("pool", true), ("svc:back", false)] {
+            assert_eq!(Filter::parse(typed).unwrap().takes(&row), expected, "{typed}");
+        }
     }
 }

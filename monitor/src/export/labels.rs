@@ -1,6 +1,7 @@
 //! Labels of a series.
 
 use crate::model::SafeText;
+use crate::snapshot::Service;
 use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder};
 use std::fmt;
 use std::sync::Arc;
@@ -36,6 +37,21 @@ impl Labels {
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.0.iter().map(|(name, value)| (*name, value.as_str()))
     }
+}
+
+/// What stands for all ends of a kind, and is nobody's own name.
+const KINDS: [&str; 5] = ["host", "outside", "multicast", "unknown", "load-balancer"];
+
+/// The label of a service; no address is in it. Whoever has the name of a kind as its own has a suffix. Others of one name, as a
+/// container and a service of a swarm, are one label, whose figures are to be added up.
+pub(super) fn of_service(service: &Service) -> SafeText {
+    let name = service.without_address().to_string();
+    let suffix = match service {
+        Service::Swarm(_) => "(swarm)",
+        Service::Compose { .. } | Service::Container(_) => "(container)",
+        _ => return SafeText::new(&name),
+    };
+    SafeText::new(&if KINDS.contains(&name.as_str()) { name + suffix } else { name })
 }
 
 impl EncodeLabelSet for Labels {

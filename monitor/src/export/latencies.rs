@@ -1,6 +1,6 @@
 //! The series of latencies: those of the snapshot without addresses and ports, so several of its rows are one here.
 
-use super::labels::Labels;
+use super::labels::{self, Labels};
 use super::page::Page;
 use super::shelf::{Budget, Shelf};
 use super::{families as family, families::Family};
@@ -12,8 +12,8 @@ use std::sync::Arc;
 /// Series of a histogram: its steps, sum and count.
 const COST: usize = 19;
 
-/// What has series of its own: client, server, what was measured and where.
-type Key = (Service, Service, (What, &'static str));
+/// What has series of its own: client and server by their labels, what was measured and where.
+type Key = (SafeText, SafeText, (What, &'static str));
 
 /// What was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +59,7 @@ impl Latencies {
         // The containers behind a shared name have rows of their own.
         let of_services = rows.iter().filter(|row| !matches!(row.server, Service::Alias(_)));
         for row in of_services {
+            let [client, server] = [&row.client, &row.server].map(labels::of_service);
             let ends = [
                 ((What::Handshake, "client"), row.at_client),
                 ((What::Handshake, "server"), row.at_server),
@@ -68,8 +69,7 @@ impl Latencies {
             ];
             for (seen_at, measured) in ends {
                 let Some(measured) = measured else { continue };
-                // No address is a label.
-                let key = (row.client.without_address(), row.server.without_address(), seen_at);
+                let key = (client.clone(), server.clone(), seen_at);
                 // What there is no room for is not kept either, so that it is whole when there is.
                 let Some(sum) = self.sums.seen(&key, at, budget, Steps::default) else { continue };
                 let row_key = (key, [&row.client, &row.server].map(Clone::clone), row.port);
@@ -83,16 +83,19 @@ impl Latencies {
     /// Lets go those that are in no snapshot any more, and those of services without a container that is known.
     pub(super) fn tidy(&mut self, now: KernelTime, budget: &mut Budget, known: impl Fn(&Service) -> bool) {
         let is_known = |service: &Service| !service.is_of_this_host() || known(service);
-        self.sums.tidy(now, budget, |(client, server, _)| is_known(client) && is_known(server));
+        let mut live: HashMap<&Key, bool> = HashMap::new();
+        for (key, services, _) in self.rows.keys() {
+            *live.entry(key).or_default() |= services.iter().all(is_known);
+        }
+        self.sums.tidy(now, budget, |key| live.get(key).is_none_or(|is_live| *is_live));
     }
 
     /// Writes the series.
     pub(super) fn write(&self, page: &mut Page) {
         for ((client, server, (what, seen_at)), steps) in self.sums.iter() {
-            let name = |service: &Service| Some(SafeText::new(&service.to_string()));
             let labels = Labels::new([
-                ("client", name(client)),
-                ("server", name(server)),
+                ("client", Some(client.clone())),
+                ("server", Some(server.clone())),
                 ("seen_at", Some(SafeText::new(seen_at))),
             ]);
             page.add(what.family(), &labels, *steps);

@@ -1,6 +1,6 @@
 //! The series of pairs: those of the snapshot without addresses and ports, so several of its rows are one here.
 
-use super::labels::Labels;
+use super::labels::{self, Labels};
 use super::page::Page;
 use super::shelf::{Budget, Shelf};
 use super::{families as family, families::Family};
@@ -12,41 +12,26 @@ use std::sync::Arc;
 /// Series of one pair.
 const COST: usize = 16;
 
-/// What stands for all ends of a kind that are no containers.
-const KINDS: [&str; 4] = ["host", "outside", "multicast", "unknown"];
-
-/// An end: a container, or what stands for all others of its kind or of a service on other nodes of a swarm.
+/// An end: a container, or what stands for all others of its kind or of a service on other nodes of a swarm, by its label.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Who {
     Container(ContainerId, SafeText),
-    InSwarm(SafeText),
-    Other(&'static str),
+    Other(SafeText),
 }
 
 impl Who {
     fn of(end: &End) -> Self {
-        if let Some(container) = &end.container {
-            return Self::Container(container.id.clone(), container.name.clone());
+        match (&end.container, end.kind) {
+            (Some(container), _) => Self::Container(container.id.clone(), container.name.clone()),
+            (None, EndKind::Multicast) => Self::Other(SafeText::new("multicast")),
+            (None, _) => Self::Other(labels::of_service(&Service::of_client(end))),
         }
-        if end.swarm.is_some() {
-            let name = Service::of_client(end).without_address().to_string();
-            // Nothing that a swarm calls so is taken for what has no name.
-            let is_taken = KINDS.contains(&name.as_str());
-            return Self::InSwarm(SafeText::new(&if is_taken { format!("{name}(swarm)") } else { name }));
-        }
-        let [host, outside, multicast, unknown] = KINDS;
-        Self::Other(match end.kind {
-            EndKind::Host => host,
-            EndKind::External => outside,
-            EndKind::Multicast => multicast,
-            EndKind::Container | EndKind::Unknown => unknown,
-        })
     }
 
     fn is_known(&self, known: impl Fn(&ContainerId) -> bool) -> bool {
         match self {
             Self::Container(id, _) => known(id),
-            Self::InSwarm(_) | Self::Other(_) => true,
+            Self::Other(_) => true,
         }
     }
 
@@ -54,8 +39,7 @@ impl Who {
     fn labels(&self) -> [Option<SafeText>; 2] {
         match self {
             Self::Container(id, name) => [Some(name.clone()), Some(SafeText::new(id.short()))],
-            Self::InSwarm(name) => [Some(name.clone()), None],
-            Self::Other(what) => [Some(SafeText::new(what)), None],
+            Self::Other(name) => [Some(name.clone()), None],
         }
     }
 }

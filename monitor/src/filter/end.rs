@@ -2,12 +2,27 @@
 
 use super::{Field, Filterable, IsText};
 use crate::model::SafeText;
-use crate::snapshot::End;
+use crate::snapshot::{Alias, ContainerRef, End};
 use std::net::IpAddr;
+
+/// Whether a container's service, or a name that it shares with others, is taken.
+pub fn serves(container: &ContainerRef, is_it: IsText<'_>) -> bool {
+    container.service.as_ref().is_some_and(|service| is_it(service.as_str()))
+        || container.aliases.iter().any(|alias| shares(alias, is_it))
+}
+
+/// Whether a shared name is taken: it, or its end and its network's beginning, where what is looked for reaches over the dot. All
+/// on the network would be taken by the network's name alone.
+pub fn shares(alias: &Alias, is_it: IsText<'_>) -> bool {
+    is_it(alias.name.as_str()) || is_it(&alias.to_string()) && !is_it(&format!(".{}", alias.network.name))
+}
 
 impl Filterable for End {
     fn texts(&self, field: Field, is_it: IsText<'_>) -> bool {
         let container = self.container.as_deref();
+        if field == Field::Service && container.is_some_and(|container| serves(container, is_it)) {
+            return true;
+        }
         let mut any = |text: Option<&SafeText>| text.is_some_and(|text| is_it(text.as_str()));
         match field {
             Field::Any => {
@@ -15,10 +30,7 @@ impl Filterable for End {
                 fields.into_iter().any(|field| self.texts(field, is_it))
             }
             Field::Container => any(self.container_name()),
-            Field::Service => {
-                let mut aliases = container.into_iter().flat_map(|container| &container.aliases);
-                any(self.service_name()) || aliases.any(|alias| is_it(&alias.to_string()))
-            }
+            Field::Service => any(self.service_name()),
             Field::Project => any(container.and_then(|container| container.project.as_ref())),
             Field::Image => any(container.and_then(|container| container.image.as_ref())),
             Field::Network
@@ -73,10 +85,10 @@ mod tests {
         let container = ContainerRef { aliases: vec![alias], ..(*fixtures::container("one", None)).clone() };
         let end =
             End { container: Some(Arc::new(container)), ..fixtures::container_end("one", "10.0.0.2", None) };
-        for typed in ["svc:pool", "pool", "svc:pool.back", "c:one"] {
+        for typed in ["svc:pool", "pool", "svc:pool.back", "svc:ol.b", "svc:pool.", "-svc:back", "c:one"] {
             check(typed, &end, true);
         }
-        for typed in ["c:pool", "svc:pool.front"] {
+        for typed in ["c:pool", "svc:pool.front", "svc:back", "svc:.", "svc:.back", "-svc:pool"] {
             check(typed, &end, false);
         }
     }

@@ -9,6 +9,8 @@ mod parse;
 mod place;
 mod word;
 
+pub use end::{serves, shares};
+
 use std::net::IpAddr;
 use word::Word;
 

@@ -29,7 +29,7 @@ async fn show(watch: &mut Watch, watch_for: Option<Duration>, name: Option<&str>
     };
     let (pairs, since) =
         before.as_ref().map_or((&[][..], snapshot.watching_since), |it| (&it.pairs, it.taken_at));
-    let meant = Meant::by(name, &snapshot.containers);
+    let meant = Meant::by(name, snapshot.containers.iter().map(|row| &row.container));
     let rows = failures(&snapshot.pairs, pairs, snapshot.sees_retransmits(), &meant);
     if let Some(name) = name.filter(|_| rows.is_empty()) {
         logger::tell(&format!("nothing with {name} was seen to fail"));

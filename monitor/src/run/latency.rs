@@ -39,7 +39,7 @@ async fn show(watch: &mut Watch, watch_for: Option<Duration>, name: Option<&str>
         Ok(snapshot) => snapshot,
         Err(ended) => return Ok(ended),
     };
-    let meant = Meant::by(name, &snapshot.containers);
+    let meant = Meant::by(name, snapshot.containers.iter().map(|row| &row.container));
     let is_wanted = |row: &&LatencyRow| meant.has(&row.client, &row.server);
     if let Some(name) = name.filter(|_| !snapshot.latencies.iter().any(|row| is_wanted(&row))) {
         logger::tell(&format!("no connection with {name} was seen to be answered"));

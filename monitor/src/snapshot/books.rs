@@ -18,6 +18,7 @@ use crate::model::{
     KernelTime, Losses, Protocol, Reading, SafeText, Traffic, WallTime,
 };
 use crate::policy::{SilentReplica, WrongMtu};
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -322,12 +323,18 @@ impl Books {
         self.groups_refused.retain(|id, _| runs(id));
         self.inside_refused.retain(|id, _| runs(id));
         self.networks.keep(|id| attribution.network(id).is_some());
-        self.pairs.keep(known);
+        self.pairs.keep(known, |who| attribution.remembers(who));
         let aliases = attribution.containers().flat_map(|known| &known.reference().aliases);
         let aliases = aliases.cloned().map(Service::Alias);
         let services: HashSet<Service> =
             attribution.containers().map(Service::of_known).chain(aliases).collect();
-        self.latencies.keep(|service| !service.is_of_this_host() || services.contains(service));
+        let elsewhere: LazyCell<HashSet<&SafeText>, _> =
+            LazyCell::new(|| attribution.services_elsewhere().collect());
+        // A swarm that is asked in vain for a while has its services yet.
+        self.latencies.keep(self.latest_tick, |service, is_idle| match service {
+            Service::Swarm(name) => !is_idle || services.contains(service) || elsewhere.contains(name),
+            service => !service.is_of_this_host() || services.contains(service),
+        });
         self.peers.keep(known);
     }
 

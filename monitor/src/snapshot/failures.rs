@@ -189,14 +189,14 @@ mod tests {
     use super::FailureRow;
     use crate::model::Protocol;
     use crate::snapshot::Meant;
-    use crate::snapshot::{Alias, ContainerRef, ContainerRow, Part, Service, Share};
+    use crate::snapshot::{Alias, ContainerRef, Part, Service, Share};
     use crate::snapshot::{Answers, IcmpRow, PairRow, Retransmits};
     use crate::wire::fixtures;
     use std::sync::Arc;
 
     /// All rows.
     fn failures(pairs: &[PairRow], before: &[PairRow], sees_retransmits: bool) -> Vec<FailureRow> {
-        super::failures(pairs, before, sees_retransmits, &Meant::by(None, &[]))
+        super::failures(pairs, before, sees_retransmits, &Meant::by(None, []))
     }
 
     fn pair(connections: u64, answers: Answers, by_server: u64) -> PairRow {
@@ -298,13 +298,7 @@ mod tests {
         let elsewhere =
             PairRow { server: fixtures::container_end("x", "172.18.0.9", Some(80)), ..failing.clone() };
         let pairs = [behind("one", 10, 0), failing, elsewhere];
-        let rows: Vec<ContainerRow> = pairs[..2]
-            .iter()
-            .map(|pair| {
-                let container = pair.server.container.clone().unwrap();
-                ContainerRow { container, ..fixtures::row("x", None, "shop_back", Vec::new()) }
-            })
-            .collect();
+        let rows: Vec<_> = pairs[..2].iter().filter_map(|pair| pair.server.container.clone()).collect();
         for name in ["pool", "POOL", "pool.shop_back"] {
             let told: Vec<_> = super::failures(&pairs, &[], true, &Meant::by(Some(name), &rows))
                 .iter()

@@ -1,7 +1,8 @@
 //! Which rows between services are meant by a name.
 
-use super::{ContainerRow, Service};
+use super::{ContainerRef, Service};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Who is meant where a name was asked for: whoever bears it, and those behind it where several containers share it. Sums by shared
 /// names are the same conversations once more, and so there for who asks for such a name alone.
@@ -12,13 +13,17 @@ pub struct Meant<'a> {
 }
 
 impl<'a> Meant<'a> {
-    /// By a name, or all; `containers` are those that may share it.
+    /// By a name, or all; `containers` are those that may share it, of the time that is told of.
     #[must_use]
-    pub fn by(name: Option<&'a str>, containers: &[ContainerRow]) -> Self {
-        let shares =
-            |name: &&str, row: &&ContainerRow| row.container.aliases.iter().any(|alias| alias.is_meant(name));
-        let behind = name.iter().flat_map(|name| containers.iter().filter(move |row| shares(name, row)));
-        Self { name, behind: behind.map(|row| Service::of_container(&row.container)).collect() }
+    pub fn by<'c>(
+        name: Option<&'a str>,
+        containers: impl IntoIterator<Item = &'c Arc<ContainerRef>>,
+    ) -> Self {
+        let is_behind = |container: &&Arc<ContainerRef>| {
+            name.is_some_and(|name| container.aliases.iter().any(|alias| alias.is_meant(name)))
+        };
+        let behind = containers.into_iter().filter(is_behind);
+        Self { name, behind: behind.map(|container| Service::of_container(container)).collect() }
     }
 
     /// The name.

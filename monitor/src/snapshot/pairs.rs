@@ -6,7 +6,7 @@ mod wrong_mtus;
 use super::history::{Others, PairCounts, PairEnds, PairSpan};
 use super::recent::Recent;
 use super::talk::Talk;
-use super::{Answers, End, PairRow, Part, Retransmits, TcpState, ZeroWindows, icmp};
+use super::{Answers, End, PairRow, Part, Retransmits, SwarmRef, TcpState, ZeroWindows, icmp};
 use crate::attribution::Identity;
 use crate::flows::Spread;
 use crate::model::{
@@ -39,13 +39,6 @@ impl Who {
         match &end.container {
             Some(container) => Self::Container(container.id.clone()),
             None => Self::Other(end.identity()),
-        }
-    }
-
-    fn is_kept(&self, known: impl Fn(&ContainerId) -> bool) -> bool {
-        match self {
-            Self::Container(id) => known(id),
-            Self::Other(_) => true,
         }
     }
 }
@@ -331,10 +324,18 @@ impl Pairs {
         None
     }
 
-    /// Forgets the pairs of containers that are no longer known.
-    pub(super) fn keep(&mut self, known: impl Fn(&ContainerId) -> bool) {
-        let is_kept =
-            |account: &Account| account.key.client.is_kept(&known) && account.key.server.is_kept(&known);
+    /// Forgets the pairs of containers that are no longer known, and of those in a swarm who are not remembered.
+    pub(super) fn keep(
+        &mut self,
+        known: impl Fn(&ContainerId) -> bool,
+        remembered: impl Fn(&SwarmRef) -> bool,
+    ) {
+        let stays = |end: &End| match (&end.container, &end.swarm) {
+            (Some(container), _) => known(&container.id),
+            (None, Some(swarm)) => remembered(swarm),
+            (None, None) => true,
+        };
+        let is_kept = |account: &Account| stays(&account.ends.client) && stays(&account.ends.server);
         if self.slots.iter().all(is_kept) {
             return;
         }

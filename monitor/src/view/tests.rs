@@ -403,7 +403,7 @@ fn all_failures(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
         &snapshot.pairs,
         &[],
         snapshot.sees_retransmits(),
-        &crate::snapshot::Meant::by(None, &[]),
+        &crate::snapshot::Meant::by(None, []),
     );
     failures(snapshot, &rows, frame)
 }

@@ -346,6 +346,11 @@ pub const LOSSES: &[Loss] = &[
         HARMLESS,
     ),
     loss(
+        "shared_names_not_kept",
+        "Handshakes of more pairs of services and names that several containers share than are kept.",
+        "`latency` of such a name tells too few. The rows of its containers miss nothing.",
+    ),
+    loss(
         "skbs_of_nobody",
         "Buffers at interfaces that went without ever being named.",
         "They are in no container's totals.",

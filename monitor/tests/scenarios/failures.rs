@@ -45,7 +45,7 @@ fn too_big(mtu: u32, length: u32) -> Told {
 }
 
 fn rows(world: &mut World) -> Vec<FailureRow> {
-    failures(&world.snapshot().pairs, &[], true, &Meant::by(None, &[]))
+    failures(&world.snapshot().pairs, &[], true, &Meant::by(None, []))
 }
 
 fn errors(world: &mut World) -> Vec<IcmpRow> {

@@ -90,6 +90,35 @@ fn an_address_that_went_to_another_task_has_its_own_pair_and_not_the_old_name() 
 }
 
 #[test]
+fn a_task_that_went_is_no_replica_for_ever_and_its_service_has_no_latency_once_it_is_gone() {
+    let mut world = mesh();
+    let all = [task("web.3.bb", "10.0.1.8"), task("web.4.cc", "10.0.1.9")];
+    told(&mut world, &all);
+    let now = world.now.0 / 1_000;
+    let to = |server| flow(5, "10.0.1.2:4000", server).tcp("SA", "SA", Some(now), Some(now + 70));
+    world.flows(vec![to("10.0.1.8:80"), to("10.0.1.9:80")]);
+    let seen = |world: &mut World| {
+        let snapshot = world.snapshot();
+        let rows = services(&snapshot.pairs, &[], &snapshot.containers);
+        (rows.iter().map(|row| row.replicas.len()).sum::<usize>(), snapshot.latencies.len())
+    };
+    assert_eq!(seen(&mut world), (2, 1));
+    // Docker answers every fifteen seconds, for twenty minutes.
+    let answers = |world: &mut World, members: &[SwarmMember]| {
+        for _ in 0..80 {
+            told(world, members);
+            world.flows(Vec::new());
+        }
+    };
+    answers(&mut world, &all);
+    assert_eq!(seen(&mut world), (2, 1), "idle, and still there");
+    answers(&mut world, &all[1..]);
+    assert_eq!(seen(&mut world), (1, 1));
+    answers(&mut world, &[]);
+    assert_eq!(seen(&mut world), (0, 0));
+}
+
+#[test]
 fn what_is_for_another_and_only_came_by_makes_no_pair_and_no_verdict() {
     let mut world = mesh();
     inside(&mut world, "two", 6, "10.0.1.3", mac("10.0.1.3"));
@@ -228,7 +257,7 @@ fn services_failures_and_latency_tell_a_task_of_another_node_as_its_service() {
     world.flows(flows);
     let snapshot = world.snapshot();
 
-    let failed: Vec<_> = failures(&snapshot.pairs, &[], true, &Meant::by(None, &[]))
+    let failed: Vec<_> = failures(&snapshot.pairs, &[], true, &Meant::by(None, []))
         .iter()
         .map(|row| (format!("{} {}", row.client, row.server), row.connections, row.answers.refused))
         .collect();

@@ -1,8 +1,11 @@
 //! What is written is well formed, and is what the documentation lists.
 
-use super::{ALL_OPTIONS, everything, full_row, row, snapshot};
+use super::{ALL_OPTIONS, everything, full_row, pair, row, snapshot};
 use crate::export::families::{ALL, Kind};
-use crate::export::{Format, Ledger};
+use crate::export::{Format, Ledger, Options};
+use crate::model::{SafeText, SwarmKind};
+use crate::snapshot::{ContainerRef, ContainerRow, EndKind, LatencyRow, PairRow, Service, Snapshot};
+use crate::wire::fixtures;
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -83,17 +86,102 @@ fn no_label_is_an_address_or_a_port() {
     }
 }
 
+/// What many are called here who are not the same.
+const CALLED_ALIKE: [&str; 7] =
+    ["web", "host", "outside", "unknown", "multicast", "load-balancer", "web(swarm)"];
+
+/// A ledger in which services, containers and kinds of ends are called alike; each is asked by all that are called `web`.
+fn called_alike() -> Ledger {
+    let text = SafeText::new;
+    let long = |end: &str| text(&format!("{}{end}", "x".repeat(400)));
+    let of_name = |name: &str| {
+        [
+            Service::Swarm(text(name)),
+            Service::Container(text(name)),
+            Service::Compose { project: None, service: text(name) },
+            Service::Elsewhere(text(name), Some([10, 0, 1, 8].into())),
+        ]
+    };
+    let of_kinds = [Service::Host, Service::LoadBalancer, Service::Unknown, Service::Outside(None)];
+    let cut = ["a", "b"].map(|end| Service::Compose { project: Some(long("")), service: long(end) });
+    let all: Vec<Service> = CALLED_ALIKE.into_iter().flat_map(of_name).chain(of_kinds).chain(cut).collect();
+    let latencies = all.iter().take(3).flat_map(|client| {
+        all.iter().map(|server| LatencyRow {
+            client: client.clone(),
+            server: server.clone(),
+            ..fixtures::latency_row()
+        })
+    });
+    let rows: Vec<ContainerRow> = all
+        .iter()
+        .zip(1..)
+        .filter(|(service, _)| service.is_of_this_host())
+        .map(|(service, number)| {
+            let (name, project, service) = match service.clone() {
+                Service::Compose { project, service } => (text("x"), project, Some(service)),
+                service => (text(&service.to_string()), None, None),
+            };
+            let row = full_row(number, "web");
+            let container = ContainerRef { name, project, service, ..(*row.container).clone() };
+            ContainerRow { container: Arc::new(container), ..row }
+        })
+        .collect();
+    let told = |kind, service: Option<&str>, name: Option<&str>| {
+        fixtures::swarm_end(kind, service, name, None, "10.0.1.8", Some(80))
+    };
+    let of_swarm = CALLED_ALIKE.into_iter().flat_map(|name| {
+        [
+            told(SwarmKind::Task, Some(name), Some("x.1.a")),
+            told(SwarmKind::Container, None, Some(name)),
+            told(SwarmKind::LoadBalancer, None, None),
+            told(SwarmKind::Task, None, None),
+        ]
+    });
+    let kinds = [EndKind::Host, EndKind::External, EndKind::Multicast, EndKind::Unknown];
+    let plain = kinds.map(|kind| fixtures::end(kind, "192.0.2.7", Some(80)));
+    let to_each = of_swarm.chain(plain).map(|server| PairRow { server, ..pair(&rows[0], &rows[0], 80) });
+    let between = rows.iter().map(|server| pair(&rows[0], server, 80));
+    let then = Snapshot {
+        latencies: latencies.collect(),
+        pairs: to_each.chain(between).collect(),
+        ..(*snapshot(1, rows.clone())).clone()
+    };
+    Ledger::new(Options { most_series: 10_000_000, ..ALL_OPTIONS }, &Arc::new(then))
+}
+
 #[test]
 fn no_series_is_there_twice_in_either_format() {
-    for format in [Format::OpenMetrics, Format::Prometheus] {
-        let text = written(&everything(), format);
+    for (ledger, format) in [everything(), called_alike()]
+        .iter()
+        .flat_map(|ledger| [Format::OpenMetrics, Format::Prometheus].map(|format| (ledger, format)))
+    {
+        let text = written(ledger, format);
         let lines = read(&text);
-        let different: HashSet<String> =
-            lines.iter().map(|line| format!("{} {:?}", line.name, line.labels)).collect();
-        assert_eq!(different.len(), lines.len());
+        let mut different = HashSet::new();
+        for line in &lines {
+            assert!(different.insert(format!("{} {:?}", line.name, line.labels)), "{line:?} is there twice");
+        }
         let told = &lines.iter().find(|line| line.name == "vethwatch_series").unwrap().value;
         assert_eq!(*told, lines.len().to_string(), "{format:?}: the page says how long it is");
         assert_eq!(text.ends_with("# EOF\n"), format == Format::OpenMetrics);
+    }
+}
+
+#[test]
+fn services_called_alike_are_one_series_and_no_service_is_taken_for_a_kind() {
+    let lines = read(&written(&called_alike(), Format::OpenMetrics));
+    let counted = |server: &str| {
+        let is_it = |line: &&Line| {
+            line.name == "vethwatch_service_handshake_seconds_count"
+                && line.labels["server"] == server
+                && line.labels["client"] == "web"
+                && line.labels["seen_at"] == "client"
+        };
+        lines.iter().find(is_it).map(|line| line.value.as_str())
+    };
+    // Three are called `web`: each asked each.
+    for (server, times) in [("web", "9"), ("host", "3"), ("host(container)", "6"), ("host(swarm)", "6")] {
+        assert_eq!(counted(server), Some(times), "{server}");
     }
 }
 

@@ -13,7 +13,7 @@ use crate::collector::clock;
 use crate::model::{KernelTime, WallTime};
 use crate::settings::{self, Ask, PastOf, Settings};
 use crate::snapshot::{
-    AskedPast, Finding, LatencyRow, Meant, NameSpan, NetworkRow, NotKept, PairRow, Past, Reach, ServiceRow,
+    AskedPast, Finding, LatencyRow, NameSpan, NetworkRow, NotKept, PairRow, Past, Reach, ServiceRow,
     Standing, failures, services,
 };
 use crate::view::{self, Line};
@@ -144,15 +144,14 @@ fn wanted_networks(past: &Past) -> impl Iterator<Item = &NetworkRow> {
 }
 
 fn wanted_latencies<'a>(past: &'a Past, name: Option<&'a str>) -> impl Iterator<Item = &'a LatencyRow> {
-    let meant = Meant::by(name, &past.snapshot.containers);
+    let meant = past.meant(name);
     let is_wanted = move |row: &&LatencyRow| meant.has(&row.client, &row.server);
     past.snapshot.latencies.iter().filter(is_wanted)
 }
 
 fn wanted_failures(past: &Past, name: Option<&str>) -> Vec<crate::snapshot::FailureRow> {
     let snapshot = &past.snapshot;
-    let meant = Meant::by(name, &snapshot.containers);
-    failures(&snapshot.pairs, &[], snapshot.sees_retransmits(), &meant)
+    failures(&snapshot.pairs, &[], snapshot.sees_retransmits(), &past.meant(name))
 }
 
 fn wanted_services(past: &Past, name: Option<&str>) -> Vec<ServiceRow> {

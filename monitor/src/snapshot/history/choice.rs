@@ -2,7 +2,7 @@
 
 use super::interval::Interval;
 use super::spans::{NameKey, NameSpan, Others, PairSpan, Weight};
-use super::sum::{MOST_LATENCIES, MOST_NAMES, MOST_PAIRS};
+use super::sum::{MOST_LATENCIES, MOST_LATENCIES_OF_NAMES, MOST_NAMES, MOST_PAIRS};
 use crate::snapshot::latencies::ServicePair;
 use crate::snapshot::pairs::Key;
 use std::cmp::Reverse;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub(super) struct Chosen {
     pub(super) pairs: Option<HashSet<Key>>,
     pub(super) latencies: Option<HashSet<Arc<ServicePair>>>,
+    pub(super) latencies_of_names: Option<HashSet<Arc<ServicePair>>>,
     pub(super) names: Option<HashSet<NameKey>>,
 }
 
@@ -25,12 +26,16 @@ impl Chosen {
         let (pairs, pairs_left) = choose(pairs.map(|span| (span.key(), PairSpan::weight(span))), MOST_PAIRS);
         let names = intervals.iter().flat_map(|interval| &interval.names);
         let (names, names_left) = choose(names.map(|span| (span.key(), NameSpan::weight(span))), MOST_NAMES);
-        let latencies = intervals.iter().flat_map(|interval| &interval.latencies);
-        let latencies = latencies.map(|span| (Arc::clone(&span.services), Weight::of(0, span.handshakes())));
-        let (latencies, services_left) = choose(latencies, MOST_LATENCIES);
+        let latencies = |of_names: bool| {
+            let all = intervals.iter().flat_map(|interval| &interval.latencies);
+            all.filter(move |span| span.is_of_name() == of_names)
+                .map(|span| (Arc::clone(&span.services), Weight::of(0, span.handshakes())))
+        };
+        let (latencies_of_names, _) = choose(latencies(true), MOST_LATENCIES_OF_NAMES);
+        let (latencies, services_left) = choose(latencies(false), MOST_LATENCIES);
         let left =
             Others { pairs: pairs_left, names: names_left, services: services_left, ..Others::default() };
-        (Self { pairs, latencies, names }, left)
+        (Self { pairs, latencies, latencies_of_names, names }, left)
     }
 }
 

@@ -6,6 +6,7 @@ use super::sum::Sum;
 use crate::flows::Spread;
 use crate::model::{ContainerId, NetworkId, SafeText, WallTime};
 use crate::policy::Kind;
+use crate::snapshot;
 use crate::snapshot::{
     ContainerRef, ContainerRow, End, Finding, Hooks, LatencyRow, Measured, NetworkRef, NetworkRow, PairRow,
     Reach, Service, Snapshot, Standing,
@@ -118,6 +119,12 @@ impl Past {
     pub fn sees_drops(&self) -> bool {
         !self.snapshot.missing.contains_key("drops")
     }
+
+    /// Who is meant by a name: behind a shared one are those who had it then, whether they are there now or not.
+    #[must_use]
+    pub fn meant<'a>(&self, name: Option<&'a str>) -> snapshot::Meant<'a> {
+        snapshot::Meant::by(name, self.containers.iter().map(|span| &span.container))
+    }
 }
 
 /// Looks back. `intervals` are in their order, `latest` is how it is now.
@@ -162,7 +169,7 @@ pub fn look_back(intervals: &[Arc<Interval>], asked: &Asked, latest: &Snapshot) 
     names.sort_by_cached_key(|row| {
         (Reverse(row.weight().rank()), row.container.name.clone(), row.name.clone())
     });
-    let findings = crate::snapshot::findings(findings.iter().map(AsRef::as_ref));
+    let findings = snapshot::findings(findings.iter().map(AsRef::as_ref));
     let snapshot = Snapshot {
         taken_at: last.end.kernel,
         watching_since: start.kernel,

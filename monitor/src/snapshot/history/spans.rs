@@ -5,7 +5,7 @@ use crate::model::{ContainerId, DnsExchange, DnsOutcome, KernelTime, Protocol, S
 use crate::snapshot::latencies::ServicePair;
 use crate::snapshot::pairs::Key;
 use crate::snapshot::{
-    Answers, ContainerRef, End, IcmpRow, NetworkRef, Outcomes, Reach, Retransmits, Share, Verdict,
+    Answers, ContainerRef, End, IcmpRow, NetworkRef, Outcomes, Reach, Retransmits, Service, Share, Verdict,
     ZeroWindows, icmp, shares,
 };
 use serde::{Deserialize, Serialize};
@@ -233,6 +233,11 @@ pub struct LatencySpan {
 }
 
 impl LatencySpan {
+    /// Whether the server is a name that several containers share: these have the same connections in rows of their own.
+    pub(super) fn is_of_name(&self) -> bool {
+        matches!(self.services.server, Service::Alias(_))
+    }
+
     /// Connections whose handshakes were seen, at the end that saw more of them.
     pub(super) fn handshakes(&self) -> u64 {
         let [at_client, at_server, _, first_bytes @ ..] = self.seen.each_ref().map(Spread::count);

@@ -18,6 +18,8 @@ pub(super) const MOST_PAIRS: usize = 4_096;
 pub(super) const MOST_NAMES: usize = 2_048;
 /// Services between which latency is kept; there are at most 128 at a time.
 pub(super) const MOST_LATENCIES: usize = 512;
+/// The same of services and names that several containers share.
+pub(super) const MOST_LATENCIES_OF_NAMES: usize = 128;
 /// Networks that have one; there are at most 2,000 at a time.
 const MOST_NETWORKS: usize = 2_048;
 /// Findings that are kept.
@@ -155,12 +157,21 @@ impl Sum {
             let all = sum.seen.iter_mut().zip(&span.seen);
             return all.for_each(|(sum, more)| sum.merge(more));
         }
-        if self.chosen.latencies.as_ref().is_some_and(|chosen| !chosen.contains(&span.services)) {
-            self.others.handshakes += span.handshakes();
-        } else if self.latencies.len() >= MOST_LATENCIES {
-            self.others.latency(span.handshakes());
+        let is_of_name = span.is_of_name();
+        let (most, chosen) = if is_of_name {
+            (MOST_LATENCIES_OF_NAMES, &self.chosen.latencies_of_names)
         } else {
-            self.latencies.insert(Arc::clone(&span.services), span);
+            (MOST_LATENCIES, &self.chosen.latencies)
+        };
+        let is_left = chosen.as_ref().is_some_and(|chosen| !chosen.contains(&span.services));
+        let kept = || self.latencies.values().filter(|kept| kept.is_of_name() == is_of_name).count();
+        let is_full = !is_left && kept() >= most;
+        match (is_left || is_full, is_of_name) {
+            (false, _) => drop(self.latencies.insert(Arc::clone(&span.services), span)),
+            // Its connections are in the rows of the containers behind the name.
+            (true, true) => {}
+            (true, false) if is_full => self.others.latency(span.handshakes()),
+            (true, false) => self.others.handshakes += span.handshakes(),
         }
     }
 

@@ -119,9 +119,12 @@ impl Accounts {
         is_idle
     }
 
-    /// Forgets those with a service that is no longer known.
-    pub(super) fn keep(&mut self, known: impl Fn(&Service) -> bool) {
-        self.kept.retain(|key, _| known(&key.client) && known(&key.server));
+    /// Forgets those with a service that is no longer known, which may depend on whether they are idle.
+    pub(super) fn keep(&mut self, now: KernelTime, known: impl Fn(&Service, bool) -> bool) {
+        self.kept.retain(|key, account| {
+            let is_idle = now.since(account.last) >= IDLE;
+            [&key.client, &key.server].into_iter().all(|service| known(service, is_idle))
+        });
     }
 
     /// What came since the history was told last, of each of which something did.

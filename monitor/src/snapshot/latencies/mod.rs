@@ -234,10 +234,10 @@ impl Latencies {
         }
     }
 
-    /// Forgets those with a service that is no longer known.
-    pub(super) fn keep(&mut self, known: impl Fn(&Service) -> bool) {
-        self.of_services.keep(&known);
-        self.of_names.keep(&known);
+    /// Forgets those with a service that is no longer known, which may depend on whether they are idle.
+    pub(super) fn keep(&mut self, now: KernelTime, known: impl Fn(&Service, bool) -> bool) {
+        self.of_services.keep(now, &known);
+        self.of_names.keep(now, &known);
     }
 
     /// What came since the history was told last, of each pair of services of which something did.
@@ -259,7 +259,8 @@ impl Latencies {
     #[must_use]
     pub fn losses(&self) -> Losses {
         let mut losses = Losses::default();
-        losses.add("handshakes_not_kept", self.of_services.not_kept + self.of_names.not_kept);
+        losses.add("handshakes_not_kept", self.of_services.not_kept);
+        losses.add("shared_names_not_kept", self.of_names.not_kept);
         losses.add("latencies_forgotten", self.of_services.forgotten + self.of_names.forgotten);
         losses
     }

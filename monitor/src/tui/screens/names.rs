@@ -2,7 +2,7 @@
 
 use super::shape::{name, number, rank_of_time, time_cell};
 use super::{Options, Screen};
-use crate::filter::{Field, Filterable, IsText};
+use crate::filter::{Field, Filterable, IsText, serves};
 use crate::model::{DnsOutcome, DnsRecord, SafeText};
 use crate::snapshot::{AskerRow, ContainerRef, NameRow, Outcomes};
 use crate::tui::board::Board;
@@ -220,13 +220,13 @@ impl Filterable for Row {
         match field {
             Field::Any => {
                 of_containers(|it| Some(&it.name))
-                    || of_containers(|it| it.service.as_ref())
                     || of_containers(|it| it.project.as_ref())
+                    || self.texts(Field::Service, is_it)
                     || [&self.name, &self.resolver, &self.answer].into_iter().any(|text| is_it(text))
                     || self.code.as_deref().is_some_and(is_it)
             }
             Field::Container => of_containers(|it| Some(&it.name)),
-            Field::Service => of_containers(|it| it.service.as_ref()),
+            Field::Service => self.containers.iter().any(|it| serves(it, is_it)),
             Field::Project => of_containers(|it| it.project.as_ref()),
             Field::Image => of_containers(|it| it.image.as_ref()),
             Field::State => self.code.as_deref().is_some_and(is_it),

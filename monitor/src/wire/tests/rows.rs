@@ -185,7 +185,7 @@ fn what_failed_has_the_promised_fields() {
     let snapshot = fixtures::snapshot();
     let mut pairs = snapshot.pairs.to_vec();
     pairs[0].icmp = vec![fixtures::icmp_row()];
-    let rows = failures(&pairs, &[], snapshot.sees_retransmits(), &Meant::by(None, &[]));
+    let rows = failures(&pairs, &[], snapshot.sees_retransmits(), &Meant::by(None, []));
     let body = || FailureBody::new(&rows[0], snapshot.watching_since, &fixtures::clock());
     check_fields(&value(body()), &promised, &[]);
     insta::assert_snapshot!(line(body()));

@@ -43,13 +43,13 @@ impl Page {
 
     fn latency(&mut self, snapshot: &Snapshot, clock: &Clock) {
         let since = snapshot.watching_since;
-        let all = Meant::by(None, &[]);
+        let all = Meant::by(None, []);
         let rows = snapshot.latencies.iter().filter(|row| all.has(&row.client, &row.server));
         rows.for_each(|row| self.add(LatencyBody::new(row, since, clock)));
     }
 
     fn failures(&mut self, snapshot: &Snapshot, clock: &Clock) {
-        let all = Meant::by(None, &[]);
+        let all = Meant::by(None, []);
         let rows = snapshot::failures(&snapshot.pairs, &[], snapshot.sees_retransmits(), &all);
         rows.iter().for_each(|row| self.add(FailureBody::new(row, snapshot.watching_since, clock)));
     }

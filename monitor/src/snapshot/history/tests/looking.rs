@@ -5,7 +5,7 @@ use super::{
 };
 use crate::model::{SafeText, WallTime};
 use crate::snapshot::history::{AskedPast, Counted, History, NotKept, look_back};
-use crate::snapshot::{ContainerRef, Severity};
+use crate::snapshot::{Alias, ContainerRef, ContainerRow, Service, Severity, Snapshot};
 use crate::wire::fixtures;
 use std::sync::Arc;
 use std::time::Duration;
@@ -187,4 +187,22 @@ fn a_course_comes_without_all_that_was_beside_it() {
     assert_eq!(snapshot.containers.len(), whole.snapshot.containers.len(), "the footer tells of them");
     let [small, all] = [&past, &whole].map(|past| serde_json::to_vec(past).unwrap().len());
     assert!(small < 100_000 && all > 1_000_000, "{small} of {all} bytes");
+}
+
+#[test]
+fn behind_a_shared_name_are_those_who_had_it_then() {
+    let of = |number| {
+        let alias = Alias { network: fixtures::network("back"), name: fixtures::text("pool") };
+        Arc::new(ContainerRef { service: None, aliases: vec![alias], ..(*container(number)).clone() })
+    };
+    let (then, now) = (of(1), of(2));
+    let mut history = History::new(at(0), BOOTED);
+    history.container(&then).dropped = 1;
+    history.seal(at(1), Counted::default());
+    let row = fixtures::row("now", None, "back", Vec::new());
+    let containers = vec![ContainerRow { container: Arc::clone(&now), ..row }];
+    let latest = Snapshot { containers, ..fixtures::snapshot() };
+    let past = look_back(&history.intervals(), &AskedPast::default(), &latest).unwrap();
+    let is_meant = |name, who| past.meant(Some(name)).has(&Service::Host, &Service::of_container(who));
+    assert!(is_meant("pool", &then) && !is_meant("pool", &now) && !is_meant("other", &then));
 }

@@ -3,9 +3,12 @@
 use super::{BOOTED, asked, at, check_order, container, finding, latency, pair, sums, tick, traffic};
 use crate::model::{Counts, IcmpKind, NetworkId, Protocol, Traffic};
 use crate::snapshot::history::{
-    AskedPast, Counted, History, MAKING, NetworkSpan, PairSpan, Past, ROOM, look_back,
+    AskedPast, Counted, History, LatencySpan, MAKING, NetworkSpan, PairSpan, Past, ROOM, look_back,
 };
-use crate::snapshot::{Answers, EndKind, IcmpRow, NetworkRef, Reach, Severity, Snapshot, Standing};
+use crate::snapshot::latencies::ServicePair;
+use crate::snapshot::{
+    Alias, Answers, EndKind, IcmpRow, NetworkRef, Reach, Service, Severity, Snapshot, Standing,
+};
 use crate::wire::fixtures;
 use std::sync::Arc;
 
@@ -91,6 +94,28 @@ fn latency_that_has_no_room_is_counted() {
     assert_eq!(past.snapshot.latencies.len(), 512);
     assert_eq!(told + past.others.handshakes, 2 * 600 * 3);
     assert!(past.others.services >= 2 * 88, "{}", past.others.services);
+}
+
+#[test]
+fn latency_by_shared_names_takes_no_room_from_others_and_is_not_counted_once_more() {
+    let mut history = History::new(at(0), BOOTED);
+    let name = Alias { network: fixtures::network("back"), name: fixtures::text("pool") };
+    let by_name = |port| {
+        let span = latency(port);
+        let server = Service::Alias(name.clone());
+        LatencySpan { services: Arc::new(ServicePair { server, ..(*span.services).clone() }), ..span }
+    };
+    for second in 1..=200 {
+        let latencies = (0..200).map(by_name).chain((0..512).map(latency)).collect();
+        history.seal(at(second), Counted { latencies, ..Counted::default() });
+    }
+    for asked in [AskedPast::default(), asked(199, 200)] {
+        let past = look_back(&history.intervals(), &asked, &fixtures::snapshot()).unwrap();
+        let rows = past.snapshot.latencies.iter();
+        let of_names = rows.filter(|row| matches!(row.server, Service::Alias(_))).count();
+        assert_eq!((of_names, past.snapshot.latencies.len() - of_names), (128, 512));
+        assert_eq!((past.others.services, past.others.handshakes), (0, 0));
+    }
 }
 
 #[test]

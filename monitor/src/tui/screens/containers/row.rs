@@ -1,8 +1,8 @@
 //! A row of the containers' screen.
 
-use crate::filter::{Field, Filterable, IsText};
+use crate::filter::{Field, Filterable, IsText, shares};
 use crate::model::{ContainerId, ContainerState, SafeText, Traffic};
-use crate::snapshot::{ContainerRow, Conversations, Percentiles, UnattributedRow, reason};
+use crate::snapshot::{Alias, ContainerRow, Conversations, Percentiles, UnattributedRow, reason};
 use crate::tui::column::{Cell, Rank, Tone};
 use crate::tui::context::{Context, Way};
 use crate::tui::recent::Recent;
@@ -17,6 +17,8 @@ pub(in crate::tui::screens) struct Row {
     pub(super) name: String,
     pub(super) id: Option<ContainerId>,
     pub(super) service: Option<SafeText>,
+    /// Names that it shares with others.
+    pub(super) aliases: Vec<Alias>,
     pub(super) project: Option<SafeText>,
     pub(super) image: Option<SafeText>,
     pub(super) networks: Vec<SafeText>,
@@ -57,6 +59,7 @@ impl Row {
             name: container.name.to_string(),
             id: Some(container.id.clone()),
             service: container.service.clone(),
+            aliases: container.aliases.clone(),
             project: container.project.clone(),
             image: container.image.clone(),
             networks: row.memberships.iter().map(|membership| membership.network.name.clone()).collect(),
@@ -87,6 +90,7 @@ impl Row {
             name: names::interface(row),
             id: None,
             service: None,
+            aliases: Vec::new(),
             project: None,
             image: None,
             networks: row.network.iter().map(|network| network.name.clone()).collect(),
@@ -130,6 +134,7 @@ impl Row {
                 self.networks.push(network.clone());
             }
         }
+        self.aliases.extend_from_slice(&other.aliases);
         self.addresses.extend(&other.addresses);
         self.ports.extend(&other.ports);
         if self.state.word != other.state.word {
@@ -207,9 +212,12 @@ impl Filterable for Row {
                     || self.networks.iter().any(|network| any(Some(network)))
                     || is_it(&self.name)
                     || is_it(self.state.word)
+                    || self.aliases.iter().any(|alias| shares(alias, is_it))
             }
             Field::Container => is_it(&self.name),
-            Field::Service => any(self.service.as_ref()),
+            Field::Service => {
+                any(self.service.as_ref()) || self.aliases.iter().any(|alias| shares(alias, is_it))
+            }
             Field::Project => any(self.project.as_ref()),
             Field::Image => any(self.image.as_ref()),
             Field::Network => self.networks.iter().any(|network| any(Some(network))),
@@ -252,5 +260,27 @@ fn sum<T>(one: Option<T>, other: Option<T>, add: fn(T, T) -> T) -> Option<T> {
     match (one, other) {
         (Some(one), Some(other)) => Some(add(one, other)),
         (one, other) => one.or(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Row;
+    use crate::filter::Filter;
+    use crate::snapshot::{Alias, ContainerRef, ContainerRow};
+    use crate::tui::recent::Recent;
+    use crate::wire::fixtures;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_container_is_found_by_the_names_that_it_shares() {
+        let row = fixtures::row("one", None, "back", Vec::new());
+        let alias = Alias { network: fixtures::network("back"), name: fixtures::text("pool") };
+        let container = ContainerRef { aliases: vec![alias], ..(*row.container).clone() };
+        let row = ContainerRow { container: Arc::new(container), ..row };
+        let row = Row::of_container(&row, Recent::default(), 0);
+        for (typed, expected) in [("svc:pool.back", true), ("pool", true), ("svc:back", false)] {
+            assert_eq!(Filter::parse(typed).unwrap().takes(&row), expected, "{typed}");
+        }
     }
 }
