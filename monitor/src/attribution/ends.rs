@@ -76,6 +76,12 @@ impl fmt::Display for Alias {
 const SHORTEST_ID: usize = 4;
 
 impl ContainerRef {
+    /// Whether it uses the host's own network, and so is seen at its sockets alone.
+    #[must_use]
+    pub fn is_on_host_network(&self) -> bool {
+        self.networks.iter().any(|network| network.driver == NetworkDriver::Host)
+    }
+
     /// Whether it is meant by a name, its own or that of one in the same namespace, or by the beginning of its id (four
     /// characters at least).
     #[must_use]

@@ -8,6 +8,7 @@ use super::{Attribution, End, EndKind, NetworkRef};
 use crate::model::{KernelTime, Mac, NetworkId, SafeText, Span, SwarmKind, SwarmMember};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,21 @@ impl SwarmRef {
             SwarmKind::Container => name.as_ref().map(SafeText::as_str),
             SwarmKind::VirtualIp => service.as_ref().map(SafeText::as_str),
             SwarmKind::LoadBalancer => None,
+        }
+    }
+}
+
+/// `web.3(10.0.1.8)` of a task or container on another node. No container's name has brackets.
+impl fmt::Display for SwarmRef {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = self.member.address;
+        match (self.member.kind, self.name()) {
+            (SwarmKind::Task | SwarmKind::Container, Some(name)) => write!(to, "{name}({address})"),
+            (SwarmKind::VirtualIp, Some(service)) => write!(to, "{service}(virtual {address})"),
+            (SwarmKind::LoadBalancer, _) => write!(to, "load-balancer({address})"),
+            (SwarmKind::Task | SwarmKind::Container | SwarmKind::VirtualIp, None) => {
+                write!(to, "swarm({address})")
+            }
         }
     }
 }

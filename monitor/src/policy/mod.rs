@@ -9,6 +9,7 @@ mod drops;
 mod explain;
 pub mod file;
 mod findings;
+pub mod hops;
 mod inquiry;
 mod judge;
 mod names;

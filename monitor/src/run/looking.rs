@@ -10,10 +10,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// How often it looks again.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How long nothing else is wanted before it looks: of steps that follow each other at once only the last is of use.
+const PAUSE: Duration = Duration::from_millis(100);
 /// What is looked at more finely.
 const FINE: i64 = 5 * 60 * 1_000_000_000;
 
@@ -111,6 +113,8 @@ impl Looking {
 
 async fn look(looker: Looker, mut wanted: watch::Receiver<Wanted>, to: mpsc::Sender<Found>) {
     let mut answered = None;
+    // Whose course was looked at, and when it is looked at again.
+    let mut open: Option<(ContainerId, Instant)> = None;
     loop {
         let Wanted { course, time, looks } = wanted.borrow_and_update().clone();
         let due = time.map(|asked| (looks, asked));
@@ -121,22 +125,33 @@ async fn look(looker: Looker, mut wanted: watch::Receiver<Wanted>, to: mpsc::Sen
             }
         }
         answered = due;
-        let is_open = course.is_some();
-        if let Some(container) = course
-            && let Some(course) = looker.course(container).await
-            && to.send(Found::Course(course)).await.is_err()
-        {
-            return;
+        let is_due = |(of, at): &(ContainerId, Instant)| Some(of) != course.as_ref() || *at <= Instant::now();
+        if open.as_ref().is_none_or(is_due) {
+            if let Some(container) = &course
+                && let Some(course) = looker.course(container.clone()).await
+                && to.send(Found::Course(course)).await.is_err()
+            {
+                return;
+            }
+            open = course.map(|container| (container, Instant::now() + AGAIN));
         }
         let again = async {
-            match is_open {
-                true => sleep(AGAIN).await,
-                false => std::future::pending().await,
+            match &open {
+                Some((_, at)) => sleep_until(*at).await,
+                None => std::future::pending().await,
             }
         };
         tokio::select! {
             () = again => {}
-            changed = wanted.changed() => if changed.is_err() { return },
+            changed = wanted.changed() => {
+                let mut changed = Ok(changed);
+                while let Ok(Ok(())) = changed {
+                    changed = timeout(PAUSE, wanted.changed()).await;
+                }
+                if let Ok(Err(_)) = changed {
+                    return;
+                }
+            }
         }
     }
 }
@@ -158,5 +173,19 @@ mod tests {
             let Ok(Found::Time(of, Err(why))) = told else { panic!("{told:?}") };
             assert_eq!((of, why.as_str()), (asked, "the agent does not answer"));
         }
+    }
+
+    #[tokio::test]
+    async fn of_steps_that_follow_each_other_at_once_the_last_is_looked_at() {
+        let mut looking = Looking::by(Looker::Agent("/nowhere/vw-no-agent".into()));
+        // It waits by then, as it does when somebody types the first key.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let span = |until| Span { since: WallTime(1), until: WallTime(until) };
+        for until in 2..=9 {
+            looking.want(Wanted { time: Some(span(until)), ..Wanted::default() });
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let told = tokio::time::timeout(Duration::from_secs(20), looking.next()).await;
+        assert!(matches!(told, Ok(Found::Time(of, Err(_))) if of == span(9)), "{told:?}");
     }
 }

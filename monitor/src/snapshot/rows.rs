@@ -240,7 +240,7 @@ impl PairRow {
         let Retransmits { by_client, by_server } = self.retransmits;
         let has_own_namespace = |end: &End| {
             let container = end.container.as_ref().filter(|_| end.kind == EndKind::Container);
-            container.is_some_and(|it| it.networks.iter().all(|on| on.driver != NetworkDriver::Host))
+            container.is_some_and(|it| !it.is_on_host_network())
         };
         let ends = [(&self.client, &self.server, by_client), (&self.server, &self.client, by_server)];
         ends.map(|(end, other, segments)| {

@@ -143,9 +143,9 @@ impl App {
         self.stale = true;
     }
 
-    /// Whether what is shown are the latest data.
+    /// Whether what is shown are the latest data. Of a time that was not told yet nothing is.
     fn is_live(&self) -> bool {
-        self.frozen.is_none() && self.then.is_none()
+        self.frozen.is_none() && self.state.back.is_none()
     }
 
     /// Takes in a record.
@@ -286,7 +286,8 @@ impl App {
             return;
         }
         self.stale = true;
-        if now.back.is_none() && self.then.take().is_some() {
+        if now.back.is_none() && before.back.is_some() {
+            self.then = None;
             self.widths = Widths::default();
             self.fresh = Fresh::No;
         }

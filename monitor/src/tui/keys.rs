@@ -33,6 +33,8 @@ pub(super) enum Where {
     Typing,
     /// While a time is looked back at.
     Back,
+    /// While none is: what is over stays as it is.
+    Now,
 }
 
 /// A line of the table.
@@ -77,7 +79,7 @@ const fn key(
 }
 
 use Key::{Ctrl, Letter};
-use Where::{Back, Everywhere, Flows, Gathering, Lists, Pairs, Typing};
+use Where::{Back, Everywhere, Flows, Gathering, Lists, Now, Pairs, Typing};
 
 /// The table. What comes first is asked first.
 pub(super) const BINDINGS: &[Binding] = &[
@@ -97,13 +99,7 @@ pub(super) const BINDINGS: &[Binding] = &[
     key(&[ENTER, RIGHT, Letter('l')], Lists, Action::Open, "all about the selected row", "open"),
     key(&[ESC], Everywhere, Action::Escape, "close what is open; else take the filter away", "back"),
     key(&[BACKSPACE, LEFT, Letter('h')], Everywhere, Action::Back, "close what is open", ""),
-    key(
-        &[SPACE, Letter('p')],
-        Everywhere,
-        Action::Freeze,
-        "freeze: the picture stays, counting goes on",
-        "freeze",
-    ),
+    key(&[SPACE, Letter('p')], Now, Action::Freeze, "freeze: the picture stays, counting goes on", "freeze"),
     key(
         &[Letter('[')],
         Everywhere,
@@ -190,6 +186,7 @@ impl Binding {
             Typing => here.typing,
             Everywhere => !here.typing,
             Back => !here.typing && here.back,
+            Now => !here.typing && !here.back,
             Lists => in_list,
             Gathering => in_list && here.gathers,
             Flows => in_list && here.screen == ScreenId::Flows,

@@ -128,8 +128,7 @@ pub(super) fn update(state: &mut State, action: Action, sight: &Sight<'_>) -> Ef
         }
         Action::Open => open(state, sight.table.subject(state.place().at)),
         Action::Matrix => open(state, Some(Subject::Matrix(state.options.group))),
-        // What is over stays as it is.
-        Action::Freeze => state.frozen = !state.frozen && state.back.is_none(),
+        Action::Freeze => state.frozen = !state.frozen,
         Action::Earlier(steps) => match &mut state.back {
             Some(back) => back.earlier(steps),
             None => {

@@ -155,7 +155,7 @@ pub fn past_between(past: &Past, pairs: Vec<&PairRow>, frame: &Frame) -> Vec<Lin
 
 /// How far the conversations of a pair came, hook by hook.
 fn traced(pair: &PairRow, past: &Past, frame: &Frame) -> Vec<Line> {
-    let Traced { evidence, course } = Traced::of(pair, &past.snapshot.findings);
+    let Traced { evidence, course } = Traced::of(pair, &past.snapshot.findings, past.told.start.kernel);
     let (client, server) = (names::end(&pair.client), names::end_and_port(&pair.server));
     let heading = format!("{client} → {server} over {}", pair.protocol.name());
     let texts = [(Tone::Strong, 0, heading), (Tone::Plain, INDENT, course)].into_iter();

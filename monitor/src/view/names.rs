@@ -1,13 +1,12 @@
 //! What ends of conversations are called on a screen.
 
-use crate::model::SwarmKind;
-use crate::snapshot::{ContainerRow, End, EndKind, Peer, Replica, SwarmRef, UnattributedRow};
+use crate::snapshot::{ContainerRow, End, EndKind, Peer, Replica, UnattributedRow};
 use std::net::IpAddr;
 
 /// An end without its port: a container's name, or what it is and its address.
 pub(crate) fn end(end: &End) -> String {
     if let Some(swarm) = &end.swarm {
-        return in_swarm(swarm);
+        return swarm.to_string();
     }
     match (&end.container, end.kind) {
         (Some(container), _) => container.name.to_string(),
@@ -19,23 +18,11 @@ pub(crate) fn end(end: &End) -> String {
     }
 }
 
-/// Who is at an address of a swarm: `web.3(10.0.1.8)` of a task or container on another node. No container's name has
-/// brackets.
-fn in_swarm(swarm: &SwarmRef) -> String {
-    let address = swarm.member.address;
-    match (swarm.member.kind, swarm.name()) {
-        (SwarmKind::Task | SwarmKind::Container, Some(name)) => format!("{name}({address})"),
-        (SwarmKind::VirtualIp, Some(service)) => format!("{service}(virtual {address})"),
-        (SwarmKind::LoadBalancer, _) => format!("load-balancer({address})"),
-        (SwarmKind::Task | SwarmKind::Container | SwarmKind::VirtualIp, None) => format!("swarm({address})"),
-    }
-}
-
 /// One of those that are a service together.
 pub(super) fn replica(replica: &Replica) -> String {
     match replica {
         Replica::Here(container) => container.name.to_string(),
-        Replica::Elsewhere(swarm) => in_swarm(swarm),
+        Replica::Elsewhere(swarm) => swarm.to_string(),
     }
 }
 

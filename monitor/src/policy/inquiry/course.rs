@@ -2,20 +2,18 @@
 
 use super::super::case::Side;
 use super::super::explain;
+use super::super::hops::{self, called};
 use super::super::outcome::Outcome;
 use super::super::rules::Expected;
 use super::AskedEnd;
 use super::answer::{Answer, Conversation, Decision, Leg, Place, Stopped};
-use super::seen::called;
 use crate::attribution::{End, EndKind};
-use crate::model::SafeText;
 
 /// Where a conversation stopped. `to` is where it really leads; `at_sockets`: it was seen at a container's sockets, not at an interface.
 pub(super) fn of(seen: &Conversation, side: Side, to: &End, at_sockets: bool) -> String {
     let destination = called(to);
     let start = match (side, seen.evidence.first()) {
-        (Side::Source, Some(_)) if at_sockets => format!("It left {}'s sockets", called(&seen.source)),
-        (Side::Source, Some(first)) => format!("It left {}'s interface {}", called(&seen.source), first.at),
+        (Side::Source, Some(first)) => hops::left(&seen.source, &first.at, at_sockets),
         _ => format!("It came from {}", called(&seen.source)),
     };
     if seen.is_proxied() && seen.outcome == Outcome::Answered && !seen.refused_by_host() {
@@ -26,14 +24,11 @@ pub(super) fn of(seen: &Conversation, side: Side, to: &End, at_sockets: bool) ->
         Some(port) => format!("nobody listens on port {port}/{}", seen.protocol.name()),
         None => "nobody listens there".to_owned(),
     };
-    let arrival = if at_sockets && side == Side::Destination {
-        format!(", reached {destination}'s sockets")
-    } else {
-        arrival(seen)
-    };
+    let arrival = arrival(seen, to, at_sockets && side == Side::Destination);
     match seen.outcome {
         Outcome::Blocked => {
-            format!("{start} and {}; nothing reached {destination}.", stopped(seen, &destination))
+            let by = hops::stopped(&seen.evidence, seen.drop_reason.as_ref(), to);
+            format!("{start} and {by}; nothing reached {destination}.")
         }
         Outcome::Undelivered => format!(
             "{start} and is lost from there on: the kernel told no drop of it, and nothing reached {destination}, at \
@@ -59,21 +54,10 @@ pub(super) fn of(seen: &Conversation, side: Side, to: &End, at_sockets: bool) ->
     }
 }
 
-/// `, reached veth4`: where it was delivered.
-fn arrival(seen: &Conversation) -> String {
+/// `, reached interface veth4`: where it was delivered.
+fn arrival(seen: &Conversation, to: &End, at_sockets: bool) -> String {
     let there = seen.evidence.iter().find(|one| one.saw.contains("delivered"));
-    there.map_or_else(String::new, |there| format!(", reached interface {}", there.at))
-}
-
-fn stopped(seen: &Conversation, destination: &str) -> String {
-    let place = seen.evidence.last().map_or("host", |last| last.at.as_str());
-    match seen.drop_reason.as_ref().map(SafeText::as_str) {
-        Some(reason @ "NETFILTER_DROP") => {
-            format!("was dropped in the host at {place} by its firewall ({reason})")
-        }
-        Some(reason) => format!("was dropped in the host at {place} by the kernel ({reason})"),
-        None => format!("was refused by the host with a reset in the name of {destination}"),
-    }
+    there.map_or_else(String::new, |there| format!(", {}", hops::reached(to, &there.at, at_sockets)))
 }
 
 fn lost_answer(seen: &Conversation) -> String {

@@ -9,7 +9,7 @@ use super::super::testimony::{CLOCK_GRAIN, Testimony, device, packets};
 use super::answer::{Conversation, Decision, Leg, Place, PlaceInterface};
 use super::course;
 use super::{Asked, AskedEnd, Heading, Kept, published_to};
-use crate::attribution::{Attribution, EndKind, Translated, Watched};
+use crate::attribution::{Attribution, Translated, Watched};
 use crate::flows::{Flow, TcpState};
 use crate::model::{InterfaceKind, KernelTime, SafeText};
 
@@ -160,13 +160,4 @@ pub(super) fn place(facts: &Attribution, subject: &AskedEnd, since: KernelTime) 
         .sort_by_key(|place| (place.network.as_ref().map(|network| network.name.clone()), place.ifindex));
     let on_host = facts.is_on_host_network(known);
     Place { container: Some(known.reference().clone()), on_host, pid: known.container.pid, interfaces }
-}
-
-/// What an end is called in a sentence.
-pub(super) fn called(end: &crate::attribution::End) -> String {
-    match (&end.container, end.kind) {
-        (Some(container), _) => container.name.as_str().to_owned(),
-        (None, EndKind::Host) => "the host".to_owned(),
-        (None, _) => end.address.to_string(),
-    }
 }

@@ -50,8 +50,8 @@ pub(in crate::run) fn lines(
         PastOf::Between(from, to) => {
             let pairs = between::pairs(past, from, to);
             let findings = between::findings(past, from, to);
-            let traced: Vec<(&PairRow, Traced)> =
-                pairs.into_iter().map(|row| (row, Traced::of(row, &past.snapshot.findings))).collect();
+            let of = |row| Traced::of(row, &past.snapshot.findings, past.told.start.kernel);
+            let traced: Vec<(&PairRow, Traced)> = pairs.into_iter().map(|row| (row, of(row))).collect();
             let bodies = traced.iter().map(|(row, it)| PairBody::traced(row, it, &past.snapshot, &clock));
             let mut lines = all(stream, bodies);
             lines.extend(all(stream, findings.into_iter().map(|it| FindingBody::new(it, &clock))));

@@ -3,8 +3,9 @@
 //! What was counted at the interfaces of both ends is kept; what was dropped between them is known by the findings of that
 //! time. A step that neither tells is said not to be known.
 
-use crate::model::{Protocol, SafeText};
-use crate::policy::{Evidence, Outcome};
+use crate::model::{KernelTime, Protocol, SafeText};
+use crate::policy::hops::{self, called};
+use crate::policy::{Evidence, Outcome, Rule, RuleName};
 use crate::snapshot::{End, EndKind, Finding, Hooks, PairRow, Verdict};
 
 /// How far it came.
@@ -17,15 +18,17 @@ pub struct Traced {
 }
 
 impl Traced {
-    /// Of a pair, by what was found in the same time.
+    /// Of a pair, by what was found in the same time, which began `since`.
     #[must_use]
-    pub fn of(pair: &PairRow, findings: &[Finding]) -> Self {
-        let stopped = findings
-            .iter()
-            .filter(|finding| is_about(finding, pair))
-            .find(|finding| matches!(finding.outcome, Outcome::Blocked | Outcome::Undelivered));
+    pub fn of(pair: &PairRow, findings: &[Finding], since: KernelTime) -> Self {
+        let about = findings.iter().filter(|finding| finding.last_seen >= since && is_about(finding, pair));
+        let stopped = about.filter(|finding| is_stop(finding.outcome)).max_by_key(|finding| finding.outcome);
         Self { evidence: evidence(pair, stopped), course: course(pair, stopped) }
     }
+}
+
+const fn is_stop(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Blocked | Outcome::Undelivered)
 }
 
 /// Whether a finding is about conversations of a pair.
@@ -35,9 +38,11 @@ fn is_about(finding: &Finding, pair: &PairRow) -> bool {
         (None, None) => one.address == other.address,
         _ => false,
     };
+    let is_of_none = matches!(finding.rule, RuleName::Topology(Rule::SilentReplica | Rule::WrongMtu));
     let is_port =
         pair.server.port.is_none_or(|port| finding.ports.is_empty() || finding.ports.contains(&port));
-    is_port
+    !is_of_none
+        && is_port
         && finding.protocol == pair.protocol.name()
         && are_same(&finding.source, &pair.client)
         && are_same(&finding.destination, &pair.server)
@@ -50,10 +55,12 @@ fn evidence(pair: &PairRow, stopped: Option<&Finding>) -> Vec<Evidence> {
     if let Some(client) = client {
         saw(client, format!("{} sent", packets(pair.traffic.sent.packets)));
     }
-    // What is at the client's interface is told already, of all of that time.
+    // What is at the ends' interfaces is told already, of all of that time. What a finding counts is of one conversation
+    // from its beginning on, which may be before that time.
+    let ends = [client, server].map(Option::as_ref);
     let between = stopped.into_iter().flat_map(|finding| &finding.evidence);
-    for one in between.filter(|one| Some(&one.at) != client.as_ref()) {
-        saw(&one.at, one.saw.clone());
+    for one in between.filter(|one| !ends.contains(&Some(&one.at))) {
+        saw(&one.at, without_count(&one.saw).to_owned());
     }
     if let Some(server) = server {
         saw(server, format!("{} delivered", packets(*delivered)));
@@ -74,52 +81,111 @@ fn packets(count: u64) -> String {
     }
 }
 
+/// `packets to 172.18.0.3 dropped` of `3 packets to 172.18.0.3 dropped`.
+fn without_count(saw: &str) -> &str {
+    saw.trim_start_matches(|letter: char| letter.is_ascii_digit()).trim_start()
+}
+
 fn course(pair: &PairRow, stopped: Option<&Finding>) -> String {
     let Hooks { devices: [client, server], delivered, came_back } = &pair.hooks;
-    let (from, to) = (called(&pair.client), called(&pair.server));
+    let to = called(&pair.server);
     let start = match client {
-        Some(device) => format!("It left {from}'s interface {device}"),
-        None => format!("It came from {from}, at which no interface is watched"),
+        Some(device) => hops::left(&pair.client, device, is_at_sockets(&pair.client)),
+        None => format!("It came from {}, at which no interface is watched", called(&pair.client)),
     };
     let replied = pair.traffic.received.packets > 0;
+    let stop = Stop::of(pair, stopped);
+    let some = stop.as_ref().map_or_else(String::new, |stop| format!(" Some of it {}.", stop.how()));
+    let answered = if client.is_some() && *came_back == 0 {
+        format!("{to} answered, but nothing of the answer came back: by what is not kept.")
+    } else {
+        format!("an answer came back from {to}.")
+    };
     if let Some(device) = server.as_ref().filter(|_| *delivered > 0) {
-        let arrived = format!("{start}, reached interface {device}");
-        return if is_refused(pair) {
-            format!("{arrived}; {to} itself refused it with a reset: {}.", nobody_listens(pair))
+        let arrived =
+            format!("{start}, {}", hops::reached(&pair.server, device, is_at_sockets(&pair.server)));
+        let end = if is_refused(pair) {
+            format!("; {to} itself refused it with a reset: {}.", nobody_listens(pair))
         } else if !replied {
-            format!("{arrived} and was delivered, but no answer left {to}.")
+            format!(" and was delivered, but no answer left {to}.")
         } else if client.is_some() && *came_back == 0 {
-            format!("{arrived}; {to} answered, but nothing of the answer came back: by what is not kept.")
+            format!("; {answered}")
         } else {
-            format!("{arrived}, and {to} answered.")
+            format!(", and {to} answered.")
         };
+        return format!("{arrived}{end}{some}");
     }
-    let outcome = pair.verdict.as_ref().map(|Verdict { outcome, .. }| *outcome);
-    match (stopped.map(|finding| (finding.outcome, finding)), outcome) {
-        (Some((Outcome::Blocked, finding)), _) => {
-            format!("{start} and {}; nothing reached {to}.", by(finding))
-        }
-        (None, Some(Outcome::Blocked)) => format!(
-            "{start} and was stopped in the host; nothing reached {to}. By what it was stopped is not kept of that time."
+    let is_answered = replied || *came_back > 0;
+    match &stop {
+        _ if is_answered && !is_refused(pair) => format!("{start}, and {answered}{some}"),
+        // The reset may be of whom the host stopped it for; else it came through.
+        Some(stop) if !is_answered || stop.may_reset() => stop.all(&start, &to),
+        _ if is_refused(pair) => format!(
+            "{start}; it was refused with a reset in the name of {to}, at which no interface was seen.{some}"
         ),
-        (Some(_), _) | (None, Some(Outcome::Undelivered)) => {
-            format!(
-                "{start} and is lost from there on: the kernel told no drop of it, and nothing reached {to}."
-            )
-        }
-        _ if is_refused(pair) => {
-            format!(
-                "{start}; it was refused with a reset in the name of {to}, at which no interface was seen."
-            )
-        }
-        _ if *came_back > 0 || (client.is_none() && replied) => {
-            format!("{start}, and an answer came back from {to}.")
-        }
         _ if pair.server.kind == EndKind::Container => {
             format!("{start}; whether it arrived is not known: nothing was seen at an interface of {to}.")
         }
         _ => format!("{start}; nothing came back, and what arrives at {to} is not seen."),
     }
+}
+
+/// How conversations of a pair were stopped, as far as that is known.
+enum Stop {
+    /// By what a finding says.
+    By { how: String, is_reset: bool },
+    /// By what is not kept.
+    Somehow,
+    /// The kernel told no drop.
+    Lost,
+}
+
+impl Stop {
+    /// By a finding, or else by what became of the latest.
+    fn of(pair: &PairRow, stopped: Option<&Finding>) -> Option<Self> {
+        let latest = pair.verdict.as_ref().map(|Verdict { outcome, .. }| *outcome);
+        match stopped.map(|finding| (finding.outcome, finding)) {
+            Some((Outcome::Blocked, Finding { evidence, drop_reason, .. })) => Some(Self::By {
+                how: hops::stopped(evidence, drop_reason.as_ref(), &pair.server),
+                is_reset: drop_reason.is_none(),
+            }),
+            None if latest == Some(Outcome::Blocked) => Some(Self::Somehow),
+            None if latest != Some(Outcome::Undelivered) => None,
+            _ => Some(Self::Lost),
+        }
+    }
+
+    /// Whether that answers with a reset.
+    const fn may_reset(&self) -> bool {
+        matches!(self, Self::By { is_reset: true, .. } | Self::Somehow)
+    }
+
+    /// Of some of them.
+    fn how(&self) -> &str {
+        match self {
+            Self::By { how, .. } => how,
+            Self::Somehow => "was stopped in the host, by what is not kept of that time",
+            Self::Lost => "is lost: the kernel told no drop of it",
+        }
+    }
+
+    /// Of all of them.
+    fn all(&self, start: &str, to: &str) -> String {
+        match self {
+            Self::By { how, .. } => format!("{start} and {how}; nothing reached {to}."),
+            Self::Somehow => format!(
+                "{start} and was stopped in the host; nothing reached {to}. By what it was stopped is not kept of that time."
+            ),
+            Self::Lost => format!(
+                "{start} and is lost from there on: the kernel told no drop of it, and nothing reached {to}."
+            ),
+        }
+    }
+}
+
+/// Whether an end is seen at its sockets, not at an interface.
+fn is_at_sockets(end: &End) -> bool {
+    end.container.as_ref().is_some_and(|container| container.is_on_host_network())
 }
 
 /// Whether all of its connections that came to an end by an answer were refused.
@@ -131,25 +197,5 @@ fn nobody_listens(pair: &PairRow) -> String {
     match pair.server.port {
         Some(port) => format!("nobody listens on port {port}/{}", pair.protocol.name()),
         None => "nobody listens there".to_owned(),
-    }
-}
-
-/// By what it was stopped.
-fn by(finding: &Finding) -> String {
-    let place = finding.evidence.last().map_or("host", |last| last.at.as_str());
-    match finding.drop_reason.as_ref().map(SafeText::as_str) {
-        Some(reason @ "NETFILTER_DROP") => {
-            format!("was dropped in the host at {place} by its firewall ({reason})")
-        }
-        Some(reason) => format!("was dropped in the host at {place} by the kernel ({reason})"),
-        None => "was refused by the host with a reset in the name of the other end".to_owned(),
-    }
-}
-
-fn called(end: &End) -> String {
-    match (&end.container, end.kind) {
-        (Some(container), _) => container.name.to_string(),
-        (None, EndKind::Host) => "the host".to_owned(),
-        (None, _) => end.address.to_string(),
     }
 }

@@ -25,7 +25,9 @@ struct Piece(u8, Tone, String);
 
 /// Draws the header; of a small terminal, what must not be passed over.
 pub(super) fn draw(scene: &Scene<'_>, is_small: bool, rest: &mut Rect, buffer: &mut Buffer) {
-    let lines = if is_small {
+    let lines = if !scene.is_told() {
+        vec![who_and_when(scene)]
+    } else if is_small {
         let mut pieces = who_and_when(scene);
         pieces.extend(how_much(scene).into_iter().filter(|piece| piece.0 < 2));
         pieces.sort_by_key(|piece| piece.0);
@@ -100,7 +102,7 @@ fn who_and_when(scene: &Scene<'_>) -> Vec<Piece> {
     pieces
 }
 
-/// Which time is shown, how exactly that is known, and what came of what was asked for last.
+/// Which time is shown, how exactly that is known, and whether another one is asked for.
 fn looking_back(back: &Back, then: Option<&Then>) -> Vec<Piece> {
     let mut pieces = Vec::new();
     match (back.shown(), then) {
@@ -113,10 +115,8 @@ fn looking_back(back: &Back, then: Option<&Then>) -> Vec<Piece> {
         }
         _ => pieces.push(Piece(0, Tone::Warning, "LOOKING BACK".to_owned())),
     }
-    match back.refused() {
-        Some(why) => pieces.push(Piece(1, Tone::Warning, why.to_owned())),
-        None if back.is_asking() => pieces.push(Piece(1, Tone::Faint, "asking".to_owned())),
-        None => {}
+    if back.is_asking() {
+        pieces.push(Piece(1, Tone::Faint, "asking".to_owned()));
     }
     pieces
 }

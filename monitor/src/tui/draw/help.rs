@@ -8,6 +8,7 @@ use crate::tui::line::Line;
 pub(super) fn lines() -> Vec<Line> {
     let sections = [
         (Where::Everywhere, "Everywhere"),
+        (Where::Now, "While nothing is looked back at"),
         (Where::Back, "While looking back"),
         (Where::Lists, "In lists"),
         (Where::Gathering, "On containers and pairs"),

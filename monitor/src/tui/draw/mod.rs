@@ -11,7 +11,9 @@ mod write;
 
 pub(super) use layout::Widths;
 
+use super::back::Back;
 use super::board::Board;
+use super::column::Tone;
 use super::context::Context;
 use super::line::Line;
 use super::list::Table;
@@ -19,8 +21,10 @@ use super::state::State;
 use super::subject::Subject;
 use super::theme::Look;
 use super::update::Action;
+use crate::view::style::wrap;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+use write::write_line;
 
 /// What a picture is made of.
 pub(super) struct Scene<'a> {
@@ -36,6 +40,13 @@ pub(super) struct Scene<'a> {
     pub(super) context: Context<'a>,
     /// How it looks.
     pub(super) look: Look,
+}
+
+impl Scene<'_> {
+    /// Whether there are data of the time that is to be shown.
+    fn is_told(&self) -> bool {
+        self.state.back.is_none() || self.board.then().is_some()
+    }
 }
 
 /// What is where on the picture, for the mouse and for moving by pages.
@@ -111,8 +122,17 @@ pub(super) fn draw(
     if rest.height >= 4 {
         hints::draw(scene, take_bottom(&mut rest), buffer);
     }
+    // It has lines of its own: the first line has no room for it on a small screen.
+    if let Some(why) = scene.state.back.as_ref().and_then(Back::refused) {
+        for text in wrap(why, rest.width.max(1).into()) {
+            write_line(buffer, take_top(&mut rest, 1), &Line::of(Tone::Warning, text), scene.look);
+        }
+    }
     if let Some(top) = scene.state.help {
         page::draw(scene, &help::lines(), top, rest, buffer, &mut areas);
+    } else if !scene.is_told() {
+        let nothing = Line::of(Tone::Plain, "Nothing is told of that time.".to_owned());
+        page::draw(scene, &[nothing], 0, rest, buffer, &mut areas);
     } else if let Some(open) = scene.state.opened.last() {
         let lines = super::detail::lines(&open.subject, scene.board, &scene.context, rest.width.into());
         let lines = kept.lines(&open.subject, lines);

@@ -134,18 +134,49 @@ fn an_answer_that_nobody_waits_for_changes_nothing() {
 }
 
 #[test]
-fn why_a_time_is_not_told_is_said_and_what_was_shown_stays() {
-    let mut view = told("", (120, 24));
-    view.keys("[").picture();
-    tell(&mut view, Err("nothing is kept of that time"));
-    assert!(view.app.is_stale());
-    let line = view.line(BACK);
-    assert!(line.contains("nothing is kept of that time") && line.contains("03:00:00"), "{line}");
-    let mut view = View::new(world::shop(), 120, 24);
-    view.keys("[").picture();
-    tell(&mut view, Err("the agent does not answer"));
-    let line = view.line(BACK);
-    assert!(line.contains("the agent does not answer") && !line.contains("03:00:00"), "{line}");
+fn why_a_time_is_not_told_is_said_on_a_screen_of_any_size_and_what_was_shown_stays() {
+    for size in [(40, 12), (120, 24)] {
+        let mut view = told("1", size);
+        view.keys("[").picture();
+        tell(&mut view, Err("nothing is kept of that time"));
+        assert!(view.app.is_stale());
+        let picture = view.picture();
+        assert!(picture.contains("nothing is kept of that time"), "{picture}");
+        assert!(picture.contains("03:00:00") && picture.contains("shop-nginx-1"), "{picture}");
+    }
+}
+
+#[test]
+fn of_a_time_that_is_not_told_nothing_is_shown_and_least_of_all_what_is_now() {
+    for (size, before) in [((40, 12), "1"), ((120, 24), "1"), ((120, 24), "1 space"), ((120, 24), "1 enter")]
+    {
+        let mut view = View::new(world::shop(), size.0, size.1);
+        view.keys(before).picture();
+        let asking = view.keys("[").picture();
+        tell(&mut view, Err("the agent does not answer"));
+        let refused = view.picture();
+        assert!(refused.contains("the agent does not answer"), "{refused}");
+        assert!(asking.contains("asking") && !refused.contains("asking"), "{asking}{refused}");
+        for picture in [asking, refused] {
+            assert!(picture.contains(BACK) && picture.contains("Nothing is told of that time."), "{picture}");
+            for live in ["shop-", "billing", "violation", "03:00:00"] {
+                assert!(!picture.contains(live), "{live} in {picture}");
+            }
+        }
+        view.app.snapshot(world::later(&world::shop()));
+        assert!(!view.app.is_stale(), "nothing that can be seen has changed");
+        let now = view.keys("n").picture();
+        assert!(now.contains("1 violation"), "{now}");
+    }
+}
+
+#[test]
+fn what_is_over_cannot_be_frozen() {
+    let mut view = told("1", (120, 24));
+    assert!(!view.picture().contains("freeze"));
+    let before = view.picture();
+    assert_eq!(view.keys("space").picture(), before);
+    assert!(!view.keys("n").picture().contains("FROZEN"));
 }
 
 #[test]
