@@ -244,7 +244,7 @@ pub const LOSSES: &[Loss] = &[
     ),
     loss(
         "icmp_errors_not_kept",
-        "Errors of ICMP that differ from the eight kinds that are kept of their pair.",
+        "Errors of ICMP that differ from the kinds that are kept of their pair: eight, of which six may be about anything but a packet's size.",
         "`failures` tells too few. A sender that invents such errors is likely.",
     ),
     loss(
