@@ -3,6 +3,7 @@
 use crate::rig::{Host, Watch, inside, modes, run, two_containers};
 use monitor::collector::{Settings, clock};
 use monitor::model::{AttachMode, Observation};
+use monitor_common::settings::{self as kernel, map_sizes};
 use std::net::UdpSocket;
 use std::time::Duration;
 
@@ -31,12 +32,19 @@ fn a_full_generation_is_drained_fast() {
     });
     println!("flip to last batch of {} flows: {:?}", full.flows, Duration::from_nanos(full.drain_ns));
     let most = watch.resources().map(|resources| resources.ring_bytes).max();
-    assert_eq!(full.ring_capacity, 1 << 20);
+    assert_eq!(full.ring_capacity, u64::from(size_of_ring()));
     assert!(most.is_some_and(|most| (64..=full.ring_capacity).contains(&most)), "first packets: {most:?}");
     watch.stop();
     let totals = watch.last_reading(numbers[0]).totals.sent;
     let flows = watch.flows()[&numbers[0]].sent;
     assert_eq!(flows + totals.not_recorded, totals.ipv4 + totals.ipv6);
+}
+
+/// What the ring of events has room for on as many CPUs.
+fn size_of_ring() -> u32 {
+    let cpus = aya::util::nr_cpus().unwrap().try_into().unwrap();
+    let sizes = map_sizes(&kernel::Settings::DEFAULT, cpus);
+    sizes.into_iter().find_map(|(map, bytes)| (map == "EVENTS").then_some(bytes)).unwrap()
 }
 
 #[test]
