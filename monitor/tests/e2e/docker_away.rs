@@ -70,6 +70,21 @@ impl Stage {
         })
     }
 
+    /// Waits until all devices there are watched, bridges too: each has descriptors.
+    fn all_are_watched(&self) -> Result<()> {
+        let mut links = Command::new("ip");
+        links.args(["-netns", &self.engine.namespace, "-oneline", "link", "show"]);
+        let links = text(&mut links, PATIENCE)?;
+        let is_ours =
+            |line: &&str| ["veth", "br-", "docker0"].iter().any(|name| line.contains(&format!(": {name}")));
+        let devices = u64::try_from(links.lines().filter(is_ours).count())?;
+        wait_for(&format!("{devices} devices to be watched"), PATIENCE, || {
+            let page = self.page()?;
+            let by = |mode| page.value("vethwatch_interfaces_attached", &[("mode", mode)]).unwrap_or(0);
+            Ok((by("tcx") + by("clsact") == devices).then_some(()))
+        })
+    }
+
     /// Pings, without Docker, then waits until the agent has counted what the client's own device has.
     fn ping_is_counted(&self) -> Result<u64> {
         let before = self.sent()?;
@@ -110,6 +125,7 @@ fn while_docker_is_away_traffic_is_counted_and_names_stay() -> Result<()> {
     for name in ["vw-client", "vw-peer"] {
         stage.names(name)?;
     }
+    stage.all_are_watched()?;
     stage.ping_is_counted()?;
     let descriptors = stage.descriptors()?;
     for time in 1..=TIMES {
