@@ -56,6 +56,23 @@ devices before
 ask containers --json --for 3s | while read -r line; do echo "told $line"; done
 devices after
 ask pairs --json | while read -r line; do echo "told $line"; done
+
+# A container that runs comes to a network whose devices have no end on the host, talks there, and leaves it.
+row() { ask containers --json | grep '"name":"vw-bridge-client"'; }
+is_there() { row | grep -q '"interface":"eth1 of '; }
+case " $networks " in
+*" ipvlan "*)
+    docker network connect vw-ipvlan vw-bridge-client
+    for try in $(seq 60); do is_there && break; sleep 1; done
+    address=$(docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' vw-ipvlan-server)
+    docker exec vw-bridge-client /testbox get "http://$address:80/bytes/10000" --count 20 >/tmp/got || cat /tmp/got
+    ask containers --json --for 3s | grep '"name":"vw-bridge-client"' | while read -r line; do echo "joined $line"; done
+    ask pairs --json | while read -r line; do echo "met $line"; done
+    docker network disconnect vw-ipvlan vw-bridge-client
+    for try in $(seq 60); do is_there || break; sleep 1; done
+    row | while read -r line; do echo "left $line"; done
+    ;;
+esac
 vethwatch doctor | while read -r line; do echo "doctor $line"; done
 kill $agent
 wait $agent

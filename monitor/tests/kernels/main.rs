@@ -137,6 +137,34 @@ impl Said {
         ensure!(pair["network"]["name"] == format!("vw-{network}"), "{pair}");
         Ok(())
     }
+
+    /// A container that ran came to the ipvlan network, asked the server there, and left it.
+    fn came_and_went(&self) -> Result<()> {
+        let all = |kind| -> Result<Vec<Value>> {
+            let lines = self.lines(kind).map(serde_json::from_str).collect::<Result<_, _>>();
+            lines.with_context(|| self.0.clone())
+        };
+        for (kind, expected) in [("joined", &["vw-bridge", "vw-ipvlan"][..]), ("left", &["vw-bridge"])] {
+            let rows = all(kind)?;
+            let [row] = rows.as_slice() else { anyhow::bail!("{kind}: {rows:?}\n{}", self.0) };
+            let networks = row["networks"].as_array().context("its networks")?;
+            let mut names: Vec<_> = networks.iter().filter_map(|network| network["name"].as_str()).collect();
+            names.sort_unstable();
+            ensure!(
+                names == expected && row["watched"] == true && row["unaccounted_bytes"] == 0,
+                "{kind}: {row}"
+            );
+        }
+        let is_it = |pair: &&Value| {
+            let name = |end: &str| pair[end]["container"]["name"].as_str();
+            (name("client"), name("server")) == (Some("vw-bridge-client"), Some("vw-ipvlan-server"))
+        };
+        let met = all("met")?;
+        let pair = met.iter().find(is_it).with_context(|| format!("it asked nobody there: {met:?}"))?;
+        ensure!(pair["conversations"] == 20 && pair["network"]["name"] == "vw-ipvlan", "{pair}");
+        ensure!(pair["verdict"]["expected"] == "allow", "{pair}");
+        Ok(())
+    }
 }
 
 #[test]
@@ -162,5 +190,6 @@ fn of_debian_13_counts_devices_inside_namespaces_too() -> Result<()> {
 fn of_debian_sid_counts_devices_inside_namespaces_too() -> Result<()> {
     let said = Said::on("sid", "bridge ipvlan")?;
     said.is_well("bridge", Headers::Once)?;
+    said.came_and_went()?;
     said.is_well("ipvlan", Headers::OfAllTwice)
 }
