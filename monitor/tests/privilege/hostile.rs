@@ -165,8 +165,8 @@ fn what_makes_no_sense_to_the_kernel_is_refused() -> Result<()> {
     ] {
         let (answer, beside) =
             stage.asks(Request::Kernel(Kernel::Namespace { sandbox: sandbox.to_owned() }))?;
-        let is_none = matches!(answer, Answer::Kernel(OfKernel::Namespace(found)) if found.number.is_none());
-        ensure!(is_none && beside.is_empty(), "{sandbox}: {answer:?}");
+        let is_refused = matches!(answer, Answer::Kernel(OfKernel::Refused { .. }));
+        ensure!(is_refused && beside.is_empty(), "{sandbox}: {answer:?}");
     }
     Ok(())
 }
