@@ -8,11 +8,7 @@ use crate::{losses::lose_anywhere, names, options::drops as at, packet::Aligned}
 use aya_ebpf::{bindings::__sk_buff, helpers::bpf_skb_load_bytes, programs::SkBuffContext};
 use core::mem::MaybeUninit;
 use monitor_common::{
-    counters::Direction,
-    dns::EMBEDDED_RESOLVER,
-    interface::place_kind,
-    loss::Loss,
-    packet::ethertype,
+    counters::Direction, dns::EMBEDDED_RESOLVER, interface::place_kind, loss::Loss, packet::ethertype,
 };
 
 /// Where an IPv4 header has its addresses.
