@@ -45,7 +45,7 @@ pub mod protocol {
     pub const MOBILITY: u8 = 135;
 }
 
-/// Bits of [`Transport::tcp_flags`].
+/// Bits of [`super::Transport::tcp_flags`].
 pub mod tcp_flag {
     /// SYN.
     pub const SYN: u8 = 1 << 1;
