@@ -1,6 +1,6 @@
 //! The terminal: screens and tables as text. Pure: what is drawn depends on a snapshot and a [`Frame`] alone.
 //!
-//! Rows are computed first and laid out second ([`table`]), so that what is shown and how wide it is never mix.
+//! Rows are computed first and laid out second (`table`), so that what is shown and how wide it is never mix.
 //! Widths are those of a terminal, where a Chinese character takes two columns and an accent none.
 
 mod containers;
