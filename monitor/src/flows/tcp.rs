@@ -193,6 +193,7 @@ impl Connection {
         if !was_open {
             self.initiator = opener(delta, seen, opened_before);
         }
+        self.forget_reset_of_earlier();
         self.told.0 &= !ToldOf::OPENED;
         self.told.tell(ToldOf::OPENED, !was_open && self.initiator.is_some());
         Tcp {
@@ -204,6 +205,21 @@ impl Connection {
             first_byte: self.first_byte(),
             half_open: self.half_open(delta.last_seen),
             silent: self.silent(delta, before),
+        }
+    }
+
+    /// An opener that is answered as if it were in a connection that the other end still has with these ports resets that one, and
+    /// its SYN comes again (RFC 9293, 3.5.1 and 3.10.7.3): what it opens goes on.
+    fn forget_reset_of_earlier(&mut self) {
+        let is_answered = self.syn_ack_at.is_some();
+        let (opener, answerer) = match self.initiator {
+            Some(Direction::Sent) => (&mut self.sent, self.received),
+            Some(Direction::Received) => (&mut self.received, self.sent),
+            None => return,
+        };
+        let of_earlier = answerer.has(TcpFlags::ACK) && !answerer.has(TcpFlags::SYN);
+        if of_earlier && !is_answered && !answerer.has(TcpFlags::RST) && !opener.has(TcpFlags::ACK) {
+            opener.0 &= !TcpFlags::RST;
         }
     }
 

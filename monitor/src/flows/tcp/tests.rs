@@ -136,7 +136,29 @@ fn a_syn_that_comes_again_before_its_answer_arrived_is_the_same_connection() {
 
 #[test]
 fn a_reset_of_the_opener_is_no_refusal() {
-    check(&[("SR", "A", Some(1), None)], TcpState::Reset, Initiator::Local, &[None]);
+    check(&[("SAR", "A", Some(1), None)], TcpState::Reset, Initiator::Local, &[None]);
+    check(&[("SR", "SA", Some(1), Some(3))], TcpState::Reset, Initiator::Local, &[Some(2)]);
+}
+
+#[test]
+fn an_opener_that_resets_what_the_other_end_still_had_goes_on() {
+    let stray = ("SR", "A", Some(1), None);
+    check(&[stray], TcpState::SynSent, Initiator::Local, &[None]);
+    let answered = ("SA", "SA", Some(100), Some(103));
+    check(&[stray, answered], TcpState::Established, Initiator::Local, &[None, Some(102)]);
+    check(
+        &[stray, answered, ("RA", "", None, None)],
+        TcpState::Reset,
+        Initiator::Local,
+        &[None, Some(102), None],
+    );
+    let earlier = ("SA", "SA", Some(1), Some(2));
+    check(
+        &[earlier, ("SR", "A", Some(50), None), answered],
+        TcpState::Established,
+        Initiator::Local,
+        &[Some(1), None, Some(53)],
+    );
 }
 
 #[test]

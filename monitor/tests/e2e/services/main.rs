@@ -7,6 +7,7 @@ mod failures;
 mod first_byte;
 mod latency;
 mod mtu;
+mod reopened;
 mod replicas;
 mod rig;
 mod trouble;
