@@ -20,7 +20,7 @@ pub enum Loss {
     ClaimMapFull = 6,
     /// DNS messages that are in no record because the ring of such messages was full, or their bytes could not be read.
     DnsRingFull = 7,
-    /// Buffers sent again that are in no record because `RETRANSMITS` was full.
+    /// Buffers sent again that are in no record because `RETRANSMITS` was full, or their socket could not be read.
     RetransmitMapFull = 8,
     /// DNS messages that are in no record because their interface or namespace had too many in a short time.
     DnsRateCapped = 9,

@@ -67,9 +67,13 @@ pub struct RetransmitSettings {
     pub namespace_number: u32,
     /// `tcp_gso_segs` of `struct tcp_skb_cb`, from the start of `struct sk_buff`.
     pub skb_segments: u32,
+    /// Whether the tracepoint says which error there was, if any (since Linux 6.17); before, it tells only of what was sent.
+    pub has_error: u32,
+    /// Zero: the whole is words of eight bytes.
+    pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<RetransmitSettings>() == 40);
+const _: () = assert!(size_of::<RetransmitSettings>() == 48);
 
 impl RetransmitSettings {
     /// What the object has before the loader says otherwise: nothing is where it should be, so the program is not attached.
@@ -84,5 +88,7 @@ impl RetransmitSettings {
         socket_namespace: 0,
         namespace_number: 0,
         skb_segments: 0,
+        has_error: 0,
+        reserved: 0,
     };
 }

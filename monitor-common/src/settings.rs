@@ -65,7 +65,7 @@ pub struct Settings {
     pub retransmits: RetransmitSettings,
 }
 
-const _: () = assert!(size_of::<Settings>() == 248);
+const _: () = assert!(size_of::<Settings>() == 256);
 
 impl Settings {
     /// What the object has before the loader says otherwise.

@@ -108,6 +108,6 @@ pub mod retransmits {
 
     fields! {
         socket_family socket_port socket_remote_port socket_address4 socket_remote4 socket_address6 socket_remote6
-        socket_namespace namespace_number skb_segments
+        socket_namespace namespace_number skb_segments has_error
     }
 }

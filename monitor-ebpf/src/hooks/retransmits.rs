@@ -19,10 +19,23 @@ use monitor_common::{
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
+/// Errors with which the kernel gives a buffer up before it counts it as sent again: there is no memory, or the buffer is still
+/// in a queue of the host, was acknowledged meanwhile, has no route, or is beyond what the other end has room for. With any
+/// other it is counted, though something refused it further down.
+const NOT_COUNTED: [i32; 5] = [EAGAIN, ENOMEM, EBUSY, EINVAL, EHOSTUNREACH];
+const EAGAIN: i32 = -11;
+const ENOMEM: i32 = -12;
+const EBUSY: i32 = -16;
+const EINVAL: i32 = -22;
+const EHOSTUNREACH: i32 = -113;
+
 /// Notes a buffer that a connection sends again.
 #[inline(always)]
 pub fn note(context: &RawTracePointContext) {
     let (socket, skb) = (context.arg::<u64>(0), context.arg::<u64>(1));
+    if at::has_error() != 0 && NOT_COUNTED.contains(&context.arg::<i32>(2)) {
+        return;
+    }
     let segments: u16 = read(skb + at::skb_segments()).unwrap_or(0);
     note_segments(socket, u64::from(segments.max(1)));
 }
@@ -35,8 +48,9 @@ pub fn note_answer(context: &RawTracePointContext) {
 
 #[inline(always)]
 fn note_segments(socket: u64, segments: u64) {
-    if let Some(key) = key_of(socket) {
-        add(&key, segments);
+    match key_of(socket) {
+        Some(key) => add(&key, segments),
+        None => losses::lose_anywhere(Loss::RetransmitMapFull),
     }
 }
 

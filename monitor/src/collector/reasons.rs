@@ -88,6 +88,9 @@ fn retransmits(btf: &Btf<'_>) -> Result<RetransmitSettings, BtfError> {
         socket_namespace: socket("skc_net")?,
         namespace_number: btf.offset("net", &["ns", "inum"])?,
         skb_segments: btf.offset("sk_buff", &["cb"])? + btf.offset("tcp_skb_cb", &["tcp_gso_segs"])?,
+        // Data that every tracepoint's function gets, the socket, the buffer, and since Linux 6.17 the error.
+        has_error: u32::from(btf.parameters("btf_trace_tcp_retransmit_skb")? >= 4),
+        reserved: 0,
     })
 }
 

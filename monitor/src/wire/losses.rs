@@ -320,7 +320,7 @@ pub const LOSSES: &[Loss] = &[
     ),
     loss(
         "retransmit_map_full",
-        "Buffers sent again that are in no record: their map was full.",
+        "Buffers sent again that are in no record: their map was full, or their socket could not be read.",
         "`failures` tells too few segments sent again. Totals and flows miss nothing.",
     ),
     loss(

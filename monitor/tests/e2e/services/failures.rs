@@ -2,6 +2,7 @@
 //! sent again against the kernel's own counters of both namespaces.
 
 use crate::rig::{Agent, PATIENCE};
+use crate::unseen::Unseen;
 use anyhow::{Context, Result, ensure};
 use lab::{Container, Lab, image, text, wait_for};
 use serde_json::Value;
@@ -86,11 +87,15 @@ fn what_fails_is_what_the_client_and_both_kernels_counted() -> Result<()> {
     inside(&server, "iptables -I INPUT -p tcp --dport 5005 -j DROP")?;
 
     let agent = Agent::watching("failures", &[&client, &server])?;
-    let before = [sent_again(&client)?, sent_again(&server)?];
+    let unseen = Unseen::start("failures")?;
+    let counted = |container: &Container| -> Result<u64> {
+        Ok(sent_again(container)? - unseen.of(&container.address(&network)?)?)
+    };
+    let before = [counted(&client)?, counted(&server)?];
     let said = client.exec(&["python3", "-c", CLIENT, &server.address(&network)?])?;
     ensure!(said.trim() == "5 2 3", "{said}");
     let counted =
-        || -> Result<[u64; 2]> { Ok([sent_again(&client)? - before[0], sent_again(&server)? - before[1]]) };
+        || -> Result<[u64; 2]> { Ok([counted(&client)? - before[0], counted(&server)? - before[1]]) };
     let rows = wait_for("all of it", PATIENCE, || {
         let rows = agent.ask(&["failures", "lab/server"])?;
         let told = ["retransmitted_by_client", "retransmitted_by_server"].map(|field| sum(&rows, field));
@@ -140,6 +145,52 @@ fn what_fails_is_what_the_client_and_both_kernels_counted() -> Result<()> {
     // Of a time in which nothing failed, there is nothing to tell.
     let quiet = agent.ask(&["failures", "--for", "1s"])?;
     ensure!(!quiet.iter().any(|line| line["type"] == "failure"), "{quiet:?}");
+    agent.end()?;
+    lab.close()
+}
+
+/// Connects and sends a byte; ends once its kernel has tried to send that again at least twice more often than it did.
+const STRANDED_CLIENT: &str = "
+import socket, struct, sys, time
+with socket.create_connection((sys.argv[1], 5000)) as it:
+    while True:
+        it.send(b'x')
+        info = it.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        tried, (sent,) = info[2], struct.unpack_from('I', info, 100)
+        if tried >= sent + 2:
+            break
+        time.sleep(0.1)
+";
+
+#[test]
+fn what_a_kernel_tries_to_send_again_and_cannot_is_not_sent_again() -> Result<()> {
+    let lab = Lab::new("stranded")?;
+    let network = lab.network("net", &[])?;
+    let debian = image::ready(image::DEBIAN)?;
+    let container = |name: &str| lab.container(name).image(&debian).on(&network);
+    let client = container("client").run(&["sleep", "600"])?;
+    let server = container("server").run(&["python3", "-c", SERVER])?;
+    wait_for("the server", PATIENCE, || Ok(server.logs()?.contains("listening").then_some(())))?;
+    let agent = Agent::watching("stranded", &[&client, &server])?;
+    let unseen = Unseen::start("stranded")?;
+    let address = server.address(&network)?;
+    std::thread::scope(|scope| {
+        let asks =
+            scope.spawn(|| client.exec(&["timeout", "60", "python3", "-c", STRANDED_CLIENT, &address]));
+        let count = |name| kernel_count(&client, "snmp", name);
+        wait_for("a connection", PATIENCE, || Ok((count("CurrEstab")? > 0).then_some(())))?;
+        inside(&server, "iptables -I INPUT -p tcp --dport 5000 -j DROP")?;
+        wait_for("a segment sent again", PATIENCE, || Ok((count("RetransSegs")? > 0).then_some(())))?;
+        inside(&client, &format!("ip route add unreachable {address}"))?;
+        asks.join().expect("no thread panics")
+    })?;
+    wait_for("all that was sent again, and no more", PATIENCE, || {
+        let rows = agent.ask(&["failures"])?;
+        let told = row(&rows, 5000).and_then(|row| row["retransmitted_by_client"].as_u64());
+        let counted = sent_again(&client)? - unseen.of(&client.address(&network)?)?;
+        Ok((told.unwrap_or(0) == counted).then_some(()))
+    })
+    .with_context(|| format!("{:?} were sent again: {:#?}", sent_again(&client), agent.ask(&["failures"])))?;
     agent.end()?;
     lab.close()
 }

@@ -11,3 +11,4 @@ mod reopened;
 mod replicas;
 mod rig;
 mod trouble;
+mod unseen;

@@ -3,6 +3,7 @@
 
 use crate::failures::{inside, kernel_count, row};
 use crate::rig::{Agent, PATIENCE};
+use crate::unseen::Unseen;
 use anyhow::{Context, Result, ensure};
 use lab::{Container, Lab, Outside, image, text, wait_for};
 use serde_json::Value;
@@ -74,6 +75,7 @@ fn answers_that_do_not_fit_on_the_way_are_a_finding_if_their_sender_does_not_hea
     let outside = Outside::new(&[])?;
     let far = Far::behind(&outside)?;
     let agent = Agent::watching("mtu", &[&obeys, &deaf, &blind])?;
+    let unseen = Unseen::start("mtu")?;
     let mut found = agent.start(&["violations", "--kind", "broken"])?;
     let url = |of: &Container, port: u16, file: &str| -> Result<String> {
         Ok(format!("http://{}:{}/{file}", outside.host, of.published_port(&port.to_string())?))
@@ -96,7 +98,8 @@ fn answers_that_do_not_fit_on_the_way_are_a_finding_if_their_sender_does_not_hea
         let rows = agent.ask(&["failures"])?;
         let is_whole = |server: &Container, port: u16, errors: u64| -> Result<bool> {
             let Some(row) = row(&rows, port) else { return Ok(false) };
-            let again = kernel_count(server, "snmp", "RetransSegs")?;
+            let again =
+                kernel_count(server, "snmp", "RetransSegs")? - unseen.of(&server.address(&network)?)?;
             Ok(row["retransmitted_by_server"] == again && packets(row) == errors)
         };
         // Of one whose firewall drops them, its kernel counts none.
@@ -111,7 +114,12 @@ fn answers_that_do_not_fit_on_the_way_are_a_finding_if_their_sender_does_not_hea
             ["RetransSegs", "InDestUnreachs"].map(|counter| kernel_count(server, "snmp", counter).ok())
         };
         let kernels = [&obeys, &deaf, &blind].map(kernel);
-        format!("{kernels:?}, {:?} dropped: {:#?}", refused(&deaf), agent.ask(&["failures"]))
+        let unseen = [&obeys, &deaf, &blind].map(|server| unseen.of(&server.address(&network).ok()?).ok());
+        format!(
+            "{kernels:?}, {unseen:?} unseen, {:?} dropped: {:#?}",
+            refused(&deaf),
+            agent.ask(&["failures"])
+        )
     })?;
     let [of_obeys, of_deaf, of_blind] =
         [8_001, 8_002, 8_003].map(|port| row(&rows, port).cloned().unwrap_or_default());
