@@ -1,10 +1,10 @@
 //! What fails, on purpose: refused, unanswered and reset connections against what the client counted, and segments that are
 //! sent again against the kernel's own counters of both namespaces.
 
-use crate::rig::{Agent, PATIENCE};
+use crate::rig::{Agent, PATIENCE, client_and_server};
 use crate::unseen::Unseen;
 use anyhow::{Context, Result, ensure};
-use lab::{Container, Lab, image, text, wait_for};
+use lab::{Container, Lab, text, wait_for};
 use serde_json::Value;
 use std::process::Command;
 
@@ -75,11 +75,7 @@ print(said['refused'], said['unanswered'], said['reset'])
 fn what_fails_is_what_the_client_and_both_kernels_counted() -> Result<()> {
     let lab = Lab::new("failures")?;
     let network = lab.network("net", &[])?;
-    let debian = image::ready(image::DEBIAN)?;
-    let container = |name: &str| lab.container(name).image(&debian).on(&network).compose("lab", name);
-    let client = container("client").run(&["sleep", "600"])?;
-    let server = container("server").run(&["python3", "-c", SERVER])?;
-    wait_for("the server", PATIENCE, || Ok(server.logs()?.contains("listening").then_some(())))?;
+    let [client, server] = client_and_server(&lab, &network, SERVER)?;
     // The first packet (a SYN, a SYN-ACK) and every 23rd after it are lost behind the interfaces, and all to one port.
     let lose = "-m statistic --mode nth --every 23 --packet 0 -j DROP";
     inside(&server, &format!("iptables -I INPUT -p tcp --dport 5000 {lose}"))?;
@@ -166,11 +162,7 @@ with socket.create_connection((sys.argv[1], 5000)) as it:
 fn what_a_kernel_tries_to_send_again_and_cannot_is_not_sent_again() -> Result<()> {
     let lab = Lab::new("stranded")?;
     let network = lab.network("net", &[])?;
-    let debian = image::ready(image::DEBIAN)?;
-    let container = |name: &str| lab.container(name).image(&debian).on(&network);
-    let client = container("client").run(&["sleep", "600"])?;
-    let server = container("server").run(&["python3", "-c", SERVER])?;
-    wait_for("the server", PATIENCE, || Ok(server.logs()?.contains("listening").then_some(())))?;
+    let [client, server] = client_and_server(&lab, &network, SERVER)?;
     let agent = Agent::watching("stranded", &[&client, &server])?;
     let unseen = Unseen::start("stranded")?;
     let address = server.address(&network)?;

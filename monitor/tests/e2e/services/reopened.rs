@@ -2,9 +2,9 @@
 //! resets what that is about, and its SYN comes again. That is one connection more, not two.
 
 use crate::failures::{inside, row};
-use crate::rig::{Agent, PATIENCE};
+use crate::rig::{Agent, PATIENCE, client_and_server};
 use anyhow::{Result, ensure};
-use lab::{Lab, image, wait_for};
+use lab::{Lab, wait_for};
 
 const SERVER: &str = "
 import socket
@@ -29,11 +29,7 @@ with socket.socket() as it:
 fn ports_used_again_while_the_server_has_the_connection_before_are_one_connection_more() -> Result<()> {
     let lab = Lab::new("reopened")?;
     let network = lab.network("net", &[])?;
-    let debian = image::ready(image::DEBIAN)?;
-    let container = |name: &str| lab.container(name).image(&debian).on(&network);
-    let client = container("client").run(&["sleep", "600"])?;
-    let server = container("server").run(&["python3", "-c", SERVER])?;
-    wait_for("the server", PATIENCE, || Ok(server.logs()?.contains("listening").then_some(())))?;
+    let [client, server] = client_and_server(&lab, &network, SERVER)?;
     let agent = Agent::watching("reopened", &[&client, &server])?;
     let address = server.address(&network)?;
     let open = || client.exec(&["python3", "-c", CLIENT, &address]).map(drop);

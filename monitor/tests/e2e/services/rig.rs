@@ -1,7 +1,7 @@
 //! An agent at a socket of its own, and clients whose kernel is asked how long it took.
 
 use anyhow::{Context, Result, ensure};
-use lab::{Container, Running, Vethwatch, wait_for};
+use lab::{Container, Lab, Network, Running, Vethwatch, image, wait_for};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +38,17 @@ pub(crate) fn connect(client: &Container, to: &[(&str, u16, usize)]) -> Result<V
         Ok((address.to_owned(), took.parse().ok()))
     };
     said.lines().map(line).collect()
+}
+
+/// Two containers of two services: a client that waits for commands, and a server that runs a program and has said that it
+/// listens.
+pub(crate) fn client_and_server(lab: &Lab, network: &Network, program: &str) -> Result<[Container; 2]> {
+    let debian = image::ready(image::DEBIAN)?;
+    let container = |name: &str| lab.container(name).image(&debian).on(network).compose("lab", name);
+    let client = container("client").run(&["sleep", "600"])?;
+    let server = container("server").run(&["python3", "-c", program])?;
+    wait_for("the server", PATIENCE, || Ok(server.logs()?.contains("listening").then_some(())))?;
+    Ok([client, server])
 }
 
 /// An agent.
