@@ -40,6 +40,16 @@ impl Swarm {
         worker.docker(&[&join[..], &[token.trim(), &at(first)]].concat())?;
         Ok(Self { nodes })
     }
+
+    /// Has the link between the nodes take so many bytes, of the packets of both.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn set_mtu(&self, bytes: u16) -> Result<()> {
+        let set =
+            |node: &Engine| ip(&["-n", &node.namespace, "link", "set", LINK, "mtu", &bytes.to_string()]);
+        self.nodes.iter().try_for_each(set)
+    }
 }
 
 fn ip(words: &[&str]) -> Result<()> {

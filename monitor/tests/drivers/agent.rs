@@ -44,6 +44,16 @@ impl Agent {
         self.program.json(&[table, "--json", "--socket", &self.socket.to_string_lossy()])
     }
 
+    /// Waits for so many more ticks.
+    pub(crate) fn wait_for_ticks(&self, count: u64) -> Result<()> {
+        let ticks = || -> Result<u64> {
+            let lines = self.ask("containers")?;
+            lines.iter().find_map(|line| line["maps"]["generations"].as_u64()).context("no generations")
+        };
+        let until = ticks()? + count;
+        wait_for("ticks", PATIENCE, || Ok((ticks()? >= until).then_some(())))
+    }
+
     /// A command that asks it, and prints lines as long as it runs.
     pub(crate) fn start_asking(&self, words: &[&str]) -> Result<Running> {
         let socket = self.socket.to_string_lossy();

@@ -13,6 +13,7 @@ mod heard;
 mod host_mode;
 mod inside;
 mod overlay;
+mod overlay_mtu;
 mod plugin;
 mod swarm;
 mod swarm_services;

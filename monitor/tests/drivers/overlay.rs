@@ -108,6 +108,7 @@ fn containers_on_an_overlay_network_are_counted_at_their_own_devices_on_both_nod
     let expected = json!({"vxlan_ids": [vxlan_id], "encrypted": false, "ingress": false,
         "node_addresses": [this_node, other_node]});
     ensure!(overlay["overlay"] == expected, "{overlay}");
+    crate::overlay_mtu::check(&swarm, &at_there, &one, (NETWORK, &image))?;
 
     // A port of the far one at which nobody listens: its node's error comes to this node's container.
     let pid: u32 = told(here, &one, "{{.State.Pid}}")?.parse()?;

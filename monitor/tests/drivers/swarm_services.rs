@@ -13,6 +13,9 @@ const SERVICE: &str = "vw-web";
 /// That one serves at port 80, and nobody at this.
 const CLOSED: u16 = 81;
 
+/// Ticks of the agents, of 200 ms, within which a connection is told: two seconds for its name, and those that are on their way.
+const TOLD: u64 = 15;
+
 /// A task of the service, and the agent of its node.
 struct Task<'a> {
     of: Container,
@@ -61,6 +64,9 @@ pub(crate) fn check(
 /// nodes.
 fn spread(tasks: &[Task<'_>; 2], one: &Container, ask: &impl Fn(u16, u64) -> Result<String>) -> Result<()> {
     let [near, far] = tasks;
+    // What was asked until now is told.
+    near.agent.wait_for_ticks(TOLD)?;
+    far.agent.wait_for_ticks(TOLD)?;
     let before = (connections(near.agent, tasks)?, accepted(tasks)?, timed(tasks, one)?);
     // The resolver shuffles: that all go to one of two has a chance of one in a million.
     for _ in 0..20 {
