@@ -21,6 +21,9 @@ pub(crate) struct ConnectStorm {
     /// Connections a second; 0 is as fast as possible.
     #[arg(long, default_value_t = 0)]
     rate: u32,
+    /// How many of the source ports are left out at first.
+    #[arg(long, default_value_t = 0)]
+    skip: usize,
 }
 
 impl ConnectStorm {
@@ -37,7 +40,7 @@ impl ConnectStorm {
         let pace = Pace::new(self.rate);
         let mut opened: u64 = 0;
         let mut last_error = None;
-        for (index, port) in (0..self.count).zip(PORTS.cycle()) {
+        for (index, port) in (0..self.count).zip(PORTS.cycle().skip(self.skip)) {
             pace.wait(index);
             match open_and_reset(port, to) {
                 Ok(()) => opened += 1,

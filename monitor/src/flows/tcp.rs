@@ -175,7 +175,8 @@ impl Connection {
             && (self.state().is_over() || (self.told.has(ToldOf::HANDSHAKE) && opener_acknowledged));
         let opened_before = self.has_flags().then_some(self.initiator);
         let mut failed_before = self.has_failed();
-        if seen.syn_at.is_some() && reopened {
+        let is_reopened = seen.syn_at.is_some() && reopened;
+        if is_reopened {
             // The same ports were used again.
             *self = Self::default();
             failed_before = false;
@@ -193,7 +194,7 @@ impl Connection {
         if !was_open {
             self.initiator = opener(delta, seen, opened_before);
         }
-        self.forget_reset_of_earlier();
+        self.forget_earlier(is_reopened);
         self.told.0 &= !ToldOf::OPENED;
         self.told.tell(ToldOf::OPENED, !was_open && self.initiator.is_some());
         Tcp {
@@ -208,17 +209,25 @@ impl Connection {
         }
     }
 
-    /// An opener that is answered as if it were in a connection that the other end still has with these ports resets that one, and
-    /// its SYN comes again (RFC 9293, 3.5.1 and 3.10.7.3): what it opens goes on.
-    fn forget_reset_of_earlier(&mut self) {
-        let is_answered = self.syn_ack_at.is_some();
+    /// Of a connection that was not answered yet, what is of the one before with its ports.
+    ///
+    /// That is what its opener sent but its SYN, in the tick in which the ports were used again. And an opener that is answered as if
+    /// it were in a connection that the other end still has resets that one, and its SYN comes again (RFC 9293, 3.5.1 and 3.10.7.3):
+    /// what it opens goes on.
+    fn forget_earlier(&mut self, is_reopened: bool) {
         let (opener, answerer) = match self.initiator {
-            Some(Direction::Sent) => (&mut self.sent, self.received),
-            Some(Direction::Received) => (&mut self.received, self.sent),
+            Some(Direction::Sent) => (&mut self.sent, &mut self.received),
+            Some(Direction::Received) => (&mut self.received, &mut self.sent),
             None => return,
         };
-        let of_earlier = answerer.has(TcpFlags::ACK) && !answerer.has(TcpFlags::SYN);
-        if of_earlier && !is_answered && !answerer.has(TcpFlags::RST) && !opener.has(TcpFlags::ACK) {
+        let is_answered =
+            self.syn_ack_at.is_some() || answerer.has(TcpFlags::SYN) || answerer.has(TcpFlags::RST);
+        if is_answered {
+            return;
+        }
+        if is_reopened {
+            (opener.0, answerer.0) = (opener.0 & TcpFlags::SYN, 0);
+        } else if answerer.has(TcpFlags::ACK) && !opener.has(TcpFlags::ACK) {
             opener.0 &= !TcpFlags::RST;
         }
     }

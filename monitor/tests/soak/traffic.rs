@@ -36,9 +36,15 @@ pub(crate) const CLIENT: &str = "vw-client";
 /// What the name of every guest begins with.
 pub(crate) const GUEST: &str = "vw-guest-";
 
+/// Source ports that the client has. Whoever uses one again a moment later may do so within one tick of the agent, which knows of
+/// one connection then.
+const PORTS: u64 = 64_512;
+
 /// Who is asked, and who asks all the time.
 pub(crate) struct Traffic {
     engine: Engine,
+    /// Connections that the client has opened.
+    opened: AtomicU64,
     to: String,
     /// Where nobody of the network may go.
     astray: String,
@@ -69,7 +75,12 @@ impl Traffic {
         let server = run(SERVER, "vw-net", &["sink", &PORT.to_string()])?;
         let other = run("vw-server-of-others", "vw-other", &["sleep"])?;
         run(CLIENT, "vw-net", &["sleep"])?;
-        Ok(Self { engine, to: format!("{server}:{PORT}"), astray: format!("{other}:{PORT}") })
+        Ok(Self {
+            engine,
+            opened: AtomicU64::new(0),
+            to: format!("{server}:{PORT}"),
+            astray: format!("{other}:{PORT}"),
+        })
     }
 
     /// The engine.
@@ -109,12 +120,13 @@ impl Traffic {
 
     fn open(&self, mut connections: u64) -> Result<()> {
         while connections > 0 {
-            let count = connections.min(AT_ONCE).to_string();
-            let words =
-                ["exec", CLIENT, "/testbox", "connect-storm", &self.to, "--count", &count, "--rate", RATE];
-            let said = self.engine.docker(&words)?;
+            let part = connections.min(AT_ONCE);
+            let skip = self.opened.fetch_add(part, Ordering::Relaxed) % PORTS;
+            let (count, skip) = (part.to_string(), skip.to_string());
+            let storm = ["exec", CLIENT, "/testbox", "connect-storm", &self.to, "--count", &count];
+            let said = self.engine.docker(&[&storm[..], &["--rate", RATE, "--skip", &skip]].concat())?;
             ensure!(said.contains(&format!("{count} of {count} connections")), "{said}");
-            connections -= connections.min(AT_ONCE);
+            connections -= part;
         }
         Ok(())
     }

@@ -141,6 +141,19 @@ fn a_reset_of_the_opener_is_no_refusal() {
 }
 
 #[test]
+fn the_end_of_a_connection_is_not_of_the_next_one_whose_syn_comes_in_the_same_tick() {
+    let earlier = ("SA", "SA", Some(1), Some(2));
+    let (told, none) = (Some(1), None);
+    for end in [("SAR", "", Some(50), None), ("SAF", "AF", Some(50), None)] {
+        check(&[earlier, end], TcpState::SynSent, Initiator::Local, &[told, none]);
+        // Its SYN is lost and comes again: it is no other connection.
+        let again = ("SA", "SA", Some(1_050), Some(1_052));
+        check(&[earlier, end, again], TcpState::Established, Initiator::Local, &[told, none, Some(1_002)]);
+    }
+    check(&[earlier, ("SAR", "RA", Some(50), None)], TcpState::Refused, Initiator::Local, &[told, none]);
+}
+
+#[test]
 fn an_opener_that_resets_what_the_other_end_still_had_goes_on() {
     let stray = ("SR", "A", Some(1), None);
     check(&[stray], TcpState::SynSent, Initiator::Local, &[None]);
