@@ -282,7 +282,7 @@ fn task(command: Command, socket: OrOff<PathBuf>) -> Result<Task, Vec<Senseless>
         Command::Containers(containers) => Task::Containers { watch_for: containers.watch_for },
         Command::History(history) => Task::Past(history.into()),
         Command::Networks(networks) => Task::Networks { watch_for: networks.watch_for },
-        Command::Pairs(pairs) => Task::Pairs { watch_for: pairs.watch_for, container: pairs.container },
+        Command::Pairs(pairs) => Task::Pairs { watch_for: pairs.table.watch_for, container: pairs.container },
         Command::Latency(latency) => Task::Latency { watch_for: latency.watch_for, name: latency.name },
         Command::Dns(dns) => Task::Dns { watch_for: dns.watch_for, container: dns.container },
         Command::Failures(failures) => Task::Failures { watch_for: failures.watch_for, name: failures.name },

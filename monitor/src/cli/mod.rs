@@ -18,7 +18,7 @@ pub use judged::{Check, FailOn, FindingKind, Policy, Replay, Violations, Why};
 pub use past::{History, NotAMoment, Past, When};
 pub use sizes::NotASize;
 pub use streams::{Capture, Dns, Flows};
-pub use tables::{Containers, Networks, Pairs, Services};
+pub use tables::{Pairs, Services, Table};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -55,13 +55,13 @@ pub enum Command {
     /// picture is printed.
     Top(Top),
     /// List containers: networks, addresses, interfaces, totals, and what crossed before the watch.
-    Containers(Containers),
+    Containers(Table),
     /// List Docker's networks: who is on each, and what its containers exchanged inside, with the host, with other
     /// networks and with outside.
     ///
     /// INSIDE is counted once, where it was sent; the others in both directions. CROSSINGS are findings that are open,
     /// of kind violation or crossing, with an end on the network.
-    Networks(Networks),
+    Networks(Table),
     /// List who talks to whom: one line for a client, a server and its service, busiest first.
     ///
     /// SENT is what the client sent, each direction counted once, where it was sent if that is watched. Where nobody can

@@ -4,20 +4,9 @@ use super::{Past, parse};
 use clap::Args;
 use std::time::Duration;
 
-/// Options of `containers`.
+/// Options of `containers` and `networks`.
 #[derive(Debug, Args)]
-pub struct Containers {
-    /// Watch for so long, or until Ctrl-C, before printing.
-    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
-    pub watch_for: Option<Duration>,
-    /// Or look back.
-    #[command(flatten)]
-    pub past: Past,
-}
-
-/// Options of `networks`.
-#[derive(Debug, Args)]
-pub struct Networks {
+pub struct Table {
     /// Watch for so long, or until Ctrl-C, before printing.
     #[arg(long = "for", value_name = "TIME", value_parser = parse)]
     pub watch_for: Option<Duration>,
@@ -29,12 +18,9 @@ pub struct Networks {
 /// Options of `pairs`.
 #[derive(Debug, Args)]
 pub struct Pairs {
-    /// Watch for so long, or until Ctrl-C, before printing.
-    #[arg(long = "for", value_name = "TIME", value_parser = parse)]
-    pub watch_for: Option<Duration>,
-    /// Or look back.
+    /// Those of a table.
     #[command(flatten)]
-    pub past: Past,
+    pub table: Table,
     /// Only those with the container with this name or id (or the beginning of its id).
     #[arg(long, value_name = "NAME")]
     pub container: Option<String>,

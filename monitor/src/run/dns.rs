@@ -9,7 +9,7 @@ use crate::engine::{Filter, Topic};
 use crate::settings::Settings;
 use crate::snapshot::{NameRecord, Record};
 use crate::view::NameLines;
-use crate::wire::{NameBody, StatusBody};
+use crate::wire::NameBody;
 use std::time::Duration;
 
 /// Streams names that are asked for until the time is over or a signal comes.
@@ -21,12 +21,6 @@ pub(super) async fn run(
     let filter = Filter { topic: Topic::Names, container, ..Filter::default() };
     let mut watch = Watch::start(settings, Some(filter)).await?;
     let lines = NameLines::new(watch.frame(false));
-    if !watch.json {
-        let heading = lines.heading().draw(lines.frame());
-        // That nobody reads it is found again with the first record.
-        let _ = watch.output.line(&heading).await;
-        let _ = watch.output.flush().await;
-    }
     let mut printer = Printer { lines, told: 0, lost: 0 };
     let ended = stream(&mut watch, watch_for, &mut printer).await;
     let Printer { told, lost, .. } = printer;
@@ -49,6 +43,10 @@ struct Printer {
 }
 
 impl Print for Printer {
+    fn heading(&self) -> Option<String> {
+        Some(self.lines.heading().draw(self.lines.frame()))
+    }
+
     async fn records(&mut self, watch: &mut Watch, records: &mut Vec<Record>) -> Result<(), Closed> {
         for record in records.drain(..) {
             match record {
@@ -58,15 +56,6 @@ impl Print for Printer {
             }
         }
         watch.output.flush().await
-    }
-
-    /// In JSON, the status with the losses to the end.
-    async fn end(&mut self, watch: &mut Watch) -> Result<(), Closed> {
-        if watch.json {
-            let (snapshot, clock) = (watch.session.snapshot(), watch.clock());
-            watch.record(StatusBody::new(&snapshot, &clock)).await?;
-        }
-        Ok(())
     }
 }
 

@@ -1,7 +1,6 @@
 //! `failures`.
 
 use super::failure::Failure;
-use super::watch::{Ended, Watch};
 use super::{logger, picture};
 use crate::settings::Settings;
 use crate::snapshot::{Meant, failures};
@@ -15,26 +14,16 @@ pub(super) async fn run(
     watch_for: Option<Duration>,
     name: Option<String>,
 ) -> Result<(), Failure> {
-    let mut watch = Watch::start(settings, None).await?;
-    let shown = show(&mut watch, watch_for, name.as_deref()).await;
-    watch.finish(shown.as_ref().map_or(Ended::Done, |ended| *ended)).await?;
-    shown.map(|_| ())
-}
-
-async fn show(watch: &mut Watch, watch_for: Option<Duration>, name: Option<&str>) -> Result<Ended, Failure> {
-    let before = watch_for.map(|_| watch.session.snapshot());
-    let snapshot = match picture::take(watch, watch_for).await? {
-        Ok(snapshot) => snapshot,
-        Err(ended) => return Ok(ended),
-    };
-    let (pairs, since) =
-        before.as_ref().map_or((&[][..], snapshot.watching_since), |it| (&it.pairs, it.taken_at));
-    let meant = Meant::by(name, snapshot.containers.iter().map(|row| &row.container));
-    let rows = failures(&snapshot.pairs, pairs, snapshot.sees_retransmits(), &meant);
-    if let Some(name) = name.filter(|_| rows.is_empty()) {
-        logger::tell(&format!("nothing with {name} was seen to fail"));
-    }
-    let clock = watch.clock();
-    let bodies = rows.iter().map(|row| FailureBody::new(row, since, &clock));
-    Ok(picture::show(watch, &snapshot, |frame| view::failures(&snapshot, &rows, frame), bodies).await)
+    let name = name.as_deref();
+    picture::run(settings, watch_for, async |watch, snapshot, (pairs, since)| {
+        let meant = Meant::by(name, snapshot.containers.iter().map(|row| &row.container));
+        let rows = failures(&snapshot.pairs, pairs, snapshot.sees_retransmits(), &meant);
+        if let Some(name) = name.filter(|_| rows.is_empty()) {
+            logger::tell(&format!("nothing with {name} was seen to fail"));
+        }
+        let clock = watch.clock();
+        let bodies = rows.iter().map(|row| FailureBody::new(row, since, &clock));
+        picture::show(watch, snapshot, |frame| view::failures(snapshot, &rows, frame), bodies).await
+    })
+    .await
 }

@@ -4,6 +4,8 @@ use super::failure::Failure;
 use super::logger;
 use super::output::Closed;
 use super::pairing::Pairing;
+use super::pairs::is_known;
+use super::streaming::{Print, stream};
 use super::watch::{Ended, Watch};
 use crate::collector::clock;
 use crate::engine::Filter;
@@ -12,15 +14,7 @@ use crate::settings::Settings;
 use crate::snapshot::{FlowRecord, Record, SampleRecord, Snapshot};
 use crate::view::{FlowLines, flows_ended};
 use crate::wire::{FlowBody, SampleBody, StatusBody};
-use anyhow::anyhow;
-use std::pin::pin;
 use std::time::Duration;
-use tokio::sync::mpsc::Receiver;
-
-/// Records that are printed at once.
-const BATCH: usize = 256;
-/// How long the last records may take to come after the programs are gone.
-const LAST_RECORDS: Duration = Duration::from_secs(2);
 
 /// Streams flows until the time is over or a signal comes.
 pub(super) async fn run(
@@ -34,7 +28,7 @@ pub(super) async fn run(
         Filter { container: container.clone(), include_bridges: bridges, samples, ..Filter::default() };
     let mut watch = Watch::start(settings, Some(filter)).await?;
     let mut printer = Printer::new(&mut watch, settings.collector.tick);
-    let ended = stream(&mut watch, &mut printer, watch_for).await;
+    let ended = stream(&mut watch, watch_for, &mut printer).await;
     let (flows, samples, lost) = (printer.flows, printer.samples, printer.lost);
     let json = watch.json;
     let frame = watch.frame(false);
@@ -48,72 +42,6 @@ pub(super) async fn run(
     ended.map(|_| ())
 }
 
-/// Prints until something ends it; then takes the programs off and prints what was counted to the end.
-async fn stream(
-    watch: &mut Watch,
-    printer: &mut Printer,
-    watch_for: Option<Duration>,
-) -> Result<Ended, Failure> {
-    let mut records = watch.session.take_records().ok_or_else(|| anyhow!("no records were asked for"))?;
-    if printer.begin(watch).await.is_err() {
-        return Ok(Ended::Closed);
-    }
-    let ended = print_records(watch, printer, &mut records, watch_for).await?;
-    if ended == Ended::Closed {
-        return Ok(ended);
-    }
-    // What was watched until now; after the end nothing is.
-    let before = watch.session.snapshot();
-    watch.session.stop_collecting().await?;
-    let rest = async {
-        let mut batch = Vec::new();
-        while records.recv_many(&mut batch, BATCH).await > 0 {
-            printer.records(watch, &mut batch).await?;
-        }
-        Ok::<(), Closed>(())
-    };
-    let rest = tokio::time::timeout(LAST_RECORDS, rest).await;
-    let printed = match rest {
-        Ok(Err(closed)) => Err(closed),
-        Ok(Ok(())) | Err(_) => printer.end(watch, &before).await,
-    };
-    Ok(printed.map_or(Ended::Closed, |()| ended))
-}
-
-async fn print_records(
-    watch: &mut Watch,
-    printer: &mut Printer,
-    records: &mut Receiver<Record>,
-    watch_for: Option<Duration>,
-) -> Result<Ended, Failure> {
-    let mut over = pin!(async {
-        match watch_for {
-            Some(time) => tokio::time::sleep(time).await,
-            None => std::future::pending().await,
-        }
-    });
-    let mut batch = Vec::new();
-    loop {
-        tokio::select! {
-            () = watch.signals.next() => return Ok(Ended::Signal),
-            () = watch.output.closed() => return Ok(Ended::Closed),
-            () = &mut over => return Ok(Ended::Done),
-            count = records.recv_many(&mut batch, BATCH) => {
-                if count == 0 {
-                    return Err(watch.session.ended());
-                }
-                if printer.records(watch, &mut batch).await.is_err() {
-                    return Ok(Ended::Closed);
-                }
-            }
-        }
-    }
-}
-
-fn is_known(snapshot: &Snapshot, name: &str) -> bool {
-    snapshot.containers.iter().any(|row| row.container.is_called(name))
-}
-
 /// Prints records as lines, samples after their flows, and counts them.
 struct Printer {
     lines: FlowLines,
@@ -122,6 +50,33 @@ struct Printer {
     flows: u64,
     samples: u64,
     lost: u64,
+}
+
+impl Print for Printer {
+    fn heading(&self) -> Option<String> {
+        Some(self.lines.heading().draw(self.lines.frame()))
+    }
+
+    async fn records(&mut self, watch: &mut Watch, records: &mut Vec<Record>) -> Result<(), Closed> {
+        for record in records.drain(..) {
+            self.record(watch, record).await?;
+        }
+        watch.output.flush().await
+    }
+
+    /// Prints what still waits, and in JSON the status before the end, with the losses to the end.
+    async fn end(&mut self, watch: &mut Watch, before: &Snapshot) -> Result<(), Closed> {
+        for sample in self.pairing.rest() {
+            self.sample(watch, &sample).await?;
+        }
+        if watch.json {
+            let Snapshot { losses, resources, .. } = (*watch.session.snapshot()).clone();
+            let snapshot = Snapshot { losses, resources, ..before.clone() };
+            let clock = watch.clock();
+            watch.record(StatusBody::new(&snapshot, &clock)).await?;
+        }
+        Ok(())
+    }
 }
 
 impl Printer {
@@ -134,21 +89,6 @@ impl Printer {
             samples: 0,
             lost: 0,
         }
-    }
-
-    async fn begin(&self, watch: &mut Watch) -> Result<(), Closed> {
-        if watch.json {
-            return Ok(());
-        }
-        watch.output.line(&self.lines.heading().draw(self.lines.frame())).await?;
-        watch.output.flush().await
-    }
-
-    async fn records(&mut self, watch: &mut Watch, records: &mut Vec<Record>) -> Result<(), Closed> {
-        for record in records.drain(..) {
-            self.record(watch, record).await?;
-        }
-        watch.output.flush().await
     }
 
     async fn record(&mut self, watch: &mut Watch, record: Record) -> Result<(), Closed> {
@@ -195,19 +135,5 @@ impl Printer {
         } else {
             watch.output.line(&self.lines.sample(sample).draw(self.lines.frame())).await
         }
-    }
-
-    /// Prints what still waits, and in JSON the status before the end, with the losses to the end.
-    async fn end(&mut self, watch: &mut Watch, before: &Snapshot) -> Result<(), Closed> {
-        for sample in self.pairing.rest() {
-            self.sample(watch, &sample).await?;
-        }
-        if watch.json {
-            let Snapshot { losses, resources, .. } = (*watch.session.snapshot()).clone();
-            let snapshot = Snapshot { losses, resources, ..before.clone() };
-            let clock = watch.clock();
-            watch.record(StatusBody::new(&snapshot, &clock)).await?;
-        }
-        Ok(())
     }
 }

@@ -26,8 +26,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let mut watch = Watch::start(settings, watch_for.map(|_| Filter::default())).await?;
     let shown = show(&mut watch, watch_for, name.as_deref()).await;
-    watch.finish(shown.as_ref().map_or(Ended::Done, |ended| *ended)).await?;
-    shown.map(|_| ())
+    watch.end(shown).await
 }
 
 async fn show(watch: &mut Watch, watch_for: Option<Duration>, name: Option<&str>) -> Result<Ended, Failure> {

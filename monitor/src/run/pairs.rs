@@ -1,7 +1,6 @@
 //! `pairs`.
 
 use super::failure::Failure;
-use super::watch::{Ended, Watch};
 use super::{logger, picture};
 use crate::settings::Settings;
 use crate::snapshot::{PairRow, Snapshot};
@@ -15,28 +14,17 @@ pub(super) async fn run(
     watch_for: Option<Duration>,
     container: Option<String>,
 ) -> Result<(), Failure> {
-    let mut watch = Watch::start(settings, None).await?;
-    let shown = show(&mut watch, watch_for, container.as_deref()).await;
-    watch.finish(shown.as_ref().map_or(Ended::Done, |ended| *ended)).await?;
-    shown.map(|_| ())
-}
-
-async fn show(
-    watch: &mut Watch,
-    watch_for: Option<Duration>,
-    container: Option<&str>,
-) -> Result<Ended, Failure> {
-    let snapshot = match picture::take(watch, watch_for).await? {
-        Ok(snapshot) => snapshot,
-        Err(ended) => return Ok(ended),
-    };
-    if let Some(name) = container.filter(|name| !is_known(&snapshot, name)) {
-        logger::tell(&format!("there is no container {name}"));
-    }
-    let clock = watch.clock();
-    let wanted = || snapshot.pairs.iter().filter(|row| is_wanted(row, container));
-    let bodies = wanted().map(|row| PairBody::new(row, &snapshot, &clock));
-    Ok(picture::show(watch, &snapshot, |frame| view::pairs(&snapshot, wanted(), frame), bodies).await)
+    let container = container.as_deref();
+    picture::run(settings, watch_for, async |watch, snapshot, _| {
+        if let Some(name) = container.filter(|name| !is_known(snapshot, name)) {
+            logger::tell(&format!("there is no container {name}"));
+        }
+        let clock = watch.clock();
+        let wanted = || snapshot.pairs.iter().filter(|row| is_wanted(row, container));
+        let bodies = wanted().map(|row| PairBody::new(row, snapshot, &clock));
+        picture::show(watch, snapshot, |frame| view::pairs(snapshot, wanted(), frame), bodies).await
+    })
+    .await
 }
 
 /// Whether a row is one of a container's, if one is asked for.
@@ -46,6 +34,7 @@ pub(super) fn is_wanted(row: &PairRow, container: Option<&str>) -> bool {
     ends.into_iter().filter_map(|end| end.container.as_ref()).any(|it| it.is_called(wanted))
 }
 
-fn is_known(snapshot: &Snapshot, name: &str) -> bool {
+/// Whether there is a container of that name or id.
+pub(super) fn is_known(snapshot: &Snapshot, name: &str) -> bool {
     snapshot.containers.iter().any(|row| row.container.is_called(name))
 }

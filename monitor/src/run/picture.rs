@@ -5,7 +5,8 @@ use super::output::Closed;
 use super::watch::{Ended, Watch};
 use crate::collector::clock;
 use crate::model::{ContainerState, DockerState, KernelTime, NetworkDriver, Traffic};
-use crate::snapshot::{ContainerRow, Snapshot, reason};
+use crate::settings::Settings;
+use crate::snapshot::{ContainerRow, PairRow, Snapshot, reason};
 use crate::view::{Frame, Line};
 use crate::wire::{Body, StatusBody};
 use std::sync::Arc;
@@ -27,6 +28,32 @@ const LONGEST_ATTACHING: Duration = Duration::from_secs(10);
 const TICKS_UNTIL_NOW: u32 = 2;
 /// But it takes no longer than this.
 const LONGEST_UNTIL_NOW: Duration = Duration::from_secs(5);
+
+/// What the pairs had done before the while that is watched, if one is, and since when what came on top is counted.
+pub(super) type Before<'a> = (&'a [PairRow], KernelTime);
+
+/// Watches, takes a picture as [`take`] does, has it shown, and stops.
+///
+/// # Errors
+/// As [`Watch::start`], [`take`] and [`Watch::end`].
+pub(super) async fn run(
+    settings: &Settings,
+    watch_for: Option<Duration>,
+    show: impl AsyncFnOnce(&mut Watch, &Snapshot, Before<'_>) -> Ended,
+) -> Result<(), Failure> {
+    let mut watch = Watch::start(settings, None).await?;
+    let before = watch_for.map(|_| watch.session.snapshot());
+    let shown = match take(&mut watch, watch_for).await {
+        Ok(Ok(snapshot)) => {
+            let all = (&[][..], snapshot.watching_since);
+            let before = before.as_ref().map_or(all, |it| (&it.pairs, it.taken_at));
+            Ok(show(&mut watch, &snapshot, before).await)
+        }
+        Ok(Err(ended)) => Ok(ended),
+        Err(failure) => Err(failure),
+    };
+    watch.end(shown).await
+}
 
 /// Waits for a picture, after watching for a while if asked to; or for something that ends the command. A signal ends the
 /// while: the picture is of what was seen until then, and another signal ends the command.

@@ -1,7 +1,6 @@
 //! `services`.
 
 use super::failure::Failure;
-use super::watch::{Ended, Watch};
 use super::{logger, picture};
 use crate::settings::Settings;
 use crate::snapshot::services;
@@ -15,26 +14,16 @@ pub(super) async fn run(
     watch_for: Option<Duration>,
     name: Option<String>,
 ) -> Result<(), Failure> {
-    let mut watch = Watch::start(settings, None).await?;
-    let shown = show(&mut watch, watch_for, name.as_deref()).await;
-    watch.finish(shown.as_ref().map_or(Ended::Done, |ended| *ended)).await?;
-    shown.map(|_| ())
-}
-
-async fn show(watch: &mut Watch, watch_for: Option<Duration>, name: Option<&str>) -> Result<Ended, Failure> {
-    let before = watch_for.map(|_| watch.session.snapshot());
-    let snapshot = match picture::take(watch, watch_for).await? {
-        Ok(snapshot) => snapshot,
-        Err(ended) => return Ok(ended),
-    };
-    let (pairs, since) =
-        before.as_ref().map_or((&[][..], snapshot.watching_since), |it| (&it.pairs, it.taken_at));
-    let mut rows = services(&snapshot.pairs, pairs, &snapshot.containers);
-    rows.retain(|row| name.is_none_or(|name| row.service.is_called(name)));
-    if let Some(name) = name.filter(|_| rows.is_empty()) {
-        logger::tell(&format!("no service or shared name {name} was asked over TCP"));
-    }
-    let clock = watch.clock();
-    let bodies = rows.iter().map(|row| ServiceBody::new(row, since, &clock));
-    Ok(picture::show(watch, &snapshot, |frame| view::services(&snapshot, &rows, frame), bodies).await)
+    let name = name.as_deref();
+    picture::run(settings, watch_for, async |watch, snapshot, (pairs, since)| {
+        let mut rows = services(&snapshot.pairs, pairs, &snapshot.containers);
+        rows.retain(|row| name.is_none_or(|name| row.service.is_called(name)));
+        if let Some(name) = name.filter(|_| rows.is_empty()) {
+            logger::tell(&format!("no service or shared name {name} was asked over TCP"));
+        }
+        let clock = watch.clock();
+        let bodies = rows.iter().map(|row| ServiceBody::new(row, since, &clock));
+        picture::show(watch, snapshot, |frame| view::services(snapshot, &rows, frame), bodies).await
+    })
+    .await
 }

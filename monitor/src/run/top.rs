@@ -22,8 +22,7 @@ pub(super) async fn run(settings: &Settings, once: bool, wanted: Live) -> Result
         }
         print(&mut watch).await
     };
-    watch.finish(shown.as_ref().map_or(Ended::Done, |ended| *ended)).await?;
-    shown.map(|_| ())
+    watch.end(shown).await
 }
 
 async fn print(watch: &mut Watch) -> Result<Ended, Failure> {

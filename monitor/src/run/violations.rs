@@ -9,7 +9,7 @@ use crate::engine::{Filter, Topic};
 use crate::settings::{Kinds, Settings};
 use crate::snapshot::{Finding, Record, Standing};
 use crate::view;
-use crate::wire::{FindingBody, StandingBody, StatusBody};
+use crate::wire::{FindingBody, StandingBody};
 use std::time::Duration;
 
 /// Streams findings until the time is over or a signal comes.
@@ -51,15 +51,6 @@ impl Print for Printer<'_> {
             }
         }
         watch.output.flush().await
-    }
-
-    /// In JSON, the status with the losses to the end.
-    async fn end(&mut self, watch: &mut Watch) -> Result<(), Closed> {
-        if watch.json {
-            let (snapshot, clock) = (watch.session.snapshot(), watch.clock());
-            watch.record(StatusBody::new(&snapshot, &clock)).await?;
-        }
-        Ok(())
     }
 }
 

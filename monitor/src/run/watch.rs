@@ -122,4 +122,21 @@ impl Watch {
         self.output.finish(patience).await?;
         stopped
     }
+
+    /// Stops everything, when this is how the command's loop ended.
+    ///
+    /// # Errors
+    /// As [`Watch::finish`], and when the loop failed.
+    pub(super) async fn end(self, ended: Result<Ended, Failure>) -> Result<(), Failure> {
+        self.finish(ended.as_ref().map_or(Ended::Done, |ended| *ended)).await?;
+        ended.map(drop)
+    }
+}
+
+/// Waits for so long, or without a time for ever.
+pub(super) async fn over(watch_for: Option<Duration>) {
+    match watch_for {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
 }

@@ -57,7 +57,7 @@ impl Past {
         let (of, past, name) = match command {
             Command::Containers(typed) => (PastOf::Containers, &typed.past, &nobody),
             Command::Networks(typed) => (PastOf::Networks, &typed.past, &nobody),
-            Command::Pairs(typed) => (PastOf::Pairs, &typed.past, &typed.container),
+            Command::Pairs(typed) => (PastOf::Pairs, &typed.table.past, &typed.container),
             Command::Latency(typed) => (PastOf::Latency, &typed.past, &typed.name),
             Command::Failures(typed) => (PastOf::Failures, &typed.past, &typed.name),
             Command::Services(typed) => (PastOf::Services, &typed.past, &typed.name),

@@ -7,7 +7,7 @@ mod target;
 use super::failure::Failure;
 use super::logger;
 use super::source::Source;
-use super::watch::{Ended, Watch};
+use super::watch::{Ended, Watch, over};
 use crate::capture::Desk;
 use crate::collector::probe;
 use crate::collector::{Captured, StartError, clock};
@@ -73,12 +73,7 @@ struct Course {
 
 impl Course {
     async fn until_end(&mut self, watch_for: Option<Duration>) -> Result<Ended, Failure> {
-        let mut over = pin!(async {
-            match watch_for {
-                Some(time) => tokio::time::sleep(time).await,
-                None => std::future::pending().await,
-            }
-        });
+        let mut over = pin!(over(watch_for));
         let mut flush = interval(FLUSH);
         flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut records = Vec::new();
