@@ -2,7 +2,10 @@
 
 use crate::inside::{heard, inside};
 use crate::world::{Told, World, bridge_network, container, flow, id, ip, mac, network_id, text};
-use monitor::model::{Change, Container, NetworkDriver, Overlay, SwarmKind, SwarmMember};
+use monitor::model::{
+    Change, Container, NetworkDriver, Observation, Overlay, Protocol, Resources, SwarmKind, SwarmMember,
+};
+use monitor::policy::{Asked, AskedEnd};
 use monitor::snapshot::{EndKind, Meant, Replica, failures, services};
 
 /// `one` on the overlay network `lan`, watched at its own device.
@@ -287,4 +290,26 @@ fn services_failures_and_latency_tell_a_task_of_another_node_as_its_service() {
         replicas,
         expected.map(|(name, is_here, asked, refused)| (name.to_owned(), is_here, asked, refused))
     );
+}
+
+#[test]
+fn why_tells_of_a_task_on_another_node_by_the_rule_of_its_network() {
+    let mut world = mesh();
+    told(&mut world, &[task("web.3.bb", "10.0.1.8")]);
+    let one = AskedEnd::Container { id: id("one"), address: None };
+    let far = AskedEnd::Outside { address: Some(ip("10.0.1.8")) };
+    for (from, to) in [(one.clone(), far.clone()), (far, one)] {
+        let asked = Asked { from, to, protocol: Some(Protocol::TCP), port: Some(80) };
+        let (told, answers) = tokio::sync::watch::channel(None);
+        let now = world.now;
+        world.state.inquire(asked, told, now);
+        world.pass_until(now.0 / 1_000_000 + 1_000);
+        world.flows(vec![flow(5, "10.0.1.2:4000", "10.0.1.8:80").tcp("S", "", Some(1), None)]);
+        world.observe(Observation::Resources(Resources::default()));
+        let answer = answers.borrow().clone().unwrap();
+        let [way] = &*answer.ways else { panic!("{:#?}", answer.ways) };
+        assert_eq!(way.decision.as_ref().unwrap().rule.as_str(), "same-network");
+        assert_eq!(way.network.as_ref().map(|network| &network.id), Some(&network_id("lan")));
+        assert_eq!(answer.conversations.len(), 1);
+    }
 }
