@@ -48,6 +48,19 @@ impl SwarmRef {
             SwarmKind::LoadBalancer => None,
         }
     }
+
+    /// Whether a name is its own, short or whole.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        let whole = self.member.name.as_ref().is_some_and(|own| own.as_str() == name);
+        self.member.kind != SwarmKind::VirtualIp && (whole || self.name() == Some(name))
+    }
+
+    /// Whether it is of a service.
+    #[must_use]
+    pub fn is_of(&self, service: &str) -> bool {
+        self.member.service.as_ref().is_some_and(|own| own.as_str() == service)
+    }
 }
 
 /// `web.3(10.0.1.8)` of a task or container on another node. No container's name has brackets.
@@ -209,8 +222,13 @@ impl Swarm {
 
     /// The services that somebody is of, by the last answers.
     fn services(&self) -> impl Iterator<Item = &SafeText> {
+        self.members().filter_map(|who| who.member.service.as_ref())
+    }
+
+    /// Everybody, by the last answers.
+    fn members(&self) -> impl Iterator<Item = &Arc<SwarmRef>> {
         let held = self.networks.values().flat_map(|told| told.held.values().flatten());
-        held.filter(|held| held.span.until.is_none()).filter_map(|held| held.who.member.service.as_ref())
+        held.filter(|held| held.span.until.is_none()).map(|held| &held.who)
     }
 
     /// Forgets what ended before `before`, and networks that are not known any more.
@@ -244,6 +262,28 @@ impl Attribution {
     #[must_use]
     pub fn remembers(&self, who: &SwarmRef) -> bool {
         self.swarm.remembers(who)
+    }
+
+    /// Everybody in the swarm by the last answers, those of this node as well.
+    pub fn swarm_members(&self) -> impl Iterator<Item = &Arc<SwarmRef>> {
+        self.swarm.members()
+    }
+
+    /// Whether it was told who is on a network in the swarm.
+    #[must_use]
+    pub fn has_told_swarm(&self, network: &NetworkId) -> bool {
+        self.swarm.networks.contains_key(network)
+    }
+
+    /// Who has an address of a network by what the swarm told; a container of this node is in that as well.
+    #[must_use]
+    pub fn in_swarm_now(
+        &self,
+        network: &NetworkId,
+        address: IpAddr,
+        now: KernelTime,
+    ) -> Option<&Arc<SwarmRef>> {
+        self.swarm.at(network, address, now)
     }
 
     /// The services that somebody on another node is of, or a virtual address.

@@ -96,7 +96,7 @@ pub enum Policy {
     },
     /// Say which rule of a policy file decides about a conversation between two ends, and why not one before it.
     ///
-    /// Docker is asked who the ends are: containers by name or id (or the beginning of it), Compose services, addresses,
+    /// Docker is asked who the ends are: containers by name or id (or the beginning of it), services, addresses,
     /// `host`, or `outside`. Where no rule of the file matches, the built-in rules decide.
     Explain {
         /// The file.

@@ -135,7 +135,8 @@ pub enum Command {
     /// Watches for --for, during which the traffic in question has to be made; it sends nothing itself. Ctrl-C ends it
     /// earlier, with what was seen. Then it says what is expected of every way from A to B and by which rule, what it
     /// saw at each interface and what became of it, and which commands show the same. Ends are containers by name or id
-    /// (or the beginning of it), Compose services, addresses, `host`, or `outside`; one of them has to be a container.
+    /// (or the beginning of it), services, addresses, `host`, or `outside`; one of them has to be a container of this node. On
+    /// other nodes of a Swarm it may be a service, a task or a container on a network of this node's containers.
     ///
     /// With --since or --until it tells what was between them in that time, as the agent keeps it, and watches nothing: who
     /// asked whom, how that went, and what was found.

@@ -1,14 +1,17 @@
 //! Docker's side: what it told, what of it has no interface that could be watched, and what its configuration says.
 
 use super::Finding;
-use crate::attribution::{Attribution, Known, KnownNetwork};
+use crate::attribution::{Attribution, Known, KnownNetwork, SwarmRef};
 use crate::collector::probe::{Cgroups, Report};
 use crate::model::{
-    Change, Container, ContainerState, DockerState, KernelTime, Network, NetworkDriver, NetworkMode, WallTime,
+    Change, Container, ContainerState, DockerState, KernelTime, Network, NetworkDriver, NetworkId,
+    NetworkMode, WallTime,
 };
 use crate::policy::file::Policy;
 use crate::policy::posture::{Look, PostureRule, look};
+use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::net::IpAddr;
 use std::path::Path;
 
 /// The least of a network's id that a namespace is called by.
@@ -42,6 +45,17 @@ impl Docker {
         self.complete || matches!(self.state(), DockerState::Down { .. })
     }
 
+    /// Whether also who is in the swarm was told, of each network of it that containers of this node are on.
+    #[must_use]
+    pub fn has_told_swarm(&self) -> bool {
+        let running = self.facts.containers().filter(|known| known.is_running());
+        let mut networks = running
+            .flat_map(|known| &known.container.endpoints)
+            .filter_map(|endpoint| self.facts.network(&endpoint.network))
+            .filter(|known| known.network.driver == NetworkDriver::Overlay);
+        self.has_told_all() && networks.all(|known| self.facts.has_told_swarm(&known.network.id))
+    }
+
     /// Whether also the rights of all containers that run were told, if it answers.
     #[must_use]
     pub fn has_told_rights(&self) -> bool {
@@ -68,6 +82,20 @@ impl Docker {
         let mut there: Vec<&KnownNetwork> = self.facts.networks().collect();
         there.sort_by(|a, b| a.network.id.cmp(&b.network.id));
         there.into_iter().map(|known| &known.network)
+    }
+
+    /// Who is in the swarm and no container of this node, by network and address.
+    #[must_use]
+    pub fn elsewhere(&self) -> Vec<&SwarmRef> {
+        let endpoints = self.containers().flat_map(|container| &container.endpoints);
+        let here: HashSet<(&NetworkId, IpAddr)> = endpoints
+            .flat_map(|endpoint| endpoint.addresses.iter().map(|address| (&endpoint.network, *address)))
+            .collect();
+        let members = self.facts.swarm_members().map(AsRef::as_ref);
+        let mut elsewhere: Vec<&SwarmRef> =
+            members.filter(|who| !here.contains(&(&who.network.id, who.member.address))).collect();
+        elsewhere.sort_by_key(|who| (&who.network.name, &who.network.id, who.member.address));
+        elsewhere
     }
 
     /// What its configuration says about isolation.

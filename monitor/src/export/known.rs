@@ -33,7 +33,7 @@ const KNOWN: [(Kind, &[Rule], &[Outcome]); 6] = [
         ],
         &[Outcome::Undelivered, Outcome::Blocked],
     ),
-    (Kind::Broken, &[Rule::SilentReplica], &[Outcome::Delivered]),
+    (Kind::Broken, &[Rule::SilentReplica], &[Outcome::Unknown, Outcome::Delivered]),
     (Kind::Broken, &[Rule::WrongMtu], &[Outcome::Blocked]),
     (
         Kind::Crossing,

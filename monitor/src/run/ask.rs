@@ -20,7 +20,7 @@ const CHANGES: usize = 1_024;
 /// # Errors
 /// When it does not answer.
 pub(super) async fn docker_that_answers(settings: &Settings) -> Result<Docker, Failure> {
-    let docker = ask_docker(settings, Docker::has_told_all).await;
+    let docker = ask_docker(settings, Docker::has_told_swarm).await;
     match docker.state() {
         DockerState::Up { .. } => Ok(docker),
         DockerState::Down { reason, .. } => {

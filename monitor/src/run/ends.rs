@@ -1,10 +1,13 @@
 //! Who is meant by an end that was typed: pure, over what Docker told.
 
-use crate::attribution::{EndKind, NetworkRef, in_subnet};
+use crate::attribution::{EndKind, NetworkRef, SwarmRef, in_subnet};
 use crate::cli::Who;
 use crate::doctor::Docker;
 use crate::document::nearest;
-use crate::model::{Container, ContainerState, Network, NetworkDriver, NetworkId, NetworkMode, SafeText};
+use crate::model::{
+    Container, ContainerState, Network, NetworkDriver, NetworkId, NetworkMode, SafeText, SwarmKind,
+    SwarmMember,
+};
 use crate::policy::{AskedEnd, InSwarm, Party};
 use anyhow::bail;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
@@ -19,7 +22,9 @@ pub(super) struct Found<'d> {
     pub(super) container: Option<&'d Container>,
     /// The container in host mode that it is: rules see the host, and its flows are its own.
     pub(super) on_host: Option<&'d Container>,
-    /// The address that was typed.
+    /// Who it is in the swarm, where it is no container of this node.
+    pub(super) in_swarm: Option<&'d SwarmRef>,
+    /// The address that was typed, or that a name in the swarm has.
     typed: Option<IpAddr>,
     /// Its addresses, each with its network.
     addresses: Vec<(&'d NetworkId, IpAddr)>,
@@ -47,7 +52,7 @@ impl Found<'_> {
             address: address.unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
             port,
             container: self.container,
-            swarm: InSwarm::No,
+            swarm: self.in_swarm.map_or(InSwarm::No, |who| InSwarm::Member(&who.member)),
             networks: &self.networks,
         }
     }
@@ -63,7 +68,14 @@ pub(super) fn find<'d>(
     is_local: impl Fn(IpAddr) -> bool,
 ) -> anyhow::Result<Found<'d>> {
     Ok(match who {
-        Who::Container(name) => of_container(named(name, docker)?, docker)?,
+        Who::Container(name) => match named(name, docker)? {
+            Named::Here(container) => {
+                let mut found = of_container(container, docker)?;
+                found.notes.extend(other_tasks(name, container, docker));
+                found
+            }
+            Named::Elsewhere(who) => elsewhere(who),
+        },
         Who::Address(address) => of_address(*address, docker, is_local)?,
         Who::Host => plain(EndKind::Host, None),
         Who::Outside => plain(EndKind::External, None),
@@ -72,32 +84,81 @@ pub(super) fn find<'d>(
 
 fn plain<'d>(kind: EndKind, typed: Option<IpAddr>) -> Found<'d> {
     let (addresses, networks, notes) = (Vec::new(), Vec::new(), Vec::new());
-    Found { kind, container: None, on_host: None, typed, addresses, networks, notes }
+    Found { kind, container: None, on_host: None, in_swarm: None, typed, addresses, networks, notes }
 }
 
-/// The container with that name or id, the only one of a Compose service, or the only one whose id begins so.
-fn named<'d>(name: &str, docker: &'d Docker) -> anyhow::Result<&'d Container> {
+/// Somebody in the swarm who is no container of this node.
+fn elsewhere(who: &SwarmRef) -> Found<'_> {
+    let SwarmMember { address, node, kind, .. } = &who.member;
+    let mut found = plain(EndKind::External, Some(*address));
+    found.in_swarm = Some(who);
+    found.addresses.push((&who.network.id, *address));
+    found.networks.push(who.network.clone());
+    let network = &who.network.name;
+    found.notes.push(match (kind, node) {
+        (SwarmKind::VirtualIp, _) => {
+            format!("{who} is what the tasks of the service share on network {network}: which of them answers is not told")
+        }
+        (_, Some(node)) => {
+            format!("{who} is on node {node}, on network {network}: what arrives there, that node's agent tells")
+        }
+        (_, None) => {
+            format!("{who} is on another node, on network {network}: what arrives there, that node's agent tells")
+        }
+    });
+    found
+}
+
+/// What is to be known where a container is meant by the name of its service, which has tasks on other nodes as well.
+fn other_tasks(name: &str, container: &Container, docker: &Docker) -> Option<String> {
+    let is_service =
+        container.is_of_swarm() && container.service.as_ref().is_some_and(|it| it.as_str() == name);
+    let elsewhere = docker.elsewhere();
+    let is_task = |who: &&&SwarmRef| is_service && who.member.kind == SwarmKind::Task && who.is_of(name);
+    let tasks = elsewhere.iter().filter(is_task);
+    let tasks: Vec<String> = tasks.map(ToString::to_string).collect();
+    let also = (!tasks.is_empty()).then(|| some_of(tasks))?;
+    Some(format!("service {} is meant by its task here, {}; others are {also}", shown(name), container.name))
+}
+
+/// Who has a name.
+enum Named<'d> {
+    /// A container of this node.
+    Here(&'d Container),
+    /// Somebody else in the swarm.
+    Elsewhere(&'d SwarmRef),
+}
+
+/// The container with that name or id, the only one of a service that runs here, or the service, task or container elsewhere in the
+/// swarm; else the only container whose id begins so.
+fn named<'d>(name: &str, docker: &'d Docker) -> anyhow::Result<Named<'d>> {
     let whole = |container: &&Container| container.name.as_str() == name || container.id.as_str() == name;
     if let Some(container) = docker.containers().find(whole) {
-        return Ok(container);
+        return Ok(Named::Here(container));
     }
     let of_service =
         |container: &&Container| container.service.as_ref().is_some_and(|it| it.as_str() == name);
     let by_id = |container: &&Container| container.id.as_str().starts_with(name);
-    // Of a service those that run; if none does, whichever there is.
+    // Of a service those that run; if none does, whoever is elsewhere in the swarm, and else whichever there is.
     let (running, stopped): (Vec<_>, Vec<_>) =
         docker.containers().filter(of_service).partition(|container| runs(container));
+    // What is left of an earlier task here is not who answers now.
+    if running.is_empty()
+        && let Some(who) = in_swarm(name, docker)?
+    {
+        return Ok(Named::Elsewhere(who));
+    }
     let of_service = if running.is_empty() { stopped } else { running };
     match of_service.as_slice() {
-        [only] => return Ok(only),
+        [only] => return Ok(Named::Here(only)),
         [] => {}
         several => bail!("service {} has more than one container: {}", shown(name), listed(several)),
     }
     let beginning: Vec<&Container> = docker.containers().filter(by_id).collect();
     match beginning.as_slice() {
-        [only] => Ok(only),
+        [only] => Ok(Named::Here(only)),
         [] => bail!(
-            "Docker knows no container or Compose service with the name or id {}{}",
+            "Docker knows no container or service with the name or id {}{}",
             shown(name),
             suggestion(name, docker)
         ),
@@ -107,9 +168,39 @@ fn named<'d>(name: &str, docker: &'d Docker) -> anyhow::Result<&'d Container> {
     }
 }
 
+/// The service, task or container with that name that is in the swarm and not on this node. A service is asked by its virtual
+/// address, if it has one; else by its task.
+///
+/// # Errors
+/// When several addresses have that name.
+fn in_swarm<'d>(name: &str, docker: &'d Docker) -> anyhow::Result<Option<&'d SwarmRef>> {
+    let elsewhere = docker.elsewhere();
+    let of_kind = |kind: SwarmKind| -> Vec<&'d SwarmRef> {
+        elsewhere.iter().filter(|who| who.member.kind == kind && who.is_of(name)).copied().collect()
+    };
+    let own: Vec<&SwarmRef> = elsewhere.iter().filter(|who| who.is_named(name)).copied().collect();
+    let ways = [own, of_kind(SwarmKind::VirtualIp), of_kind(SwarmKind::Task)];
+    let Some(found) = ways.into_iter().find(|found| !found.is_empty()) else { return Ok(None) };
+    match found.as_slice() {
+        [only] => Ok(Some(only)),
+        several => {
+            let at = several.iter().map(|who| format!("{who} on {}", who.network.name)).collect();
+            bail!(
+                "{} has several addresses in the swarm, ask about one of them: {}",
+                shown(name),
+                some_of(at)
+            )
+        }
+    }
+}
+
 /// `shop-web-1, shop-web-2`.
 fn listed(containers: &[&Container]) -> String {
-    let mut names: Vec<&str> = containers.iter().map(|container| container.name.as_str()).collect();
+    some_of(containers.iter().map(|container| container.name.to_string()).collect())
+}
+
+/// The first of some names, in their order, and how many more there are.
+fn some_of(mut names: Vec<String>) -> String {
     names.sort_unstable();
     let more = names.len().saturating_sub(MOST_LISTED);
     names.truncate(MOST_LISTED);
@@ -120,7 +211,9 @@ fn listed(containers: &[&Container]) -> String {
 /// What may have been meant: the nearest name, or those that run.
 fn suggestion(name: &str, docker: &Docker) -> String {
     let services = docker.containers().filter_map(|container| container.service.as_ref());
-    let names = docker.containers().map(|container| &container.name).chain(services);
+    let elsewhere = docker.elsewhere();
+    let in_swarm = elsewhere.iter().filter_map(|who| who.member.service.as_ref());
+    let names = docker.containers().map(|container| &container.name).chain(services).chain(in_swarm);
     if let Some(nearest) = nearest(name, names.map(SafeText::as_str)) {
         return format!("; did you mean {nearest}?");
     }
@@ -220,6 +313,14 @@ fn of_address<'d>(
     }
     if address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
         return Ok(plain(EndKind::Multicast, Some(address)));
+    }
+    let mut elsewhere_there = docker.elsewhere().into_iter().filter(|who| who.member.address == address);
+    if let Some(who) = elsewhere_there.next() {
+        let mut found = elsewhere(who);
+        if let Some(other) = elsewhere_there.next() {
+            found.notes.push(format!("{other} on network {} has that address as well", other.network.name));
+        }
+        return Ok(found);
     }
     let holds = |network: &&Network| network.subnets.iter().any(|subnet| in_subnet(address, *subnet));
     let Some(network) = docker.networks().find(holds) else {

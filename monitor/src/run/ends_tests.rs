@@ -109,20 +109,13 @@ fn what_is_not_as_it_seems_is_noted() {
 fn who_is_not_there_or_not_the_only_one_is_refused() {
     check(
         "nobody",
-        Err(
-            "Docker knows no container or Compose service with the name or id nobody; running are api, db, web",
-        ),
+        Err("Docker knows no container or service with the name or id nobody; running are api, db, web"),
     );
-    check(
-        "wep",
-        Err("Docker knows no container or Compose service with the name or id wep; did you mean web?"),
-    );
+    check("wep", Err("Docker knows no container or service with the name or id wep; did you mean web?"));
     check("aa", Err("more than one container has an id that begins with aa: db, web"));
     check(
         "\u{1b}[2J",
-        Err(
-            "Docker knows no container or Compose service with the name or id \\u{1b}[2J; running are api, db, web",
-        ),
+        Err("Docker knows no container or service with the name or id \\u{1b}[2J; running are api, db, web"),
     );
 }
 
@@ -141,4 +134,86 @@ fn both_ends_use_a_network_that_both_are_on() {
     check("api", "host", [Some("10.0.1.4"), Some("10.0.1.1")]);
     check("db", "outside", [Some("10.0.2.3"), None]);
     check("old", "db", [None, Some("10.0.2.3")]);
+}
+
+/// The same with an overlay network of which the swarm tells: `api` is on it, and the others are tasks of other nodes.
+fn mesh() -> Docker {
+    let mut docker = docker();
+    let Change::Network { mut network, at } = network("m", "10.0.9.0", "10.0.9.1") else { unreachable!() };
+    network.driver = NetworkDriver::Overlay;
+    docker.learn(&Change::Network { network, at });
+    // A task of here, and one that was here before it went to another node.
+    let here = [("m", "10.0.9.2")];
+    let tasks = [("ff11", "near", "near.1.aa", &here[..]), ("ff22", "far", "far.1.bb", &[])];
+    for (id, service, name, on) in tasks {
+        let Change::Container { mut container, at } = container(id, name, NetworkMode::Networks, on) else {
+            unreachable!()
+        };
+        container.service = Some(SafeText::new(service));
+        container.labels = vec![(SafeText::new(Container::SWARM_SERVICE), SafeText::new(service))];
+        docker.learn(&Change::Container { container, at });
+    }
+    let member = |address: &str, kind, service: &str, name: Option<&str>| SwarmMember {
+        address: address.parse().unwrap(),
+        kind,
+        service: Some(SafeText::new(service)),
+        name: name.map(SafeText::new),
+        node: Some("198.51.100.2".parse().unwrap()),
+        mac: None,
+    };
+    let members = [
+        member("10.0.9.2", SwarmKind::Task, "near", Some("near.1.aa")),
+        member("10.0.9.3", SwarmKind::Task, "near", Some("near.2.bb")),
+        member("10.0.9.4", SwarmKind::Task, "far", Some("far.1.cc")),
+        member("10.0.9.5", SwarmKind::Task, "many", Some("many.1.dd")),
+        member("10.0.9.6", SwarmKind::Task, "many", Some("many.2.ee")),
+        member("10.0.9.7", SwarmKind::VirtualIp, "shared", None),
+        member("10.0.9.8", SwarmKind::Task, "shared", Some("shared.1.ff")),
+    ];
+    let network = NetworkId::new("m").unwrap();
+    assert!(!docker.has_told_swarm(), "nobody has told who is on the network");
+    docker.learn(&Change::Swarm { network, members: Some(members.to_vec()), at: AT });
+    docker
+}
+
+#[test]
+fn a_service_with_tasks_on_other_nodes_is_found_by_the_address_that_it_has_in_the_swarm() {
+    let docker = mesh();
+    let check = |typed: &str, expected: Result<(Option<&str>, &str), &str>| {
+        let found = find(&typed.parse().unwrap(), &docker, |_| false);
+        let found = found.as_ref().map(|found| {
+            let address = found.subject().address().map(|address| address.to_string());
+            (address, found.notes.join("; "))
+        });
+        let found = found.map_err(ToString::to_string);
+        let expected = expected.map(|(address, notes)| (address.map(str::to_owned), notes.to_owned()));
+        assert_eq!(found, expected.map_err(str::to_owned), "{typed}");
+    };
+    let there = "is on node 198.51.100.2, on network net-m: what arrives there, that node's agent tells";
+    let far = format!("far.1(10.0.9.4) {there}");
+    for typed in ["far", "far.1", "far.1.cc", "10.0.9.4"] {
+        check(typed, Ok((Some("10.0.9.4"), &far)));
+    }
+    check("many.2", Ok((Some("10.0.9.6"), &format!("many.2(10.0.9.6) {there}"))));
+    let several = "many has several addresses in the swarm, ask about one of them: many.1(10.0.9.5) on net-m, \
+                   many.2(10.0.9.6) on net-m";
+    check("many", Err(several));
+    let shared = "shared(virtual 10.0.9.7) is what the tasks of the service share on network net-m: which of them answers is \
+                  not told";
+    check("shared", Ok((Some("10.0.9.7"), shared)));
+    let near = "service near is meant by its task here, near.1.aa; others are near.2(10.0.9.3)";
+    check("near", Ok((None, near)));
+    check("near.1.aa", Ok((None, "")));
+}
+
+#[test]
+fn a_task_on_another_node_is_to_rules_who_the_swarm_says() {
+    let docker = mesh();
+    let [near, far] = ["near", "far"].map(|who| find(&who.parse().unwrap(), &docker, |_| false).unwrap());
+    let at = addresses(&near, &far, &docker);
+    assert_eq!(at.map(|address| address.unwrap().to_string()), ["10.0.9.2", "10.0.9.4"]);
+    let party = far.party(at[1], Some(80));
+    let InSwarm::Member(member) = party.swarm else { panic!("{party:?}") };
+    assert_eq!((party.kind, member.name.as_ref().unwrap().as_str()), (EndKind::External, "far.1.cc"));
+    assert_eq!(party.networks[0].name.as_str(), "net-m");
 }

@@ -354,7 +354,7 @@ impl Books {
         let (pairs, mut others) = pairs.tell();
         let (names, more) = lookups.tell();
         others += more;
-        let (latencies, networks) = (latencies.tell(), networks.tell());
+        let (latencies, networks) = (latencies.tell(), networks.tell(attribution));
         history.seal(tick_end, Counted { pairs, latencies, names, networks, others });
     }
 

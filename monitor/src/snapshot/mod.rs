@@ -59,8 +59,8 @@ pub use meant::Meant;
 pub use pairs::Sign;
 pub use records::{FlowRecord, NameRecord, Record, SampleRecord};
 pub use rows::{
-    Answers, BridgeRow, ContainerRow, Conversations, Hooks, Membership, NetworkRow, PairRow, Peer, Reach,
-    Retransmits, UnattributedRow, ZeroWindows,
+    Answers, BridgeRow, ContainerRow, Conversations, Hooks, Membership, NetworkRow, NetworkTraits, PairRow,
+    Peer, Reach, Retransmits, UnattributedRow, ZeroWindows,
 };
 pub use service::Service;
 pub use services::{Replica, ReplicaRow, ServiceRow, services};

@@ -1,7 +1,9 @@
 //! Docker's networks, and where the traffic of their containers goes.
 
 use super::recent::Recent;
-use super::{ContainerRef, End, EndKind, Finding, Kind, NetworkRef, NetworkRow, NetworkSpan, Reach};
+use super::{
+    ContainerRef, End, EndKind, Finding, Kind, NetworkRef, NetworkRow, NetworkSpan, NetworkTraits, Reach,
+};
 use crate::attribution::{Attribution, KnownNetwork};
 use crate::model::{KernelTime, NetworkDriver, NetworkId, NetworkMode};
 use std::collections::HashMap;
@@ -11,6 +13,8 @@ use std::time::Duration;
 #[derive(Debug)]
 struct Account {
     network: NetworkRef,
+    /// How it is made, as it was known when the history was told last.
+    traits: Option<Arc<NetworkTraits>>,
     totals: Reach,
     /// What of these the history was told.
     told: Reach,
@@ -20,14 +24,29 @@ struct Account {
 impl Account {
     fn of(network: &NetworkRef) -> Self {
         let nothing = Reach::default();
-        Self { network: network.clone(), totals: nothing, told: nothing, recent: Recent::default() }
+        Self {
+            network: network.clone(),
+            traits: None,
+            totals: nothing,
+            told: nothing,
+            recent: Recent::default(),
+        }
+    }
+
+    /// Takes in what is known of the network now.
+    fn know(&mut self, known: Option<&KnownNetwork>) {
+        let Some(network) = known.map(|known| &known.network) else { return };
+        if self.traits.as_ref().is_none_or(|traits| !traits.are_of(network)) {
+            self.traits = Some(Arc::new(NetworkTraits::of(network)));
+        }
     }
 
     /// What the history was not told yet, if there is something.
     fn tell(&mut self) -> Option<NetworkSpan> {
         let reach = self.totals.since(&self.told);
         self.told = self.totals;
-        (reach != Reach::default()).then(|| NetworkSpan { network: self.network.clone(), reach })
+        let span = || NetworkSpan { network: self.network.clone(), traits: self.traits.clone(), reach };
+        (reach != Reach::default()).then(span)
     }
 }
 
@@ -71,9 +90,12 @@ impl Networks {
     }
 
     /// What came since the history was told last, of each network of which something did.
-    pub(super) fn tell(&mut self) -> Vec<NetworkSpan> {
+    pub(super) fn tell(&mut self, attribution: &Attribution) -> Vec<NetworkSpan> {
         let mut told = std::mem::take(&mut self.departed);
-        told.extend(self.of.values_mut().filter_map(Account::tell));
+        for (id, account) in &mut self.of {
+            account.know(attribution.network(id));
+            told.extend(account.tell());
+        }
         told
     }
 
@@ -93,9 +115,7 @@ impl Networks {
             let counted = self.of.get(id);
             NetworkRow {
                 network: known.reference().clone(),
-                subnets: known.network.subnets.clone(),
-                internal: known.network.internal,
-                overlay: known.network.overlay.clone(),
+                traits: Some(Arc::new(NetworkTraits::of(&known.network))),
                 members: members.remove(id).unwrap_or_default(),
                 interfaces_watched: watched.remove(id).unwrap_or(0),
                 totals: counted.map_or_else(Reach::default, |counted| counted.totals),

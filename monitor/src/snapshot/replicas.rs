@@ -1,7 +1,7 @@
-//! Which container of a service, or behind a name, answers nobody while the others do.
+//! Which replica of a service, or behind a name, answers nobody while the others do.
 
 use super::{End, Service, Talk, Tcp, TcpState};
-use crate::model::{ContainerId, Initiator, KernelTime};
+use crate::model::{ContainerId, Initiator, KernelTime, SafeText, SwarmKind};
 use crate::policy::{Outcome, SilentReplica};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -13,11 +13,33 @@ const SPAN: Duration = Duration::from_secs(10);
 /// Connections that a replica must have left unanswered in it: one or two may be chance.
 const ENOUGH: u64 = 3;
 
+/// One of those that are asked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Who {
+    /// A container of this host.
+    Here(ContainerId),
+    /// A task on another node of a swarm, by its name, at whichever of its addresses.
+    Elsewhere(SafeText),
+}
+
+impl Who {
+    /// Which one an end is; nobody is behind a virtual address alone.
+    fn of(end: &End) -> Option<Self> {
+        match (&end.container, &end.swarm) {
+            (Some(container), _) => Some(Self::Here(container.id.clone())),
+            (None, Some(swarm)) if swarm.member.kind == SwarmKind::Task => {
+                swarm.member.name.clone().map(Self::Elsewhere)
+            }
+            (None, _) => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Key {
     service: Service,
     port: u16,
-    replica: ContainerId,
+    replica: Who,
 }
 
 #[derive(Clone, Debug)]
@@ -38,9 +60,9 @@ pub(super) struct Replicas {
     since: KernelTime,
     now: HashMap<Key, Asked>,
     before: HashMap<Key, Asked>,
-    /// Containers, with the port, that answered anybody in these two spans, by whatever name they were asked.
-    answer_now: HashSet<(ContainerId, u16)>,
-    answered_before: HashSet<(ContainerId, u16)>,
+    /// Replicas, with the port, that answered anybody in these two spans, by whatever name they were asked.
+    answer_now: HashSet<(Who, u16)>,
+    answered_before: HashSet<(Who, u16)>,
     /// Connections that were not compared.
     pub(super) not_compared: u64,
 }
@@ -57,17 +79,17 @@ impl Replicas {
         if !(talk.opened || tcp.handshake.is_some() || is_refused(&tcp)) {
             return;
         }
-        let (Some(container), Some(port)) = (&server.container, server.port) else { return };
-        let mut all = tcp.handshake.is_none() || self.answers((container.id.clone(), port));
+        let (Some(replica), Some(port)) = (Who::of(server), server.port) else { return };
+        let mut all = tcp.handshake.is_none() || self.answers((replica.clone(), port));
         for service in groups(talk, server) {
-            let key = Key { service, port, replica: container.id.clone() };
+            let key = Key { service, port, replica: replica.clone() };
             all &= self.note(key, talk, [client, server], &tcp);
         }
         self.not_compared += u64::from(!all && talk.opened);
     }
 
-    /// Notes that a container answered at a port. Whether there is room.
-    fn answers(&mut self, who: (ContainerId, u16)) -> bool {
+    /// Notes that a replica answered at a port. Whether there is room.
+    fn answers(&mut self, who: (Who, u16)) -> bool {
         let has_room = self.answer_now.len() < MOST || self.answer_now.contains(&who);
         if has_room {
             self.answer_now.insert(who);
@@ -141,7 +163,11 @@ impl Replicas {
 
 /// What a connection says of a replica of: its service, and the name that its client came by, or each that it may have come by.
 fn groups(talk: &Talk<'_>, server: &End) -> Vec<Service> {
-    let Some(container) = &server.container else { return Vec::new() };
+    let Some(container) = &server.container else {
+        let member = server.swarm.as_ref().map(|swarm| &swarm.member);
+        let service = member.and_then(|member| member.service.clone());
+        return service.map(Service::Swarm).into_iter().collect();
+    };
     let service = container.service.is_some().then(|| Service::of_container(container));
     let may_be = talk.network.filter(|_| talk.asked.is_none());
     let may_be = may_be.into_iter().flat_map(|network| container.aliases_on(&network.id));

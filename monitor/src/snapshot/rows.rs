@@ -3,8 +3,8 @@
 use super::icmp::IcmpRow;
 use super::{ContainerRef, End, EndKind, NetworkRef, ObservedAt, Percentiles, Share, Steps, Verdict};
 use crate::model::{
-    ContainerState, Counts, Details, KernelTime, Mac, NetworkDriver, Overlay, Protocol, SafeText, Traffic,
-    WallTime, Word, word,
+    ContainerState, Counts, Details, KernelTime, Mac, Network, NetworkDriver, Overlay, Protocol, SafeText,
+    Traffic, WallTime, Word, word,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -145,17 +145,38 @@ impl AddAssign for Reach {
     }
 }
 
-/// One Docker network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NetworkRow {
-    /// The network.
-    pub network: NetworkRef,
+/// How a Docker network was made, as far as its row says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkTraits {
     /// Its subnets.
     pub subnets: Vec<(IpAddr, u8)>,
     /// Whether it is `--internal`.
     pub internal: bool,
     /// What else there is to an overlay network.
     pub overlay: Option<Overlay>,
+}
+
+impl NetworkTraits {
+    /// What Docker told of a network.
+    pub(super) fn of(network: &Network) -> Self {
+        let Network { subnets, internal, overlay, .. } = network;
+        Self { subnets: subnets.clone(), internal: *internal, overlay: overlay.clone() }
+    }
+
+    /// Whether they are a network's.
+    pub(super) fn are_of(&self, network: &Network) -> bool {
+        let Self { subnets, internal, overlay } = self;
+        (subnets, internal, overlay) == (&network.subnets, &network.internal, &network.overlay)
+    }
+}
+
+/// One Docker network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkRow {
+    /// The network.
+    pub network: NetworkRef,
+    /// How it was made, as it was known last; absent in a look back where that was not known while it was there.
+    pub traits: Option<Arc<NetworkTraits>>,
     /// Its running containers, by name.
     pub members: Vec<Arc<ContainerRef>>,
     /// How many interfaces of it are watched.
@@ -173,6 +194,24 @@ impl NetworkRow {
     #[must_use]
     pub fn is_measured(&self) -> bool {
         self.interfaces_watched > 0 || self.totals != Reach::default()
+    }
+
+    /// Its subnets; none where they are not known.
+    #[must_use]
+    pub fn subnets(&self) -> &[(IpAddr, u8)] {
+        self.traits.as_ref().map_or(&[], |traits| &traits.subnets)
+    }
+
+    /// Whether it is known to be `--internal`.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        self.traits.as_ref().is_some_and(|traits| traits.internal)
+    }
+
+    /// What else there is to an overlay network.
+    #[must_use]
+    pub fn overlay(&self) -> Option<&Overlay> {
+        self.traits.as_ref()?.overlay.as_ref()
     }
 }
 

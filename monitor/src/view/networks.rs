@@ -70,7 +70,7 @@ fn cells(row: &NetworkRow, snapshot: &Snapshot) -> Vec<String> {
     // What was not measured is not 0.
     let measured = |text: String| if row.is_measured() { text } else { "-".to_owned() };
     let rate = per_second(row.window.inside.bytes, snapshot.window).map_or_else(|| "-".to_owned(), bytes);
-    let subnet = match row.subnets.as_slice() {
+    let subnet = match row.subnets() {
         [] => "-".to_owned(),
         [(address, prefix)] => format!("{address}/{prefix}"),
         [(address, prefix), rest @ ..] => format!("{address}/{prefix} +{}", rest.len()),
@@ -94,10 +94,10 @@ fn cells(row: &NetworkRow, snapshot: &Snapshot) -> Vec<String> {
 /// Whether it has no way out, and what there is to an overlay network: `encrypted  VXLAN 4097  2 nodes  `.
 fn kind(row: &NetworkRow) -> String {
     let mut words = Vec::new();
-    if row.internal {
+    if row.is_internal() {
         words.push("internal".to_owned());
     }
-    if let Some(Overlay { vxlan_ids, encrypted, ingress, nodes }) = &row.overlay {
+    if let Some(Overlay { vxlan_ids, encrypted, ingress, nodes }) = row.overlay() {
         words.extend(ingress.then(|| "ingress".to_owned()));
         words.extend(encrypted.then(|| "encrypted".to_owned()));
         words.extend(vxlan_ids.first().map(|id| format!("VXLAN {id}")));

@@ -77,8 +77,7 @@ fn crowd() -> Snapshot {
     let snapshot = fixtures::snapshot();
     let [back, front] = [&snapshot.networks[0], &snapshot.networks[1]];
     let internal = NetworkRow {
-        internal: true,
-        subnets: vec![("172.19.0.0".parse().unwrap(), 16), ("fd00:19::".parse().unwrap(), 64)],
+        traits: fixtures::traits(&[("172.19.0.0", 16), ("fd00:19::", 64)], true, None),
         members: (0..40).map(|number| fixtures::container(&format!("worker-{number}"), None)).collect(),
         crossings: 3,
         ..front.clone()
@@ -88,7 +87,7 @@ fn crowd() -> Snapshot {
         members: vec![fixtures::container("日本語🐳コンテナ", None)],
         interfaces_watched: 0,
         totals: Reach::default(),
-        subnets: Vec::new(),
+        traits: fixtures::traits(&[], false, None),
         ..front.clone()
     };
     let pair = &snapshot.pairs[0];
@@ -106,10 +105,9 @@ fn crowd() -> Snapshot {
         ..pair.clone()
     };
     let nodes = ["198.51.100.1", "198.51.100.2"].map(|node| node.parse().unwrap()).to_vec();
-    let mesh = NetworkRow {
-        overlay: Some(Overlay { vxlan_ids: vec![4_097], encrypted: true, ingress: false, nodes }),
-        ..front.clone()
-    };
+    let overlay = Overlay { vxlan_ids: vec![4_097], encrypted: true, ingress: false, nodes };
+    let mesh =
+        NetworkRow { traits: fixtures::traits(&[("172.18.0.0", 16)], false, Some(overlay)), ..front.clone() };
     let to_task = PairRow { server: fixtures::task_end("10.0.1.8", Some(80)), ..pair.clone() };
     Snapshot {
         networks: [back.clone(), internal, hostile, mesh].into(),

@@ -7,15 +7,15 @@ use super::Clock;
 use crate::model::{
     AttachedBy, ContainerId, ContainerState, Counts, Details, Direction, DnsAnswer, DnsExchange, DnsPlace,
     DnsRecord, DnsTransport, DockerState, FlowId, FlowPorts, HostId, IcmpKind, Initiator, InterfaceKind,
-    InterfaceNumber, KernelTime, Losses, NetworkDriver, NetworkId, NotWatched, Protocol, Resources, SafeText,
-    SwarmKind, SwarmMember, TcpFlags, Traffic, WallTime,
+    InterfaceNumber, KernelTime, Losses, NetworkDriver, NetworkId, NotWatched, Overlay, Protocol, Resources,
+    SafeText, SwarmKind, SwarmMember, TcpFlags, Traffic, WallTime,
 };
 use crate::snapshot::{
     Answers, BridgeRow, ContainerRef, ContainerRow, Conversations, End, EndKind, Expected, FlowRecord, Hooks,
     IcmpRow, Kept, LatencyRow, LookedUp, Lookups, Measured, Membership, NameRecord, NetworkRef, NetworkRow,
-    ObservedAt, OriginEnd, OriginKind, Outcome, PairRow, Peer, Percentiles, PostureRule, Reach, Retransmits,
-    Rule, RuleName, SampleRecord, Service, Severity, Snapshot, Standing, Steps, Subject, SwarmRef, Tcp,
-    TcpState, UnattributedRow, Verdict, ZeroWindows,
+    NetworkTraits, ObservedAt, OriginEnd, OriginKind, Outcome, PairRow, Peer, Percentiles, PostureRule,
+    Reach, Retransmits, Rule, RuleName, SampleRecord, Service, Severity, Snapshot, Standing, Steps, Subject,
+    SwarmRef, Tcp, TcpState, UnattributedRow, Verdict, ZeroWindows,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -168,12 +168,20 @@ pub(crate) fn peer(end: End) -> Peer {
     Peer { end, traffic: window, window }
 }
 
+/// How a network was made.
+pub(crate) fn traits(
+    subnets: &[(&str, u8)],
+    internal: bool,
+    overlay: Option<Overlay>,
+) -> Option<Arc<NetworkTraits>> {
+    let subnets = subnets.iter().map(|(address, prefix)| (address.parse().unwrap(), *prefix)).collect();
+    Some(Arc::new(NetworkTraits { subnets, internal, overlay }))
+}
+
 pub(crate) fn network_row(name: &str) -> NetworkRow {
     NetworkRow {
         network: network(name),
-        subnets: vec![("172.18.0.0".parse().unwrap(), 16)],
-        internal: false,
-        overlay: None,
+        traits: traits(&[("172.18.0.0", 16)], false, None),
         members: vec![
             container("shop-flask_app-1", Some("flask_app")),
             container("shop-nginx-1", Some("nginx")),

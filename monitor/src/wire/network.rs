@@ -13,8 +13,11 @@ use std::net::IpAddr;
 pub struct NetworkBody<'a> {
     #[serde(flatten)]
     network: NetworkPart<'a>,
-    subnets: Vec<String>,
-    internal: bool,
+    /// Absent, as `internal`, of a time in which nobody knew how the network was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subnets: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    internal: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     overlay: Option<OverlayPart<'a>>,
     /// Absent of a time that is over: who was on it then is not kept.
@@ -84,11 +87,14 @@ impl<'a> NetworkBody<'a> {
         let seconds = snapshot.window.as_secs_f64();
         let is_past = snapshot.past.is_some();
         let is_measured = is_past || row.is_measured();
+        let traits = row.traits.as_deref();
         Self {
             network: (&row.network).into(),
-            subnets: row.subnets.iter().map(|(address, prefix)| format!("{address}/{prefix}")).collect(),
-            internal: row.internal,
-            overlay: row.overlay.as_ref().map(Into::into),
+            subnets: traits.map(|traits| {
+                traits.subnets.iter().map(|(address, prefix)| format!("{address}/{prefix}")).collect()
+            }),
+            internal: traits.map(|traits| traits.internal),
+            overlay: row.overlay().map(Into::into),
             members: (!is_past).then(|| row.members.iter().map(|member| (&**member).into()).collect()),
             interfaces_watched: (!is_past).then_some(row.interfaces_watched),
             totals: is_measured.then(|| row.totals.into()),

@@ -3,7 +3,7 @@
 //!
 //! Part of the test of overlay networks, whose two nodes it uses.
 
-use crate::agent::{Agent, PATIENCE};
+use crate::agent::{Agent, PATIENCE, vethwatch};
 use crate::swarm::{service, task};
 use anyhow::{Context, Result, ensure};
 use lab::{Container, Engine, Swarm, wait_for};
@@ -56,8 +56,34 @@ pub(crate) fn check(
         Ok(all.then_some(()))
     })?;
     let tasks = [near, far];
+    by_name(here, &tasks, one)?;
     spread(&tasks, one, &ask)?;
     refused(&tasks, one, &ask)
+}
+
+/// `why` finds the task on the other node by its name, and the one of this node by the service's.
+fn by_name(here: &Engine, tasks: &[Task<'_>; 2], one: &Container) -> Result<()> {
+    let [near, far] = tasks;
+    let program = vethwatch().within(&here.namespace).with("DOCKER_HOST", &here.host());
+    let ask = |name: &str| -> Result<Value> {
+        let told = program.json(&["why", &one.name, &format!("{name}:80"), "--for", "1s", "--json"])?;
+        told.into_iter().next().context("an answer")
+    };
+    let by_task = ask(&far.of.name)?;
+    let [_, other_node] = lab::NODE_ADDRESSES;
+    ensure!(
+        by_task["to"]["kind"] == "external"
+            && by_task["ways"][0]["rule"] == "same-network"
+            && by_task["notes"][0].to_string().contains(&format!("is on node {other_node}")),
+        "{by_task}"
+    );
+    let by_service = ask(SERVICE)?;
+    ensure!(
+        by_service["to"]["container"]["id"] == *near.of.id
+            && by_service["notes"][0].to_string().contains("others are"),
+        "{by_service}"
+    );
+    Ok(())
 }
 
 /// Both replicas of the service are told, each with as many connections as its own kernel accepted; how long they took, on both

@@ -1,7 +1,9 @@
 //! What is kept of the past: to the byte what the totals grew by, whoever comes, goes, and has no name yet.
 
-use crate::world::{World, container, counts, flow, mac, ms, text};
-use monitor::model::{DnsExchange, DnsPlace, DnsTransport, InterfaceNumber, Observation, Resources, Traffic};
+use crate::world::{World, bridge_network, container, counts, flow, ip, mac, ms, network_id, text};
+use monitor::model::{
+    Change, DnsExchange, DnsPlace, DnsTransport, InterfaceNumber, Observation, Resources, Traffic,
+};
 use monitor::snapshot::{AskedPast, Interval, look_back};
 use std::sync::Arc;
 
@@ -200,4 +202,33 @@ fn what_crossed_both_interfaces_is_kept_whichever_of_them_is_told_first() {
         let network = snapshot.networks.iter().find(|row| row.network.name.as_str() == "a").unwrap();
         assert_eq!(network.totals.inside.packets, traffic.sent.packets + traffic.received.packets);
     }
+}
+
+#[test]
+fn a_network_that_is_gone_is_told_of_as_it_was() {
+    let mut world = World::new();
+    let mut closed = bridge_network("closed", &[("172.30.0.0", 24)], &["172.30.0.1"]);
+    closed.internal = true;
+    world.network(closed);
+    world.running("web", 1, "closed", "172.30.0.2");
+    for second in 6..=8_u64 {
+        world.pass_until(second * 1_000);
+        let asked = flow(1, "172.30.0.2:4000", "172.30.0.3:80").counted(counts(1, 100), counts(1, 50));
+        tick(&mut world, &[1], vec![asked]);
+    }
+    world.detach(1);
+    world.stopped("web");
+    world.change(Change::NetworkGone { id: network_id("closed"), at: world.now });
+    let of_then = |world: &World| {
+        let past = look_back(&world.state.history(), &AskedPast::default(), &fresh(world)).unwrap();
+        let row = past.snapshot.networks.iter().find(|row| row.network.id == network_id("closed"));
+        row.map(|row| (row.is_internal(), row.subnets().to_vec()))
+    };
+    let as_it_was = Some((true, vec![(ip("172.30.0.0"), 24)]));
+    assert_eq!(of_then(&world), as_it_was, "just now");
+    for second in 9..=1_200_u64 {
+        world.pass_until(second * 1_000);
+        tick(&mut world, &[], Vec::new());
+    }
+    assert_eq!(of_then(&world), as_it_was, "when nothing else remembers it any more");
 }

@@ -2,8 +2,11 @@
 
 use crate::inside::{heard, inside};
 use crate::world::{Told, World, bridge_network, container, flow, id, ip, mac, network_id, text};
-use monitor::model::{Change, Container, NetworkDriver, Overlay, SwarmKind, SwarmMember};
-use monitor::snapshot::{EndKind, Meant, Replica, failures, services};
+use monitor::model::{
+    Change, Container, NetworkDriver, Observation, Overlay, Protocol, Resources, SwarmKind, SwarmMember,
+};
+use monitor::policy::{Asked, AskedEnd};
+use monitor::snapshot::{EndKind, Finding, Meant, Outcome, Replica, failures, services};
 
 /// `one` on the overlay network `lan`, watched at its own device.
 fn mesh() -> World {
@@ -287,4 +290,77 @@ fn services_failures_and_latency_tell_a_task_of_another_node_as_its_service() {
         replicas,
         expected.map(|(name, is_here, asked, refused)| (name.to_owned(), is_here, asked, refused))
     );
+}
+
+#[test]
+fn why_tells_of_a_task_on_another_node_by_the_rule_of_its_network() {
+    let mut world = mesh();
+    told(&mut world, &[task("web.3.bb", "10.0.1.8")]);
+    let one = AskedEnd::Container { id: id("one"), address: None };
+    let far = AskedEnd::Outside { address: Some(ip("10.0.1.8")) };
+    for (from, to) in [(one.clone(), far.clone()), (far, one)] {
+        let asked = Asked { from, to, protocol: Some(Protocol::TCP), port: Some(80) };
+        let (told, answers) = tokio::sync::watch::channel(None);
+        let now = world.now;
+        world.state.inquire(asked, told, now);
+        world.pass_until(now.0 / 1_000_000 + 1_000);
+        world.flows(vec![flow(5, "10.0.1.2:4000", "10.0.1.8:80").tcp("S", "", Some(1), None)]);
+        world.observe(Observation::Resources(Resources::default()));
+        let answer = answers.borrow().clone().unwrap();
+        let [way] = &*answer.ways else { panic!("{:#?}", answer.ways) };
+        assert_eq!(way.decision.as_ref().unwrap().rule.as_str(), "same-network");
+        assert_eq!(way.network.as_ref().map(|network| &network.id), Some(&network_id("lan")));
+        assert_eq!(answer.conversations.len(), 1);
+    }
+}
+
+/// What is found where one task answers, and two others refuse, or ignore, all that they are asked.
+fn silent_tasks(is_refused: bool) -> Vec<Finding> {
+    let mut world = mesh();
+    told(
+        &mut world,
+        &[task("web.1.aa", "10.0.1.7"), task("web.2.bb", "10.0.1.8"), task("web.3.cc", "10.0.1.9")],
+    );
+    let mut tick = |flows: &dyn Fn(&World) -> Vec<Told>| {
+        let flows = flows(&world);
+        world.flows(flows);
+        world.observe(Observation::Resources(Resources::default()));
+        let next = world.now.0 / 1_000_000 + 10_100;
+        world.pass_until(next);
+    };
+    tick(&|_| Vec::new());
+    tick(&|world| {
+        let answered = (4_000..4_005).map(|port| connection(world, port, "10.0.1.7:80", true));
+        let not = ["10.0.1.8:80", "10.0.1.9:80"].into_iter().zip([5_000..5_004, 6_000..6_004]);
+        let not = not.flat_map(|(to, ports)| ports.map(move |port| (to, port)));
+        let not = not.map(|(to, port)| {
+            let silent =
+                || flow(5, &format!("10.0.1.2:{port}"), to).tcp("S", "", Some(world.now.0 / 1_000), None);
+            if is_refused { connection(world, port, to, false) } else { silent() }
+        });
+        answered.chain(not).collect()
+    });
+    (0..3).for_each(|_| tick(&|_| Vec::new()));
+    let mut found = world.snapshot().findings;
+    found.retain(|finding| finding.rule.as_str() == "silent-replica");
+    found.sort_by_key(|finding| finding.destination.address);
+    found
+}
+
+#[test]
+fn a_task_on_another_node_that_answers_nobody_while_others_do_is_found() {
+    for (is_refused, outcome, reason) in
+        [(true, Outcome::Delivered, None), (false, Outcome::Unknown, Some("out_of_sight"))]
+    {
+        let found = silent_tasks(is_refused);
+        let [two, three] = &*found else { panic!("each is one: {found:#?}") };
+        for (finding, name) in [(two, "web.2(10.0.1.8)"), (three, "web.3(10.0.1.9)")] {
+            assert_eq!((finding.outcome, finding.reason), (outcome, reason));
+            let says = format!("{name} answers nobody of this node although other replicas do");
+            assert!(finding.explanation.starts_with(&says), "{}", finding.explanation);
+            assert!(finding.explanation.contains("4 connections to port 80"), "{}", finding.explanation);
+            assert!(finding.explanation.contains("1 other replica answered 5"), "{}", finding.explanation);
+            assert_eq!(finding.explanation.contains("may be the way there"), !is_refused);
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::Kind;
 use crate::attribution::{End, EndKind};
-use crate::model::ContainerId;
+use crate::model::{ContainerId, Protocol, SafeText};
 use crate::policy::rules::RuleName;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -14,6 +14,8 @@ enum Who {
     Address(IpAddr),
     Host,
     Outside,
+    /// A task on another node of a swarm, by its name.
+    Task(SafeText),
     /// Whoever it is to whom this one says that no more fits.
     BehindMtu(IpAddr, u32),
 }
@@ -54,6 +56,14 @@ impl Key {
             destination: Who::of(destination),
             protocol,
         }
+    }
+
+    /// That of a replica that answers nobody, wherever it is.
+    pub(in crate::policy) fn of_replica(rule: &RuleName, source: &End, replica: &End) -> Self {
+        let task = replica.swarm.as_ref().and_then(|swarm| swarm.member.name.clone());
+        let destination = task.map_or_else(|| Who::of(replica), Who::Task);
+        let source = Who::of(source);
+        Self { kind: Kind::Broken, rule: rule.clone(), source, destination, protocol: Protocol::TCP.name() }
     }
 
     /// That of one that sends what does not fit, although this address tells it this MTU.

@@ -34,8 +34,10 @@ impl AskedEnd {
         match self {
             Self::Container { id, .. } => end.container.as_ref().is_some_and(|container| container.id == *id),
             Self::Host { .. } => end.kind == EndKind::Host,
-            Self::Outside { address } => {
-                end.kind == EndKind::External && address.is_none_or(|address| address == end.address)
+            Self::Outside { address: None } => end.kind == EndKind::External,
+            // Before the swarm has told of a task on another node, nobody knows what its address is.
+            Self::Outside { address: Some(address) } => {
+                matches!(end.kind, EndKind::External | EndKind::Unknown) && *address == end.address
             }
             Self::Address(address) => end.address == *address,
         }

@@ -8,6 +8,7 @@ use super::{Asked, AskedEnd, Decision, Way};
 use crate::attribution::{Attribution, End, EndKind, Known};
 use crate::model::{KernelTime, NetworkId};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 /// An address that stands for one that was not said.
 const SOMEBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -52,7 +53,7 @@ pub(super) fn ways(policy: &Policy, facts: &Attribution, asked: &Asked, at: Kern
         to: as_rules_see(facts, &asked.to),
         ..asked.clone()
     };
-    let sources = sources(facts, &asked.from);
+    let sources = sources(facts, &asked.from, at);
     let mut ways: Vec<Way> = Vec::new();
     for target in targets(facts, asked, &sources, at) {
         for way in to_target(policy, facts, asked, &sources, &target, at) {
@@ -143,7 +144,7 @@ fn decide(policy: &Policy, facts: &Attribution, question: &Question<'_>) -> Opti
     Some(Decision { rule, expected: judgement.expected, crossing: judgement.crossing, comment, because })
 }
 
-fn sources(facts: &Attribution, subject: &AskedEnd) -> Vec<Source> {
+fn sources(facts: &Attribution, subject: &AskedEnd, at: KernelTime) -> Vec<Source> {
     match subject {
         AskedEnd::Container { id, address } => {
             let Some(known) = facts.container(id) else { return Vec::new() };
@@ -155,7 +156,11 @@ fn sources(facts: &Attribution, subject: &AskedEnd) -> Vec<Source> {
                 })
                 .collect()
         }
-        other => vec![Source { end: plain(other), network: None }],
+        other => {
+            let end = plain(facts, other, at);
+            let network = end.swarm.as_ref().map(|who| who.network.id.clone());
+            vec![Source { end, network }]
+        }
     }
 }
 
@@ -174,8 +179,14 @@ fn addresses(facts: &Attribution, known: &Known, only: Option<IpAddr>) -> Vec<(N
     all
 }
 
-/// An end that is no container.
-fn plain(subject: &AskedEnd) -> End {
+/// An end that is no container of this node.
+fn plain(facts: &Attribution, subject: &AskedEnd, at: KernelTime) -> End {
+    if let AskedEnd::Address(address) | AskedEnd::Outside { address: Some(address) } = subject
+        && let Some(known) = facts.network_of_address(*address, at)
+        && let Some(who) = facts.in_swarm_now(&known.network.id, *address, at)
+    {
+        return End { swarm: Some(Arc::clone(who)), ..End::plain(EndKind::External, *address) };
+    }
     let kind = match subject {
         AskedEnd::Host { .. } => EndKind::Host,
         AskedEnd::Outside { .. } => EndKind::External,
@@ -206,7 +217,7 @@ fn targets(facts: &Attribution, asked: &Asked, sources: &[Source], at: KernelTim
             .into_iter()
             .map(|address| Target::plain(End::plain(EndKind::Host, address), port))
             .collect(),
-        other => vec![Target::plain(plain(other), port)],
+        other => vec![Target::plain(plain(facts, other, at), port)],
     }
 }
 

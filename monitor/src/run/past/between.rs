@@ -28,9 +28,13 @@ fn are([one, other]: [&End; 2], from: &Who, to: &Wanted) -> bool {
 
 fn is(end: &End, who: &Who) -> bool {
     match who {
-        Who::Container(name) => end.container.as_ref().is_some_and(|container| {
-            container.is_called(name) || Service::of_container(container).is_called(name)
-        }),
+        Who::Container(name) => match (&end.container, &end.swarm) {
+            (Some(container), _) => {
+                container.is_called(name) || Service::of_container(container).is_called(name)
+            }
+            (None, Some(swarm)) => swarm.is_named(name) || swarm.is_of(name),
+            (None, None) => false,
+        },
         Who::Address(address) => end.address == *address,
         Who::Host => end.kind == EndKind::Host && end.container.is_none(),
         Who::Outside => end.kind == EndKind::External,

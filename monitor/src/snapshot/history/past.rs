@@ -241,7 +241,7 @@ fn stood(intervals: &[Arc<Interval>], told: &Told, latest: &Snapshot) -> Vec<Arc
     latest.standing.iter().chain(over).filter(|standing| standing.first_seen < end).cloned().collect()
 }
 
-/// Where traffic of networks went in a time; how they are is known of now.
+/// Where traffic of networks went in a time; how they are is known of now, of those that are gone as it was known last.
 fn network_rows(
     networks: Vec<NetworkSpan>,
     findings: &[Finding],
@@ -265,12 +265,10 @@ fn network_rows(
             NetworkRow { totals: reach, window: reach, crossings, ..row.clone() }
         })
         .collect();
-    rows.extend(spans.into_values().map(|NetworkSpan { network, reach }| NetworkRow {
+    rows.extend(spans.into_values().map(|NetworkSpan { network, traits, reach }| NetworkRow {
         crossings: crossings(&network),
         network,
-        subnets: Vec::new(),
-        internal: false,
-        overlay: None,
+        traits,
         members: Vec::new(),
         interfaces_watched: 0,
         totals: reach,

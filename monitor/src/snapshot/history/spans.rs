@@ -5,8 +5,8 @@ use crate::model::{ContainerId, DnsExchange, DnsOutcome, KernelTime, Protocol, S
 use crate::snapshot::latencies::ServicePair;
 use crate::snapshot::pairs::Key;
 use crate::snapshot::{
-    Answers, ContainerRef, End, IcmpRow, NetworkRef, Outcomes, Reach, Retransmits, Service, Share, Verdict,
-    ZeroWindows, icmp, shares,
+    Answers, ContainerRef, End, IcmpRow, NetworkRef, NetworkTraits, Outcomes, Reach, Retransmits, Service,
+    Share, Verdict, ZeroWindows, icmp, shares,
 };
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
@@ -295,11 +295,18 @@ impl NameSpan {
 pub struct NetworkSpan {
     /// The network.
     pub network: NetworkRef,
+    /// How it was made; absent where that was not known.
+    pub traits: Option<Arc<NetworkTraits>>,
     /// Where it went.
     pub reach: Reach,
 }
 
 impl NetworkSpan {
+    pub(super) fn add(&mut self, later: Self) {
+        self.traits = later.traits.or(self.traits.take());
+        self.reach += later.reach;
+    }
+
     /// What makes one worth its room more than another: bytes.
     pub(super) fn weight(&self) -> Weight {
         Weight::of(0, self.reach.bytes())

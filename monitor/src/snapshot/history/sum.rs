@@ -6,7 +6,7 @@ use super::spans::{ContainerSpan, LatencySpan, NameKey, NameSpan, NetworkSpan, O
 use crate::model::{ContainerId, NetworkId};
 use crate::snapshot::latencies::ServicePair;
 use crate::snapshot::pairs::Key;
-use crate::snapshot::{ContainerRef, Finding, Standing};
+use crate::snapshot::{ContainerRef, Finding, NetworkTraits, Standing};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -193,7 +193,7 @@ impl Sum {
     pub(super) fn network(&mut self, span: NetworkSpan) {
         let is_full = self.networks.len() >= MOST_NETWORKS;
         match self.networks.entry(span.network.id.clone()) {
-            Entry::Occupied(mut sum) => sum.get_mut().reach += span.reach,
+            Entry::Occupied(mut sum) => sum.get_mut().add(span),
             Entry::Vacant(_) if is_full => self.others.network(span.reach),
             Entry::Vacant(room) => drop(room.insert(span)),
         }
@@ -251,7 +251,7 @@ impl Sum {
             + latencies.capacity() * size_of::<(Arc<ServicePair>, LatencySpan)>()
             + latencies.len() * size_of::<ServicePair>()
             + names.capacity() * size_of::<(NameKey, NameSpan)>()
-            + networks.capacity() * size_of::<(NetworkId, NetworkSpan)>()
+            + networks.capacity() * (size_of::<(NetworkId, NetworkSpan)>() + size_of::<NetworkTraits>())
             + (findings.len() + self.standing.len()) * FINDING
             + (findings.capacity() + findings_left.capacity()) * size_of::<(u64, u64)>()
             + beside(containers.values(), pairs.values(), latencies.values(), names.values())

@@ -22,13 +22,18 @@ pub(super) fn network(row: &NetworkRow, board: &Board, context: &Context<'_>, wi
         paper.says(Tone::Faint, words::OF_NOW);
     }
     let subnets: Vec<String> =
-        row.subnets.iter().map(|(address, length)| format!("{address}/{length}")).collect();
-    match subnets.is_empty() {
-        true => paper.toned(Tone::Faint, "subnets", "none"),
-        false => paper.field("subnets", &subnets.join(", ")),
+        row.subnets().iter().map(|(address, length)| format!("{address}/{length}")).collect();
+    match (&row.traits, subnets.is_empty()) {
+        (None, _) => paper.toned(Tone::Faint, "subnets", words::NOT_KNOWN),
+        (_, true) => paper.toned(Tone::Faint, "subnets", "none"),
+        (_, false) => paper.field("subnets", &subnets.join(", ")),
     }
-    paper.field("internal", if row.internal { "yes: nothing leads outside" } else { "no" });
-    if let Some(overlay) = &row.overlay {
+    match &row.traits {
+        None => paper.toned(Tone::Faint, "internal", words::NOT_KNOWN),
+        Some(traits) if traits.internal => paper.field("internal", "yes: nothing leads outside"),
+        Some(_) => paper.field("internal", "no"),
+    }
+    if let Some(overlay) = row.overlay() {
         of_overlay(&mut paper, overlay);
     }
     paper.field("watched", &plural(row.interfaces_watched as u64, "interface"));

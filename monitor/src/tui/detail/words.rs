@@ -15,6 +15,8 @@ use std::time::Duration;
 pub(super) const OF_NOW: &str = "What Docker tells of it is of now.";
 /// What Docker, or the kernel, has not told.
 pub(super) const NOT_TOLD: &str = "not told by Docker";
+/// What was not known while it was there.
+pub(super) const NOT_KNOWN: &str = "not known";
 
 /// A name that may be absent.
 pub(super) fn told(name: Option<&SafeText>) -> &str {

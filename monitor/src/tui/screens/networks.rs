@@ -49,7 +49,7 @@ impl Row {
     }
 
     fn subnet(&self) -> String {
-        let subnets = &self.of().subnets;
+        let subnets = self.of().subnets();
         let Some((address, length)) = subnets.first() else { return String::new() };
         match subnets.len() - 1 {
             0 => format!("{address}/{length}"),
@@ -74,7 +74,7 @@ impl Screen for Networks {
             8,
             |row, _| Rank::Name(row.of().network.driver.name()),
             |row, _| {
-                let internal = row.of().internal;
+                let internal = row.of().is_internal();
                 Cell::plain(if internal { "internal" } else { row.of().network.driver.name() })
             },
         ),
@@ -82,7 +82,7 @@ impl Screen for Networks {
             "SUBNET",
             [16, 28],
             7,
-            |row, _| Rank::Number(row.of().subnets.first().map(|(address, _)| rank_of_address(*address))),
+            |row, _| Rank::Number(row.of().subnets().first().map(|(address, _)| rank_of_address(*address))),
             |row, _| match row.subnet() {
                 none if none.is_empty() => Cell::absent(),
                 subnet => Cell::plain(subnet),
@@ -201,7 +201,7 @@ impl Filterable for Row {
             Field::Container => of_members(name),
             Field::Service => of_members(service),
             Field::Project => of_members(project),
-            Field::Kind => is_it(row.network.driver.name()) || (row.internal && is_it("internal")),
+            Field::Kind => is_it(row.network.driver.name()) || (row.is_internal() && is_it("internal")),
             _ => false,
         }
     }
@@ -211,6 +211,6 @@ impl Filterable for Row {
     }
 
     fn addresses(&self, is_it: &mut dyn FnMut(IpAddr) -> bool) -> bool {
-        self.of().subnets.iter().any(|(address, _)| is_it(*address))
+        self.of().subnets().iter().any(|(address, _)| is_it(*address))
     }
 }

@@ -131,13 +131,13 @@ fn networks(containers: &[ContainerRow]) -> Arc<[NetworkRow]> {
         interfaces_watched: 0,
         totals: Reach::default(),
         window: Reach::default(),
-        subnets: Vec::new(),
+        traits: fixtures::traits(&[], false, None),
         ..fixtures::network_row(name)
     };
     [
         NetworkRow {
             network: network(1, "shop_front"),
-            subnets: vec![("172.18.0.0".parse().unwrap(), 16), ("fd00:1::".parse().unwrap(), 64)],
+            traits: fixtures::traits(&[("172.18.0.0", 16), ("fd00:1::", 64)], false, None),
             members: members(&containers[..2]),
             totals: Reach {
                 inside: counts(9_412, 12_900_000),
@@ -152,9 +152,8 @@ fn networks(containers: &[ContainerRow]) -> Arc<[NetworkRow]> {
         },
         NetworkRow {
             network: network(2, "billing_back"),
-            subnets: vec![("172.19.0.0".parse().unwrap(), 16)],
+            traits: fixtures::traits(&[("172.19.0.0", 16)], true, None),
             members: members(&containers[2..]),
-            internal: true,
             interfaces_watched: 1,
             crossings: 1,
             ..fixtures::network_row("billing_back")

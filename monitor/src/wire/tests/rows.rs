@@ -81,7 +81,8 @@ fn a_network_has_the_promised_fields_and_what_is_not_watched_no_traffic() {
     insta::assert_snapshot!(line(NetworkBody::new(&snapshot.networks[0], &snapshot)));
     let nodes = vec!["198.51.100.2".parse().unwrap()];
     let overlay = Some(Overlay { vxlan_ids: vec![4_097], encrypted: true, ingress: false, nodes });
-    let mesh = NetworkRow { overlay, ..snapshot.networks[0].clone() };
+    let traits = fixtures::traits(&[("172.18.0.0", 16)], false, overlay);
+    let mesh = NetworkRow { traits, ..snapshot.networks[0].clone() };
     let told = serde_json::json!({"vxlan_ids": [4_097], "encrypted": true, "ingress": false,
         "node_addresses": ["198.51.100.2"]});
     assert_eq!(value(NetworkBody::new(&mesh, &snapshot))["overlay"], told);
@@ -89,6 +90,11 @@ fn a_network_has_the_promised_fields_and_what_is_not_watched_no_traffic() {
     let record = value(NetworkBody::new(&dark, &snapshot));
     for absent in ["totals", "window"] {
         assert!(record.get(absent).is_none(), "{absent} was not measured");
+    }
+    let unknown = NetworkRow { traits: None, ..snapshot.networks[0].clone() };
+    let record = value(NetworkBody::new(&unknown, &snapshot));
+    for absent in ["subnets", "internal", "overlay"] {
+        assert!(record.get(absent).is_none(), "{absent} is not known");
     }
 }
 

@@ -230,7 +230,7 @@ fn networks_of_a_time_are_told_also_when_they_are_gone() {
         |bytes| Reach { inside: Counts { packets: 1, bytes, ..Counts::default() }, ..Reach::default() };
     let id = NetworkId::new(&"9".repeat(64)).unwrap();
     let gone = NetworkRef { id, ..fixtures::network("gone") };
-    let span = |bytes| NetworkSpan { network: gone.clone(), reach: reach(bytes) };
+    let span = |bytes| NetworkSpan { network: gone.clone(), traits: None, reach: reach(bytes) };
     let mut history = History::new(at(0), BOOTED);
     for second in 1..=3 {
         let networks = vec![span(second * 100)];
@@ -257,6 +257,7 @@ fn more_networks_than_an_interval_has_room_for_are_counted() {
             id: NetworkId::new(&format!("{number:064x}")).unwrap(),
             ..fixtures::network(&format!("net_{number}"))
         },
+        traits: None,
         reach: Reach { inside: Counts { bytes: number, ..Counts::default() }, ..Reach::default() },
     };
     history.seal(at(1), Counted { networks: (1..=300).map(network).collect(), ..Counted::default() });
