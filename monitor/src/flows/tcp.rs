@@ -166,6 +166,9 @@ fn between(from: Moment, to: Moment) -> Option<Duration> {
 impl Connection {
     /// Takes in one tick. The flow's packet before it was at `before`.
     pub(super) fn observe(&mut self, delta: &FlowDelta, seen: &TcpObserved, before: KernelTime) -> Tcp {
+        self.take_back_reset(seen);
+        let was_taken = self.is_taken_for_earlier();
+        let is_heard = self.sent.0 != 0 && self.received.0 != 0;
         // A SYN that comes again before its answer was acknowledged is the same connection.
         let opener_acknowledged = match self.initiator {
             Some(Direction::Received) => self.received.has(TcpFlags::ACK),
@@ -194,7 +197,7 @@ impl Connection {
         if !was_open {
             self.initiator = opener(delta, seen, opened_before);
         }
-        self.forget_earlier(is_reopened);
+        self.forget_earlier(is_reopened && is_heard, was_taken && !is_reopened);
         self.told.0 &= !ToldOf::OPENED;
         self.told.tell(ToldOf::OPENED, !was_open && self.initiator.is_some());
         Tcp {
@@ -209,26 +212,67 @@ impl Connection {
         }
     }
 
-    /// Of a connection that was not answered yet, what is of the one before with its ports.
-    ///
-    /// That is what its opener sent but its SYN, in the tick in which the ports were used again. And an opener that is answered as if
-    /// it were in a connection that the other end still has resets that one, and its SYN comes again (RFC 9293, 3.5.1 and 3.10.7.3):
-    /// what it opens goes on.
-    fn forget_earlier(&mut self, is_reopened: bool) {
-        let (opener, answerer) = match self.initiator {
-            Some(Direction::Sent) => (&mut self.sent, &mut self.received),
-            Some(Direction::Received) => (&mut self.received, &mut self.sent),
+    /// The flags of its opener and of the other end, once it is known who that is.
+    const fn by_role(&self) -> Option<(TcpFlags, TcpFlags)> {
+        match self.initiator {
+            Some(Direction::Sent) => Some((self.sent, self.received)),
+            Some(Direction::Received) => Some((self.received, self.sent)),
+            None => None,
+        }
+    }
+
+    /// Keeps these of its opener's flags, and these of the other end's.
+    const fn keep(&mut self, of_opener: u8, of_answerer: u8) {
+        let (of_sent, of_received) = match self.initiator {
+            Some(Direction::Sent) => (of_opener, of_answerer),
+            Some(Direction::Received) => (of_answerer, of_opener),
             None => return,
         };
-        let is_answered =
-            self.syn_ack_at.is_some() || answerer.has(TcpFlags::SYN) || answerer.has(TcpFlags::RST);
-        if is_answered {
-            return;
+        self.sent.0 &= of_sent;
+        self.received.0 &= of_received;
+    }
+
+    /// Whether its opener was answered by an acknowledgement in place of a SYN-ACK: the other end still has the connection before with
+    /// these ports. The opener resets that one, and its SYN comes again (RFC 9293, 3.5.1 and 3.10.7.3): what it opens goes on.
+    fn is_taken_for_earlier(&self) -> bool {
+        self.is_unanswered()
+            && self
+                .by_role()
+                .is_some_and(|(opener, answerer)| answerer.has(TcpFlags::ACK) && !opener.has(TcpFlags::ACK))
+    }
+
+    /// Whether its opener is known, and neither a SYN-ACK nor a reset answered it.
+    fn is_unanswered(&self) -> bool {
+        let by_flags = |(_, answerer): (TcpFlags, TcpFlags)| {
+            !answerer.has(TcpFlags::SYN) && !answerer.has(TcpFlags::RST)
+        };
+        self.syn_ack_at.is_none() && self.by_role().is_some_and(by_flags)
+    }
+
+    /// Takes out of what it has what is of the connection before with its ports. `is_reopened`: they were used again in this tick, and both
+    /// ends of the one before were heard here; of that one is then, as long as nobody answers, all that its opener sent but the
+    /// SYN. `was_taken`: it was taken for the one before until this tick.
+    fn forget_earlier(&mut self, is_reopened: bool, was_taken: bool) {
+        if is_reopened && self.is_unanswered() {
+            self.keep(TcpFlags::SYN, TcpFlags::ACK);
+        } else if was_taken || self.is_taken_for_earlier() {
+            let acknowledges = self.by_role().is_some_and(|(opener, _)| opener.has(TcpFlags::ACK));
+            self.keep(if acknowledges { u8::MAX } else { !TcpFlags::RST }, u8::MAX);
         }
-        if is_reopened {
-            (opener.0, answerer.0) = (opener.0 & TcpFlags::SYN, 0);
-        } else if answerer.has(TcpFlags::ACK) && !opener.has(TcpFlags::ACK) {
-            opener.0 &= !TcpFlags::RST;
+    }
+
+    /// Who has reset a connection acknowledges nothing of it any more. If its opener does, the reset was of the one before with its
+    /// ports, in a tick of both.
+    fn take_back_reset(&mut self, seen: &TcpObserved) {
+        let sent_by_opener = match self.initiator {
+            Some(Direction::Received) => seen.received_flags,
+            _ => seen.sent_flags,
+        };
+        let goes_on = sent_by_opener.has(TcpFlags::ACK)
+            && !sent_by_opener.has(TcpFlags::RST)
+            && !sent_by_opener.has(TcpFlags::SYN);
+        if goes_on {
+            self.keep(!TcpFlags::RST, u8::MAX);
         }
     }
 
@@ -304,11 +348,7 @@ impl Connection {
         if any(TcpFlags::FIN) {
             return TcpState::Closing;
         }
-        let (opener, answerer) = match self.initiator {
-            Some(Direction::Sent) => (self.sent, self.received),
-            Some(Direction::Received) => (self.received, self.sent),
-            None => return TcpState::Established,
-        };
+        let Some((opener, answerer)) = self.by_role() else { return TcpState::Established };
         if opener.has(TcpFlags::ACK) {
             TcpState::Established
         } else if answerer.has(TcpFlags::SYN) || self.syn_ack_at.is_some() {

@@ -165,13 +165,46 @@ fn an_opener_that_resets_what_the_other_end_still_had_goes_on() {
         Initiator::Local,
         &[None, Some(102), None],
     );
+    // The server still has an earlier one that was seen here; the parts of it all may be in ticks of their own.
     let earlier = ("SA", "SA", Some(1), Some(2));
-    check(
-        &[earlier, ("SR", "A", Some(50), None), answered],
-        TcpState::Established,
-        Initiator::Local,
-        &[Some(1), None, Some(53)],
-    );
+    let asked = ("S", "A", Some(50), None);
+    let (told, none, last) = (Some(1), None, Some(53));
+    for ticks in [
+        &[earlier, ("SR", "A", Some(50), None), answered][..],
+        &[earlier, asked, ("R", "", None, None), answered],
+        &[earlier, asked, ("SR", "SA", Some(100), Some(103)), ("A", "", None, None)],
+    ] {
+        let handshakes: Vec<_> = (0..ticks.len())
+            .map(|at| {
+                if at == 0 {
+                    told
+                } else if ticks[at].3.is_some() {
+                    last
+                } else {
+                    none
+                }
+            })
+            .collect();
+        check(ticks, TcpState::Established, Initiator::Local, &handshakes);
+    }
+}
+
+#[test]
+fn who_acknowledges_has_not_reset() {
+    let of_both = ("SAR", "SA", Some(1), Some(3));
+    check(&[of_both], TcpState::Reset, Initiator::Local, &[Some(2)]);
+    check(&[of_both, ("A", "A", None, None)], TcpState::Established, Initiator::Local, &[Some(2), None]);
+    check(&[of_both, ("R", "A", None, None)], TcpState::Reset, Initiator::Local, &[Some(2), None]);
+    // What the other end sends before it heard of the reset changes nothing, nor does a reset of its own.
+    check(&[of_both, ("", "A", None, None)], TcpState::Reset, Initiator::Local, &[Some(2), None]);
+    let refused = ("S", "RA", Some(1), None);
+    check(&[refused, ("A", "", None, None)], TcpState::Refused, Initiator::Local, &[None, None]);
+}
+
+#[test]
+fn of_an_opener_that_is_heard_alone_nothing_is_of_another_connection() {
+    let alone = ("SAR", "", Some(1), None);
+    check(&[alone, ("SAR", "", Some(50), None)], TcpState::Reset, Initiator::Local, &[None, None]);
 }
 
 #[test]

@@ -84,20 +84,20 @@ fn what_fails_is_what_the_client_and_both_kernels_counted() -> Result<()> {
 
     let agent = Agent::watching("failures", &[&client, &server])?;
     let unseen = Unseen::start("failures")?;
-    let counted = |container: &Container| -> Result<u64> {
-        Ok(sent_again(container)? - unseen.of(&container.address(&network)?)?)
-    };
-    let before = [counted(&client)?, counted(&server)?];
+    let before = [sent_again(&client)?, sent_again(&server)?];
     let said = client.exec(&["python3", "-c", CLIENT, &server.address(&network)?])?;
     ensure!(said.trim() == "5 2 3", "{said}");
     let counted =
-        || -> Result<[u64; 2]> { Ok([counted(&client)? - before[0], counted(&server)? - before[1]]) };
+        || -> Result<[u64; 2]> { Ok([sent_again(&client)? - before[0], sent_again(&server)? - before[1]]) };
     let rows = wait_for("all of it", PATIENCE, || {
         let rows = agent.ask(&["failures", "lab/server"])?;
         let told = ["retransmitted_by_client", "retransmitted_by_server"].map(|field| sum(&rows, field));
         let is_whole = row(&rows, 5005).is_some_and(|row| row["unanswered"] == 2)
             && row(&rows, 5003).is_some_and(|row| row["reset"] == 4);
-        Ok((is_whole && told == counted()?).then_some(rows))
+        let [by_client, by_server] = counted()?;
+        let is_all = unseen.is_all(told[0], by_client, &client.address(&network)?)?
+            && unseen.is_all(told[1], by_server, &server.address(&network)?)?;
+        Ok((is_whole && is_all).then_some(rows))
     })?;
     let [by_client, by_server] = counted()?;
     ensure!(
@@ -179,8 +179,8 @@ fn what_a_kernel_tries_to_send_again_and_cannot_is_not_sent_again() -> Result<()
     wait_for("all that was sent again, and no more", PATIENCE, || {
         let rows = agent.ask(&["failures"])?;
         let told = row(&rows, 5000).and_then(|row| row["retransmitted_by_client"].as_u64());
-        let counted = sent_again(&client)? - unseen.of(&client.address(&network)?)?;
-        Ok((told.unwrap_or(0) == counted).then_some(()))
+        let is_all = unseen.is_all(told.unwrap_or(0), sent_again(&client)?, &client.address(&network)?)?;
+        Ok(is_all.then_some(()))
     })
     .with_context(|| format!("{:?} were sent again: {:#?}", sent_again(&client), agent.ask(&["failures"])))?;
     agent.end()?;

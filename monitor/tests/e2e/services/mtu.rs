@@ -98,9 +98,9 @@ fn answers_that_do_not_fit_on_the_way_are_a_finding_if_their_sender_does_not_hea
         let rows = agent.ask(&["failures"])?;
         let is_whole = |server: &Container, port: u16, errors: u64| -> Result<bool> {
             let Some(row) = row(&rows, port) else { return Ok(false) };
-            let again =
-                kernel_count(server, "snmp", "RetransSegs")? - unseen.of(&server.address(&network)?)?;
-            Ok(row["retransmitted_by_server"] == again && packets(row) == errors)
+            let told = row["retransmitted_by_server"].as_u64().context("a count")?;
+            let again = kernel_count(server, "snmp", "RetransSegs")?;
+            Ok(unseen.is_all(told, again, &server.address(&network)?)? && packets(row) == errors)
         };
         // Of one whose firewall drops them, its kernel counts none.
         let heard = kernel_count(&obeys, "snmp", "InDestUnreachs")?;

@@ -1,6 +1,6 @@
 //! Segments sent again that no program was told of. Seen on machines whose process 1 is a service of their maker's: while a
 //! thread of that one is interrupted, their kernel runs no program at a tracepoint and counts no miss, and only its own trace
-//! buffer has what went on. Elsewhere there are none.
+//! buffer has what went on. Other kernels run programs then as ever.
 
 use anyhow::{Context as _, Result, ensure};
 use lab::text;
@@ -37,7 +37,12 @@ impl Unseen {
         Ok(new)
     }
 
-    /// How many segments an address sent again of which no program was told.
+    /// Whether what was told is all that the kernel counted of an address: but, on such a kernel, what is unseen.
+    pub(crate) fn is_all(&self, told: u64, counted: u64, address: &str) -> Result<bool> {
+        Ok(told == counted || Some(told) == counted.checked_sub(self.of(address)?))
+    }
+
+    /// How often an address sent again while process 1 was interrupted.
     pub(crate) fn of(&self, address: &str) -> Result<u64> {
         for cpu in fs::read_dir(self.instance.join("per_cpu"))? {
             let stats = fs::read_to_string(cpu?.path().join("stats"))?;
