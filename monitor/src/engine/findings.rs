@@ -13,7 +13,7 @@ impl State {
         let wall = self.wall(now);
         let Self { judge, attribution, flows, books, subscribers, findings_told, .. } = self;
         let around = Around { attribution, flows, now, wall };
-        for silent in books.silent_replicas(self.latest.2) {
+        for silent in books.silent_replicas(attribution, self.latest.2) {
             judge.silent(&around, &silent);
         }
         for wrong in books.wrong_mtus(self.latest.2) {

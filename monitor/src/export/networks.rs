@@ -14,7 +14,7 @@ pub(super) const COST: usize = 21;
 #[derive(Debug)]
 pub(super) struct Network {
     network: NetworkRef,
-    internal: Option<bool>,
+    internal: bool,
     containers: usize,
     crossings: usize,
     measured: bool,
@@ -25,7 +25,7 @@ impl Network {
     pub(super) fn new(row: &NetworkRow) -> Self {
         Self {
             network: row.network.clone(),
-            internal: row.traits.as_ref().map(|traits| traits.internal),
+            internal: row.is_internal(),
             containers: 0,
             crossings: 0,
             measured: false,
@@ -35,7 +35,7 @@ impl Network {
 
     /// Takes in its row.
     pub(super) fn take(&mut self, row: &NetworkRow) {
-        self.internal = row.traits.as_ref().map_or(self.internal, |traits| Some(traits.internal));
+        self.internal = row.is_internal();
         self.containers = row.members.len();
         self.crossings = row.crossings;
         self.measured |= row.is_measured();
@@ -54,7 +54,7 @@ impl Network {
         let NetworkRef { id, name, driver } = &self.network;
         let (name, id) = (Some(name.clone()), Some(SafeText::new(id.short())));
         let labels = Labels::new([("network", name), ("id", id)]);
-        let internal = self.internal.map_or("", |internal| if internal { "true" } else { "false" });
+        let internal = if self.internal { "true" } else { "false" };
         let info = labels.with("driver", driver.name()).with("internal", internal);
         page.add(&family::NETWORK, &info, 1_u64);
         page.add(&family::NETWORK_CONTAINERS, &labels, self.containers);

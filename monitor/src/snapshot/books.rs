@@ -248,8 +248,8 @@ impl Books {
     }
 
     /// Replicas that answer nobody, at the end of a tick; each once in ten seconds.
-    pub fn silent_replicas(&mut self, tick_end: KernelTime) -> Vec<SilentReplica> {
-        self.replicas.silent(tick_end)
+    pub fn silent_replicas(&mut self, attribution: &Attribution, tick_end: KernelTime) -> Vec<SilentReplica> {
+        self.replicas.silent(attribution, tick_end)
     }
 
     /// Ends that send packets that do not fit on the way and were told so again in the tick that ends, each once.

@@ -5,7 +5,7 @@ use super::{
     ContainerRef, End, EndKind, Finding, Kind, NetworkRef, NetworkRow, NetworkSpan, NetworkTraits, Reach,
 };
 use crate::attribution::{Attribution, KnownNetwork};
-use crate::model::{KernelTime, NetworkDriver, NetworkId, NetworkMode};
+use crate::model::{KernelTime, Network, NetworkDriver, NetworkId, NetworkMode};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,10 +34,11 @@ impl Account {
     }
 
     /// Takes in what is known of the network now.
-    fn know(&mut self, known: Option<&KnownNetwork>) {
-        let Some(network) = known.map(|known| &known.network) else { return };
-        if self.traits.as_ref().is_none_or(|traits| !traits.are_of(network)) {
-            self.traits = Some(Arc::new(NetworkTraits::of(network)));
+    fn know(&mut self, network: &Network) {
+        let traits = NetworkTraits::lasting(network);
+        // The history shares what stays the same.
+        if self.traits.as_deref() != Some(&traits) {
+            self.traits = Some(Arc::new(traits));
         }
     }
 
@@ -93,7 +94,9 @@ impl Networks {
     pub(super) fn tell(&mut self, attribution: &Attribution) -> Vec<NetworkSpan> {
         let mut told = std::mem::take(&mut self.departed);
         for (id, account) in &mut self.of {
-            account.know(attribution.network(id));
+            if let Some(known) = attribution.network(id) {
+                account.know(&known.network);
+            }
             told.extend(account.tell());
         }
         told
@@ -164,4 +167,48 @@ fn is_on(known: &KnownNetwork, finding: &Finding) -> bool {
     let is_on =
         |end: &End| matches!(end.kind, EndKind::Container | EndKind::Unknown) && known.holds(end.address);
     is_on(&finding.source) || is_on(&finding.destination)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Account;
+    use crate::model::{GatewayMode, Network, NetworkDriver, Overlay, SafeText};
+    use crate::snapshot::{NetworkTraits, Reach};
+    use crate::wire::fixtures;
+    use std::sync::Arc;
+
+    #[test]
+    fn history_shares_what_it_knows_of_a_network_however_its_nodes_change() {
+        let reference = fixtures::network("mesh");
+        let network = |nodes: u8, vxlan_id| Network {
+            id: reference.id.clone(),
+            name: SafeText::new("mesh"),
+            driver: NetworkDriver::Overlay,
+            subnets: vec![("10.0.1.0".parse().unwrap(), 24)],
+            gateways: Vec::new(),
+            internal: true,
+            inter_container: true,
+            ipv6: false,
+            gateway_mode_ipv4: GatewayMode::Nat,
+            gateway_mode_ipv6: GatewayMode::Nat,
+            bridge: None,
+            overlay: Some(Overlay {
+                vxlan_ids: vec![vxlan_id],
+                encrypted: true,
+                ingress: false,
+                nodes: (0..nodes).map(|node| [198, 51, 100, node].into()).collect(),
+            }),
+        };
+        let mut account = Account::of(&reference);
+        let mut told = |network: &Network| {
+            account.know(network);
+            account.totals += Reach { inside: fixtures::counts(1, 100), ..Reach::default() };
+            account.tell().unwrap().traits.unwrap()
+        };
+        let [first, second] = [2, 200].map(|nodes| told(&network(nodes, 4_097)));
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(*first, NetworkTraits::of(&network(0, 4_097)), "all but the nodes");
+        let third = told(&network(200, 4_098));
+        assert_eq!(*third, NetworkTraits::of(&network(0, 4_098)), "what changes else is told");
+    }
 }

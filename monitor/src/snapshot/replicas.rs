@@ -1,6 +1,7 @@
 //! Which replica of a service, or behind a name, answers nobody while the others do.
 
 use super::{End, Service, Talk, Tcp, TcpState};
+use crate::attribution::{Attribution, Known};
 use crate::model::{ContainerId, Initiator, KernelTime, SafeText, SwarmKind};
 use crate::policy::{Outcome, SilentReplica};
 use std::collections::{HashMap, HashSet};
@@ -124,8 +125,8 @@ impl Replicas {
         true
     }
 
-    /// Those that answered nobody in the span before the one that ends now, in order; none while it goes on.
-    pub(super) fn silent(&mut self, now: KernelTime) -> Vec<SilentReplica> {
+    /// Those that answered nobody in the span before the one that ends now, and are there still, in order; none while it goes on.
+    pub(super) fn silent(&mut self, attribution: &Attribution, now: KernelTime) -> Vec<SilentReplica> {
         if now.since(self.since) < SPAN {
             return Vec::new();
         }
@@ -148,6 +149,7 @@ impl Replicas {
         let mut silent: Vec<(&Key, SilentReplica)> = before
             .iter()
             .filter(|(key, asked)| asked.connections >= ENOUGH && !asked.stopped && !answers(key))
+            .filter(|(_, asked)| is_there(attribution, &asked.server, now))
             .filter_map(|(key, asked)| {
                 let (replicas, answered) = *others.get(&(&key.service, key.port))?;
                 Some((key, asked.silent(key, replicas, answered)))
@@ -173,6 +175,18 @@ fn groups(talk: &Talk<'_>, server: &End) -> Vec<Service> {
     let may_be = may_be.into_iter().flat_map(|network| container.aliases_on(&network.id));
     let aliases = talk.alias(server).into_iter().chain(may_be);
     service.into_iter().chain(aliases.cloned().map(Service::Alias)).collect()
+}
+
+/// Whether a replica is where it was asked: its container runs, or its task has that address by what the swarm told last.
+fn is_there(attribution: &Attribution, server: &End, now: KernelTime) -> bool {
+    match (&server.container, &server.swarm) {
+        (Some(container), _) => attribution.container(&container.id).is_some_and(Known::is_running),
+        (None, Some(swarm)) => {
+            let holder = attribution.in_swarm_now(&swarm.network.id, swarm.member.address, now);
+            holder.is_some_and(|holder| holder.member.name == swarm.member.name)
+        }
+        (None, None) => false,
+    }
 }
 
 fn is_refused(tcp: &Tcp) -> bool {

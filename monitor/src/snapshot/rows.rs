@@ -163,10 +163,27 @@ impl NetworkTraits {
         Self { subnets: subnets.clone(), internal: *internal, overlay: overlay.clone() }
     }
 
-    /// Whether they are a network's.
-    pub(super) fn are_of(&self, network: &Network) -> bool {
-        let Self { subnets, internal, overlay } = self;
-        (subnets, internal, overlay) == (&network.subnets, &network.internal, &network.overlay)
+    /// What of this is kept of a time that is over: all but the nodes of an overlay network, which come and go, and of which
+    /// there may be many.
+    pub(super) fn lasting(network: &Network) -> Self {
+        let Network { subnets, internal, overlay, .. } = network;
+        let overlay = overlay.as_ref().map(|overlay| Overlay {
+            vxlan_ids: overlay.vxlan_ids.clone(),
+            encrypted: overlay.encrypted,
+            ingress: overlay.ingress,
+            nodes: Vec::new(),
+        });
+        Self { subnets: subnets.clone(), internal: *internal, overlay }
+    }
+
+    /// Memory they take, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let of_overlay = |overlay: &Overlay| {
+            overlay.vxlan_ids.capacity() * size_of::<u32>() + overlay.nodes.capacity() * size_of::<IpAddr>()
+        };
+        size_of::<Self>()
+            + self.subnets.capacity() * size_of::<(IpAddr, u8)>()
+            + self.overlay.as_ref().map_or(0, of_overlay)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::world::{Told, World, container, flow, mac, text};
 use monitor::model::{
-    Container, DnsAnswer, DnsExchange, DnsPlace, DnsRecord, DnsTransport, InterfaceNumber, Observation,
-    Resources, Rights,
+    Change, Container, DnsAnswer, DnsExchange, DnsPlace, DnsRecord, DnsTransport, InterfaceNumber,
+    Observation, Resources, Rights,
 };
 use monitor::snapshot::{Finding, Kind, LatencyRow, Outcome, PairRow, ServiceRow, services};
 use std::time::Duration;
@@ -145,7 +145,7 @@ fn latencies_are_bounded_and_what_is_in_none_is_counted() {
     assert_eq!((snapshot.latencies.len(), snapshot.losses.get("latencies_forgotten")), (128, 1));
     assert!(snapshot.latencies.iter().any(|row| row.server.to_string() == "shop/web"));
     // And those of containers that are gone go with them.
-    world.change(monitor::model::Change::ContainerGone { id: crate::world::id("client"), at: world.now });
+    world.change(Change::ContainerGone { id: crate::world::id("client"), at: world.now });
     world.at(2_000_000);
     world.state.housekeeping(world.now);
     world.flows(Vec::new());
@@ -242,6 +242,31 @@ fn what_may_be_chance_or_has_another_reason_is_not_found() {
     none(&[(1, 20, answered), (2, 20, Fate::Refused), (2, 1, answered)], &[], "it answers somebody");
     none(&[(1, 20, answered), (2, 20, Fate::Refused)], &[(2, 1, answered)], "it has only just been started");
     none(&[(1, 200, answered), (2, 200, answered)], &[], "that two are not asked breaks nothing");
+}
+
+#[test]
+fn one_that_is_stopped_or_gone_when_it_is_judged_is_not_found() {
+    let found = |end: &dyn Fn(&mut World)| {
+        let mut world = scene(3);
+        let mut ports = 1_000;
+        tick(&mut world, 6_000, &mut ports, &[]);
+        let told = [(1, 20, Fate::Answered(500, 100)), (3, 5, Fate::Refused)];
+        tick(&mut world, 7_000, &mut ports, &told);
+        tick(&mut world, 16_500, &mut ports, &[]);
+        end(&mut world);
+        tick(&mut world, 26_600, &mut ports, &[]);
+        tick(&mut world, 36_700, &mut ports, &[]);
+        silent(&mut world).len()
+    };
+    assert_eq!(found(&|_| {}), 1, "it runs still");
+    let stop = |world: &mut World| {
+        world.change(Change::ContainerStopped { id: crate::world::id("web-3"), at: world.now });
+    };
+    assert_eq!(found(&stop), 0);
+    let go = |world: &mut World| {
+        world.change(Change::ContainerGone { id: crate::world::id("web-3"), at: world.now });
+    };
+    assert_eq!(found(&go), 0);
 }
 
 /// A container behind a name, and of a service or not.
@@ -409,7 +434,7 @@ fn a_shared_name_keeps_how_long_those_behind_it_took_as_long_as_it_is_one() {
     let all = [("pool.a", 7), ("web-2", 4), ("web-1", 3)].map(|(name, count)| (name.to_owned(), count));
     assert_eq!(counted(&mut world), all);
     let gone = crate::world::id("web-2");
-    world.change(monitor::model::Change::ContainerGone { id: gone, at: world.now });
+    world.change(Change::ContainerGone { id: gone, at: world.now });
     world.at(2_000_000);
     world.state.housekeeping(world.now);
     world.flows(Vec::new());

@@ -314,22 +314,23 @@ fn why_tells_of_a_task_on_another_node_by_the_rule_of_its_network() {
     }
 }
 
-/// What is found where one task answers, and two others refuse, or ignore, all that they are asked.
-fn silent_tasks(is_refused: bool) -> Vec<Finding> {
+/// What is found where one task answers, and two others refuse, or ignore, all that they are asked, if the swarm tells of
+/// these before they are judged.
+fn silent_tasks(is_refused: bool, later: &[SwarmMember]) -> Vec<Finding> {
     let mut world = mesh();
     told(
         &mut world,
         &[task("web.1.aa", "10.0.1.7"), task("web.2.bb", "10.0.1.8"), task("web.3.cc", "10.0.1.9")],
     );
-    let mut tick = |flows: &dyn Fn(&World) -> Vec<Told>| {
-        let flows = flows(&world);
+    let tick = |world: &mut World, flows: &dyn Fn(&World) -> Vec<Told>| {
+        let flows = flows(world);
         world.flows(flows);
         world.observe(Observation::Resources(Resources::default()));
         let next = world.now.0 / 1_000_000 + 10_100;
         world.pass_until(next);
     };
-    tick(&|_| Vec::new());
-    tick(&|world| {
+    tick(&mut world, &|_| Vec::new());
+    tick(&mut world, &|world| {
         let answered = (4_000..4_005).map(|port| connection(world, port, "10.0.1.7:80", true));
         let not = ["10.0.1.8:80", "10.0.1.9:80"].into_iter().zip([5_000..5_004, 6_000..6_004]);
         let not = not.flat_map(|(to, ports)| ports.map(move |port| (to, port)));
@@ -340,7 +341,9 @@ fn silent_tasks(is_refused: bool) -> Vec<Finding> {
         });
         answered.chain(not).collect()
     });
-    (0..3).for_each(|_| tick(&|_| Vec::new()));
+    let (network, at) = (network_id("lan"), world.now);
+    world.change(Change::Swarm { network, members: Some(later.to_vec()), at });
+    (0..3).for_each(|_| tick(&mut world, &|_| Vec::new()));
     let mut found = world.snapshot().findings;
     found.retain(|finding| finding.rule.as_str() == "silent-replica");
     found.sort_by_key(|finding| finding.destination.address);
@@ -349,10 +352,11 @@ fn silent_tasks(is_refused: bool) -> Vec<Finding> {
 
 #[test]
 fn a_task_on_another_node_that_answers_nobody_while_others_do_is_found() {
+    let all = [task("web.1.aa", "10.0.1.7"), task("web.2.bb", "10.0.1.8"), task("web.3.cc", "10.0.1.9")];
     for (is_refused, outcome, reason) in
         [(true, Outcome::Delivered, None), (false, Outcome::Unknown, Some("out_of_sight"))]
     {
-        let found = silent_tasks(is_refused);
+        let found = silent_tasks(is_refused, &all);
         let [two, three] = &*found else { panic!("each is one: {found:#?}") };
         for (finding, name) in [(two, "web.2(10.0.1.8)"), (three, "web.3(10.0.1.9)")] {
             assert_eq!((finding.outcome, finding.reason), (outcome, reason));
@@ -363,4 +367,16 @@ fn a_task_on_another_node_that_answers_nobody_while_others_do_is_found() {
             assert_eq!(finding.explanation.contains("may be the way there"), !is_refused);
         }
     }
+}
+
+#[test]
+fn a_task_that_is_gone_or_replaced_when_it_is_judged_is_not_found() {
+    // The address of one is another task's, and that of the other one nobody's.
+    let later = [task("web.1.aa", "10.0.1.7"), task("web.2.dd", "10.0.1.8")];
+    assert_eq!(silent_tasks(true, &later), []);
+    // One that has its address still is found.
+    let later = [task("web.1.aa", "10.0.1.7"), task("web.2.dd", "10.0.1.8"), task("web.3.cc", "10.0.1.9")];
+    let found = silent_tasks(true, &later);
+    let [three] = &*found else { panic!("{found:#?}") };
+    assert!(three.explanation.starts_with("web.3(10.0.1.9) answers nobody"), "{}", three.explanation);
 }

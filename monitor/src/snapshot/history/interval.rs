@@ -4,7 +4,7 @@ use super::spans::{ContainerSpan, LatencySpan, NameSpan, NetworkSpan, Others, Pa
 use crate::flows::Spread;
 use crate::model::{KernelTime, WallTime};
 use crate::snapshot::latencies::ServicePair;
-use crate::snapshot::{Finding, NetworkTraits, Standing};
+use crate::snapshot::{Finding, Standing};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(super) const PAIRS: usize = 512;
 /// Names that have one.
 pub(super) const NAMES: usize = 256;
 /// Networks that have one.
-const NETWORKS: usize = 256;
+pub(super) const NETWORKS: usize = 256;
 /// Standing findings that are kept of one.
 const STANDING: usize = 64;
 /// What a finding is taken to need, in bytes: its texts are of bounded length.
@@ -82,7 +82,8 @@ impl Interval {
             + self.pairs.capacity() * (size_of::<PairSpan>() + size_of::<PairEnds>())
             + self.latencies.capacity() * (size_of::<LatencySpan>() + size_of::<ServicePair>())
             + self.names.capacity() * size_of::<NameSpan>()
-            + self.networks.capacity() * (size_of::<NetworkSpan>() + size_of::<NetworkTraits>())
+            + self.networks.capacity() * size_of::<NetworkSpan>()
+            + self.networks.iter().map(NetworkSpan::bytes).sum::<usize>()
             + (self.findings.capacity() + self.standing.capacity()) * FINDING
             + self.findings_left.capacity() * size_of::<u64>()
             + beside(self.containers.iter(), self.pairs.iter(), self.latencies.iter(), self.names.iter())

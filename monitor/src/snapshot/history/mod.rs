@@ -36,7 +36,7 @@ const MINUTE: Duration = Duration::from_millis(59_500);
 const BY_MINUTE: Duration = Duration::from_secs(60 * 60);
 /// The most memory that seconds take, and that minutes take, in bytes.
 const ROOM: [usize; 2] = [16 << 20, 8 << 20];
-/// The most that the minute takes that is being made; where it would be more, only the pairs and names stay that weigh most.
+/// The most that the minute takes that is being made; where it would be more, only the pairs, names and networks stay that weigh most.
 const MAKING: usize = 4 << 20;
 /// A difference between both clocks' offsets that is no inexact reading.
 const STEP: i64 = 20_000_000;

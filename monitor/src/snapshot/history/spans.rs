@@ -307,6 +307,11 @@ impl NetworkSpan {
         self.reach += later.reach;
     }
 
+    /// Memory it takes beside itself, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.traits.as_ref().map_or(0, |traits| traits.bytes())
+    }
+
     /// What makes one worth its room more than another: bytes.
     pub(super) fn weight(&self) -> Weight {
         Weight::of(0, self.reach.bytes())

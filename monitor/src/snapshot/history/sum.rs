@@ -1,12 +1,12 @@
 //! Sums over several spans of time.
 
 use super::choice::Chosen;
-use super::interval::{FINDING, Interval, Moment, NAMES, PAIRS, beside, keep_most};
+use super::interval::{FINDING, Interval, Moment, NAMES, NETWORKS, PAIRS, beside, keep_most};
 use super::spans::{ContainerSpan, LatencySpan, NameKey, NameSpan, NetworkSpan, Others, PairEnds, PairSpan};
 use crate::model::{ContainerId, NetworkId};
 use crate::snapshot::latencies::ServicePair;
 use crate::snapshot::pairs::Key;
-use crate::snapshot::{ContainerRef, Finding, NetworkTraits, Standing};
+use crate::snapshot::{ContainerRef, Finding, Standing};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -251,20 +251,22 @@ impl Sum {
             + latencies.capacity() * size_of::<(Arc<ServicePair>, LatencySpan)>()
             + latencies.len() * size_of::<ServicePair>()
             + names.capacity() * size_of::<(NameKey, NameSpan)>()
-            + networks.capacity() * (size_of::<(NetworkId, NetworkSpan)>() + size_of::<NetworkTraits>())
+            + networks.capacity() * size_of::<(NetworkId, NetworkSpan)>()
+            + networks.values().map(NetworkSpan::bytes).sum::<usize>()
             + (findings.len() + self.standing.len()) * FINDING
             + (findings.capacity() + findings_left.capacity()) * size_of::<(u64, u64)>()
             + beside(containers.values(), pairs.values(), latencies.values(), names.values())
     }
 
-    /// Takes no more than so much memory: else only as many pairs and names stay as an interval has, the rest is among
-    /// the others.
+    /// Takes no more than so much memory: else only as many pairs, names and networks stay as an interval has, the rest is
+    /// among the others.
     pub(super) fn keep_within(&mut self, bytes: usize) {
         if self.bytes() <= bytes {
             return;
         }
         self.keep_pairs(PAIRS);
         self.keep_names(NAMES);
+        self.keep_networks(NETWORKS);
     }
 
     /// Keeps so many pairs, those that are worth most; the rest is among the others.
@@ -282,6 +284,14 @@ impl Sum {
         let mut rows = std::mem::take(names).into_values().collect();
         keep_most(&mut rows, most, NameSpan::weight, |name| others.name(name.outcomes));
         names.extend(rows.into_iter().map(|row| (row.key(), row)));
+    }
+
+    /// Keeps so many networks, those that are worth most; the rest is among the others.
+    fn keep_networks(&mut self, most: usize) {
+        let Self { networks, others, .. } = self;
+        let mut rows = std::mem::take(networks).into_values().collect();
+        keep_most(&mut rows, most, NetworkSpan::weight, |network| others.network(network.reach));
+        networks.extend(rows.into_iter().map(|row| (row.network.id.clone(), row)));
     }
 
     /// What it is now.

@@ -1,15 +1,17 @@
 //! What is kept where there is not room for all, and how much that takes.
 
 use super::{BOOTED, asked, at, check_order, container, finding, latency, pair, sums, tick, traffic};
-use crate::model::{Counts, IcmpKind, NetworkId, Protocol, Traffic};
+use crate::model::{Counts, IcmpKind, NetworkId, Overlay, Protocol, Traffic};
 use crate::snapshot::history::{
     AskedPast, Counted, History, LatencySpan, MAKING, NetworkSpan, PairSpan, Past, ROOM, look_back,
 };
 use crate::snapshot::latencies::ServicePair;
 use crate::snapshot::{
-    Alias, Answers, EndKind, IcmpRow, NetworkRef, Reach, Service, Severity, Snapshot, Standing,
+    Alias, Answers, EndKind, IcmpRow, NetworkRef, NetworkTraits, Reach, Service, Severity, Snapshot, Standing,
 };
 use crate::wire::fixtures;
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 #[test]
@@ -249,18 +251,76 @@ fn networks_of_a_time_are_told_also_when_they_are_gone() {
     assert_eq!(past.snapshot.networks.len(), now.networks.len() + 1);
 }
 
-#[test]
-fn more_networks_than_an_interval_has_room_for_are_counted() {
-    let mut history = History::new(at(0), BOOTED);
-    let network = |number: u64| NetworkSpan {
+/// Something of a network, which has more the greater its number.
+fn network(number: u64, traits: Option<Arc<NetworkTraits>>) -> NetworkSpan {
+    NetworkSpan {
         network: NetworkRef {
             id: NetworkId::new(&format!("{number:064x}")).unwrap(),
             ..fixtures::network(&format!("net_{number}"))
         },
-        traits: None,
+        traits,
         reach: Reach { inside: Counts { bytes: number, ..Counts::default() }, ..Reach::default() },
+    }
+}
+
+/// How a network with so many subnets is made, each with an identifier.
+fn made_with(subnets: u32, first: u32) -> Arc<NetworkTraits> {
+    let subnet = |number: u32| (IpAddr::V4((number << 8).into()), 24);
+    let overlay = Overlay { vxlan_ids: (first..first + subnets).collect(), ..Overlay::default() };
+    let subnets = (first..first + subnets).map(subnet).collect();
+    Arc::new(NetworkTraits { subnets, internal: false, overlay: Some(overlay) })
+}
+
+/// Memory that traits of networks really take, each once.
+fn bytes_of_traits(history: &History) -> usize {
+    let intervals = history.intervals();
+    let traits = intervals.iter().flat_map(|interval| &interval.networks).filter_map(|it| it.traits.as_ref());
+    let each: HashMap<_, _> = traits.map(|traits| (Arc::as_ptr(traits), traits)).collect();
+    let bytes = |traits: &&Arc<NetworkTraits>| {
+        let ids = traits.overlay.as_ref().map_or(0, |overlay| size_of_val(&*overlay.vxlan_ids));
+        size_of::<NetworkTraits>() + size_of_val(&*traits.subnets) + ids
     };
-    history.seal(at(1), Counted { networks: (1..=300).map(network).collect(), ..Counted::default() });
+    each.values().map(bytes).sum()
+}
+
+#[test]
+fn networks_that_are_told_otherwise_each_second_are_within_the_bound() {
+    let mut history = History::new(at(0), BOOTED);
+    for second in 1..=300_u32 {
+        // 300 others in each interval, so that there are ever more in the minute that is being made.
+        let others = u64::from(second % 5) * 300;
+        let networks = (1..=300).map(|number| network(others + number, Some(made_with(160, second))));
+        let networks = networks.collect();
+        history.seal(at(second.into()), Counted { networks, ..Counted::default() });
+        let kept = history.kept();
+        assert!(history.bytes.iter().zip(ROOM).all(|(bytes, room)| *bytes <= room), "{kept:?}");
+        assert!(history.minute.bytes() <= MAKING, "{}", history.minute.bytes());
+        if second % 50 == 0 {
+            let really = bytes_of_traits(&history);
+            assert!(really <= kept.bytes, "{really} of {} after {second} s", kept.bytes);
+        }
+    }
+    assert!((10..300).contains(&history.kept().seconds), "{:?}", history.kept());
+}
+
+#[test]
+fn a_network_takes_about_500_bytes_in_an_interval_and_few_more_with_each_subnet() {
+    let bytes = |networks: u64, subnets| {
+        let mut history = History::new(at(0), BOOTED);
+        let networks = (0..networks).map(|number| network(number, Some(made_with(subnets, 1)))).collect();
+        history.seal(at(1), Counted { networks, ..Counted::default() });
+        history.bytes[0]
+    };
+    let each = |subnets| (bytes(256, subnets) - bytes(0, subnets)) / 256;
+    assert!((450..=550).contains(&each(1)), "{}", each(1));
+    assert_eq!(each(2) - each(1), 22);
+}
+
+#[test]
+fn more_networks_than_an_interval_has_room_for_are_counted() {
+    let mut history = History::new(at(0), BOOTED);
+    let networks = (1..=300).map(|number| network(number, None)).collect();
+    history.seal(at(1), Counted { networks, ..Counted::default() });
     let interval = &history.intervals()[0];
     assert_eq!((interval.networks.len(), interval.others.networks), (256, 44));
     assert_eq!(interval.others.reach.inside.bytes, (1..=44).sum::<u64>(), "the heaviest are kept");
