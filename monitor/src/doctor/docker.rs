@@ -84,6 +84,13 @@ impl Docker {
         there.into_iter().map(|known| &known.network)
     }
 
+    /// Whether a network is the swarm's own, of published ports.
+    #[must_use]
+    pub fn is_ingress(&self, network: &NetworkId) -> bool {
+        let overlay = self.facts.network(network).and_then(|known| known.network.overlay.as_ref());
+        overlay.is_some_and(|overlay| overlay.ingress)
+    }
+
     /// Who is in the swarm and no container of this node, by network and address.
     #[must_use]
     pub fn elsewhere(&self) -> Vec<&SwarmRef> {

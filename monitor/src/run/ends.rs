@@ -58,17 +58,30 @@ impl Found<'_> {
     }
 }
 
-/// Finds who is meant. `is_local` tells whether an address is one of the host's own.
+/// The networks of the other end, if that is a container of this node.
+type Beside<'d> = [&'d NetworkId];
+
+/// Finds who is meant by both ends. `is_local` tells whether an address is one of the host's own.
 ///
 /// # Errors
 /// When there is no such container, or more than one.
 pub(super) fn find<'d>(
+    [from, to]: [&Who; 2],
+    docker: &'d Docker,
+    is_local: impl Fn(IpAddr) -> bool,
+) -> anyhow::Result<[Found<'d>; 2]> {
+    let [of_from, of_to] = [from, to].map(|who| networks_here(who, docker));
+    Ok([one(from, &of_to, docker, &is_local)?, one(to, &of_from, docker, &is_local)?])
+}
+
+fn one<'d>(
     who: &Who,
+    beside: &Beside<'_>,
     docker: &'d Docker,
     is_local: impl Fn(IpAddr) -> bool,
 ) -> anyhow::Result<Found<'d>> {
     Ok(match who {
-        Who::Container(name) => match named(name, docker)? {
+        Who::Container(name) => match named(name, beside, docker)? {
             Named::Here(container) => {
                 let mut found = of_container(container, docker)?;
                 found.notes.extend(other_tasks(name, container, docker));
@@ -80,6 +93,25 @@ pub(super) fn find<'d>(
         Who::Host => plain(EndKind::Host, None),
         Who::Outside => plain(EndKind::External, None),
     })
+}
+
+/// The networks of an end that is a container of this node.
+fn networks_here<'d>(who: &Who, docker: &'d Docker) -> Vec<&'d NetworkId> {
+    let containers = match who {
+        Who::Container(name) => here(name, docker),
+        Who::Address(address) => docker.containers().filter(|one| has_address(one, *address)).collect(),
+        Who::Host | Who::Outside => Vec::new(),
+    };
+    let owner = |container: &'d Container| match &container.network_mode {
+        NetworkMode::SharedWith(other) => docker.containers().find(|one| one.id == *other),
+        _ => Some(container),
+    };
+    let owners = containers.into_iter().filter_map(owner);
+    owners.flat_map(|container| &container.endpoints).map(|endpoint| &endpoint.network).collect()
+}
+
+fn has_address(container: &Container, address: IpAddr) -> bool {
+    container.endpoints.iter().any(|endpoint| endpoint.addresses.contains(&address))
 }
 
 fn plain<'d>(kind: EndKind, typed: Option<IpAddr>) -> Found<'d> {
@@ -114,7 +146,10 @@ fn other_tasks(name: &str, container: &Container, docker: &Docker) -> Option<Str
     let is_service =
         container.is_of_swarm() && container.service.as_ref().is_some_and(|it| it.as_str() == name);
     let elsewhere = docker.elsewhere();
-    let is_task = |who: &&&SwarmRef| is_service && who.member.kind == SwarmKind::Task && who.is_of(name);
+    let is_task = |who: &&&SwarmRef| {
+        let is_asked = !docker.is_ingress(&who.network.id);
+        is_service && is_asked && who.member.kind == SwarmKind::Task && who.is_of(name)
+    };
     let tasks = elsewhere.iter().filter(is_task);
     let tasks: Vec<String> = tasks.map(ToString::to_string).collect();
     let also = (!tasks.is_empty()).then(|| some_of(tasks))?;
@@ -129,22 +164,43 @@ enum Named<'d> {
     Elsewhere(&'d SwarmRef),
 }
 
+/// The container of this node with that whole name or id.
+fn whole<'d>(name: &str, docker: &'d Docker) -> Option<&'d Container> {
+    docker.containers().find(|container| container.name.as_str() == name || container.id.as_str() == name)
+}
+
+/// The containers of this node that are of a service: those that run, and those that do not.
+fn of_service<'d>(name: &str, docker: &'d Docker) -> (Vec<&'d Container>, Vec<&'d Container>) {
+    let is_it = |container: &&Container| container.service.as_ref().is_some_and(|it| it.as_str() == name);
+    docker.containers().filter(is_it).partition(|container| runs(container))
+}
+
+/// The containers of this node whose id begins so.
+fn beginning<'d>(id: &str, docker: &'d Docker) -> Vec<&'d Container> {
+    docker.containers().filter(|container| container.id.as_str().starts_with(id)).collect()
+}
+
+/// Those of this node that a name may mean.
+fn here<'d>(name: &str, docker: &'d Docker) -> Vec<&'d Container> {
+    if let Some(container) = whole(name, docker) {
+        return vec![container];
+    }
+    let (running, stopped) = of_service(name, docker);
+    let ways = [running, stopped, beginning(name, docker)];
+    ways.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
+}
+
 /// The container with that name or id, the only one of a service that runs here, or the service, task or container elsewhere in the
 /// swarm; else the only container whose id begins so.
-fn named<'d>(name: &str, docker: &'d Docker) -> anyhow::Result<Named<'d>> {
-    let whole = |container: &&Container| container.name.as_str() == name || container.id.as_str() == name;
-    if let Some(container) = docker.containers().find(whole) {
+fn named<'d>(name: &str, beside: &Beside<'_>, docker: &'d Docker) -> anyhow::Result<Named<'d>> {
+    if let Some(container) = whole(name, docker) {
         return Ok(Named::Here(container));
     }
-    let of_service =
-        |container: &&Container| container.service.as_ref().is_some_and(|it| it.as_str() == name);
-    let by_id = |container: &&Container| container.id.as_str().starts_with(name);
     // Of a service those that run; if none does, whoever is elsewhere in the swarm, and else whichever there is.
-    let (running, stopped): (Vec<_>, Vec<_>) =
-        docker.containers().filter(of_service).partition(|container| runs(container));
+    let (running, stopped) = of_service(name, docker);
     // What is left of an earlier task here is not who answers now.
     if running.is_empty()
-        && let Some(who) = in_swarm(name, docker)?
+        && let Some(who) = in_swarm(name, beside, docker)?
     {
         return Ok(Named::Elsewhere(who));
     }
@@ -154,8 +210,7 @@ fn named<'d>(name: &str, docker: &'d Docker) -> anyhow::Result<Named<'d>> {
         [] => {}
         several => bail!("service {} has more than one container: {}", shown(name), listed(several)),
     }
-    let beginning: Vec<&Container> = docker.containers().filter(by_id).collect();
-    match beginning.as_slice() {
+    match beginning(name, docker).as_slice() {
         [only] => Ok(Named::Here(only)),
         [] => bail!(
             "Docker knows no container or service with the name or id {}{}",
@@ -168,20 +223,38 @@ fn named<'d>(name: &str, docker: &'d Docker) -> anyhow::Result<Named<'d>> {
     }
 }
 
-/// The service, task or container with that name that is in the swarm and not on this node. A service is asked by its virtual
-/// address, if it has one; else by its task.
+/// The service, task or container with that name that is in the swarm and not on this node, on a network of the other end if
+/// it is on one. A service is asked by its virtual address, if it has one; else by its task.
 ///
 /// # Errors
 /// When several addresses have that name.
-fn in_swarm<'d>(name: &str, docker: &'d Docker) -> anyhow::Result<Option<&'d SwarmRef>> {
-    let elsewhere = docker.elsewhere();
+fn in_swarm<'d>(name: &str, beside: &Beside<'_>, docker: &'d Docker) -> anyhow::Result<Option<&'d SwarmRef>> {
+    let is_it = |who: &&SwarmRef| who.is_named(name) || who.is_of(name);
+    let found: Vec<&SwarmRef> = docker.elsewhere().into_iter().filter(is_it).collect();
+    // A service with published ports is on the ingress network as well, where nobody asks for it by name.
+    let found = rather(found, |who| !docker.is_ingress(&who.network.id));
+    let found = rather(found, |who| beside.contains(&&who.network.id));
     let of_kind = |kind: SwarmKind| -> Vec<&'d SwarmRef> {
-        elsewhere.iter().filter(|who| who.member.kind == kind && who.is_of(name)).copied().collect()
+        found.iter().filter(|who| who.member.kind == kind && who.is_of(name)).copied().collect()
     };
-    let own: Vec<&SwarmRef> = elsewhere.iter().filter(|who| who.is_named(name)).copied().collect();
+    let own: Vec<&SwarmRef> = found.iter().filter(|who| who.is_named(name)).copied().collect();
     let ways = [own, of_kind(SwarmKind::VirtualIp), of_kind(SwarmKind::Task)];
-    let Some(found) = ways.into_iter().find(|found| !found.is_empty()) else { return Ok(None) };
-    match found.as_slice() {
+    only(name, &ways.into_iter().find(|found| !found.is_empty()).unwrap_or_default())
+}
+
+/// Those that are such; all, if none is.
+fn rather<'d>(all: Vec<&'d SwarmRef>, is_such: impl Fn(&SwarmRef) -> bool) -> Vec<&'d SwarmRef> {
+    let (such, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|who| is_such(who));
+    if such.is_empty() { others } else { such }
+}
+
+/// The only one with a name.
+///
+/// # Errors
+/// When there are several.
+fn only<'d>(name: &str, found: &[&'d SwarmRef]) -> anyhow::Result<Option<&'d SwarmRef>> {
+    match found {
+        [] => Ok(None),
         [only] => Ok(Some(only)),
         several => {
             let at = several.iter().map(|who| format!("{who} on {}", who.network.name)).collect();
@@ -289,10 +362,7 @@ fn of_address<'d>(
     docker: &'d Docker,
     is_local: impl Fn(IpAddr) -> bool,
 ) -> anyhow::Result<Found<'d>> {
-    let has_it = |container: &&Container| {
-        container.endpoints.iter().any(|endpoint| endpoint.addresses.contains(&address))
-    };
-    let mut owners = docker.containers().filter(has_it);
+    let mut owners = docker.containers().filter(|container| has_address(container, address));
     if let Some(owner) = owners.next() {
         let mut found = of_container(owner, docker)?;
         found.typed = Some(address);

@@ -70,12 +70,26 @@ fn docker() -> Docker {
     docker
 }
 
+/// Finds an end beside somebody outside.
+fn alone<'d>(
+    typed: &str,
+    docker: &'d Docker,
+    is_local: impl Fn(IpAddr) -> bool,
+) -> anyhow::Result<Found<'d>> {
+    find([&typed.parse().unwrap(), &Who::Outside], docker, is_local).map(|[found, _]| found)
+}
+
+/// Finds two ends.
+fn both<'d>([from, to]: [&str; 2], docker: &'d Docker) -> anyhow::Result<[Found<'d>; 2]> {
+    find([&from.parse().unwrap(), &to.parse().unwrap()], docker, |_| false)
+}
+
 /// Checks who is found: kind, container, and whether something is to be noted.
 #[track_caller]
 fn check(typed: &str, expected: Result<(EndKind, Option<&str>, bool), &str>) {
     let docker = docker();
     let is_local = |address: IpAddr| address.to_string() == "192.0.2.7";
-    let found = find(&typed.parse().unwrap(), &docker, is_local);
+    let found = alone(typed, &docker, is_local);
     let found = found
         .as_ref()
         .map(|found| (found.kind, found.container.map(|it| it.name.as_str()), !found.notes.is_empty()));
@@ -123,7 +137,7 @@ fn who_is_not_there_or_not_the_only_one_is_refused() {
 fn both_ends_use_a_network_that_both_are_on() {
     let docker = docker();
     let check = |from: &str, to: &str, expected: [Option<&str>; 2]| {
-        let [from, to] = [from, to].map(|who| find(&who.parse().unwrap(), &docker, |_| false).unwrap());
+        let [from, to] = both([from, to], &docker).unwrap();
         let found = addresses(&from, &to, &docker);
         assert_eq!(found, expected.map(|text| text.map(|text| text.parse().unwrap())));
     };
@@ -180,7 +194,7 @@ fn mesh() -> Docker {
 fn a_service_with_tasks_on_other_nodes_is_found_by_the_address_that_it_has_in_the_swarm() {
     let docker = mesh();
     let check = |typed: &str, expected: Result<(Option<&str>, &str), &str>| {
-        let found = find(&typed.parse().unwrap(), &docker, |_| false);
+        let found = alone(typed, &docker, |_| false);
         let found = found.as_ref().map(|found| {
             let address = found.subject().address().map(|address| address.to_string());
             (address, found.notes.join("; "))
@@ -209,11 +223,64 @@ fn a_service_with_tasks_on_other_nodes_is_found_by_the_address_that_it_has_in_th
 #[test]
 fn a_task_on_another_node_is_to_rules_who_the_swarm_says() {
     let docker = mesh();
-    let [near, far] = ["near", "far"].map(|who| find(&who.parse().unwrap(), &docker, |_| false).unwrap());
+    let [near, far] = both(["near", "far"], &docker).unwrap();
     let at = addresses(&near, &far, &docker);
     assert_eq!(at.map(|address| address.unwrap().to_string()), ["10.0.9.2", "10.0.9.4"]);
     let party = far.party(at[1], Some(80));
     let InSwarm::Member(member) = party.swarm else { panic!("{party:?}") };
     assert_eq!((party.kind, member.name.as_ref().unwrap().as_str()), (EndKind::External, "far.1.cc"));
     assert_eq!(party.networks[0].name.as_str(), "net-m");
+}
+
+/// Tells who is on a network of the swarm: kind, service, name and address of each.
+fn tell(docker: &mut Docker, network: &str, members: &[(SwarmKind, &str, Option<&str>, &str)]) {
+    let members = members.iter().map(|(kind, service, name, address)| SwarmMember {
+        address: address.parse().unwrap(),
+        kind: *kind,
+        service: (!service.is_empty()).then(|| SafeText::new(service)),
+        name: name.map(SafeText::new),
+        node: None,
+        mac: None,
+    });
+    let network = NetworkId::new(network).unwrap();
+    docker.learn(&Change::Swarm { network, members: Some(members.collect()), at: AT });
+}
+
+/// An overlay network.
+fn overlay(docker: &mut Docker, id: &str, subnet: &str, ingress: bool) {
+    let Change::Network { mut network, at } = network(id, subnet, subnet) else { unreachable!() };
+    network.driver = NetworkDriver::Overlay;
+    network.overlay = Some(crate::model::Overlay { ingress, ..Default::default() });
+    docker.learn(&Change::Network { network, at });
+}
+
+/// Checks at which address, or with which error, an end is asked by another one.
+#[track_caller]
+fn check_asked(ends: [&str; 2], docker: &Docker, expected: Result<Option<&str>, &str>) {
+    let found = both(ends, docker);
+    let found = found.as_ref().map(|[_, to]| to.subject().address().map(|address| address.to_string()));
+    let expected = expected.map(|address| address.map(str::to_owned)).map_err(str::to_owned);
+    assert_eq!(found.map_err(ToString::to_string), expected, "{ends:?}");
+}
+
+#[test]
+fn a_service_is_meant_on_a_network_of_the_other_end_and_never_on_ingress() {
+    let mut docker = mesh();
+    let nets = [("i", "10.0.0.0", true), ("k", "10.0.8.0", false)];
+    nets.iter().for_each(|(id, subnet, ingress)| overlay(&mut docker, id, subnet, *ingress));
+    let on = [("i", "10.0.0.2"), ("m", "10.0.9.20")];
+    docker.learn(&container("ff33", "one", NetworkMode::Networks, &on));
+    docker.learn(&container("ff44", "two", NetworkMode::Networks, &[("a", "10.0.1.9")]));
+    let task = SwarmKind::Task;
+    tell(&mut docker, "i", &[(task, "far", Some("far.1.cc"), "10.0.0.4")]);
+    for who in ["far", "far.1"] {
+        check_asked(["one", who], &docker, Ok(Some("10.0.9.4")));
+        check_asked(["outside", who], &docker, Ok(Some("10.0.9.4")));
+    }
+    tell(&mut docker, "k", &[(task, "far", Some("far.1.cc"), "10.0.8.4")]);
+    check_asked(["one", "far"], &docker, Ok(Some("10.0.9.4")));
+    let several = "far has several addresses in the swarm, ask about one of them: far.1(10.0.8.4) on net-k, \
+                   far.1(10.0.9.4) on net-m";
+    check_asked(["two", "far"], &docker, Err(several));
+    check_asked(["outside", "far"], &docker, Err(several));
 }
