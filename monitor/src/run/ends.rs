@@ -58,8 +58,13 @@ impl Found<'_> {
     }
 }
 
-/// The networks of the other end, if that is a container of this node.
-type Beside<'d> = [&'d NetworkId];
+/// What a name is meant beside.
+struct Beside<'d> {
+    /// The networks of the other end, if that is a container of this node.
+    networks: Vec<&'d NetworkId>,
+    /// Whether the other end asks this one: nobody asks from a virtual address.
+    is_asked: bool,
+}
 
 /// Finds who is meant by both ends. `is_local` tells whether an address is one of the host's own.
 ///
@@ -71,7 +76,9 @@ pub(super) fn find<'d>(
     is_local: impl Fn(IpAddr) -> bool,
 ) -> anyhow::Result<[Found<'d>; 2]> {
     let [of_from, of_to] = [from, to].map(|who| networks_here(who, docker));
-    Ok([one(from, &of_to, docker, &is_local)?, one(to, &of_from, docker, &is_local)?])
+    let (opener, asked) =
+        (Beside { networks: of_to, is_asked: false }, Beside { networks: of_from, is_asked: true });
+    Ok([one(from, &opener, docker, &is_local)?, one(to, &asked, docker, &is_local)?])
 }
 
 fn one<'d>(
@@ -87,7 +94,7 @@ fn one<'d>(
                 found.notes.extend(other_tasks(name, container, docker));
                 found
             }
-            Named::Elsewhere(who) => elsewhere(who),
+            Named::Elsewhere(who) => elsewhere(who, docker),
         },
         Who::Address(address) => of_address(*address, docker, is_local)?,
         Who::Host => plain(EndKind::Host, None),
@@ -120,8 +127,8 @@ fn plain<'d>(kind: EndKind, typed: Option<IpAddr>) -> Found<'d> {
 }
 
 /// Somebody in the swarm who is no container of this node.
-fn elsewhere(who: &SwarmRef) -> Found<'_> {
-    let SwarmMember { address, node, kind, .. } = &who.member;
+fn elsewhere<'d>(who: &'d SwarmRef, docker: &'d Docker) -> Found<'d> {
+    let SwarmMember { address, node, kind, service, .. } = &who.member;
     let mut found = plain(EndKind::External, Some(*address));
     found.in_swarm = Some(who);
     found.addresses.push((&who.network.id, *address));
@@ -138,13 +145,26 @@ fn elsewhere(who: &SwarmRef) -> Found<'_> {
             format!("{who} is on another node, on network {network}: what arrives there, that node's agent tells")
         }
     });
+    if let (SwarmKind::VirtualIp, Some(service)) = (kind, service) {
+        let here: Vec<&Container> = docker
+            .containers()
+            .filter(|container| runs(container) && is_task_of(container, service.as_str()))
+            .collect();
+        found.notes.extend(
+            (!here.is_empty()).then(|| format!("tasks of service {service} on this node: {}", listed(&here))),
+        );
+    }
     found
+}
+
+/// Whether a container of this node is a task of a Swarm service.
+fn is_task_of(container: &Container, service: &str) -> bool {
+    container.is_of_swarm() && container.service.as_ref().is_some_and(|it| it.as_str() == service)
 }
 
 /// What is to be known where a container is meant by the name of its service, which has tasks on other nodes as well.
 fn other_tasks(name: &str, container: &Container, docker: &Docker) -> Option<String> {
-    let is_service =
-        container.is_of_swarm() && container.service.as_ref().is_some_and(|it| it.as_str() == name);
+    let is_service = is_task_of(container, name);
     let elsewhere = docker.elsewhere();
     let is_task = |who: &&&SwarmRef| {
         let is_asked = !docker.is_ingress(&who.network.id);
@@ -199,9 +219,12 @@ fn named<'d>(name: &str, beside: &Beside<'_>, docker: &'d Docker) -> anyhow::Res
     // Of a service those that run; if none does, whoever is elsewhere in the swarm, and else whichever there is.
     let (running, stopped) = of_service(name, docker);
     // What is left of an earlier task here is not who answers now.
-    if running.is_empty()
-        && let Some(who) = in_swarm(name, beside, docker)?
-    {
+    let elsewhere = if running.is_empty() {
+        in_swarm(name, beside, docker)?
+    } else {
+        shared_address(name, &running, beside, docker)?
+    };
+    if let Some(who) = elsewhere {
         return Ok(Named::Elsewhere(who));
     }
     let of_service = if running.is_empty() { stopped } else { running };
@@ -233,13 +256,35 @@ fn in_swarm<'d>(name: &str, beside: &Beside<'_>, docker: &'d Docker) -> anyhow::
     let found: Vec<&SwarmRef> = docker.elsewhere().into_iter().filter(is_it).collect();
     // A service with published ports is on the ingress network as well, where nobody asks for it by name.
     let found = rather(found, |who| !docker.is_ingress(&who.network.id));
-    let found = rather(found, |who| beside.contains(&&who.network.id));
+    let found = rather(found, |who| beside.networks.contains(&&who.network.id));
     let of_kind = |kind: SwarmKind| -> Vec<&'d SwarmRef> {
         found.iter().filter(|who| who.member.kind == kind && who.is_of(name)).copied().collect()
     };
     let own: Vec<&SwarmRef> = found.iter().filter(|who| who.is_named(name)).copied().collect();
     let ways = [own, of_kind(SwarmKind::VirtualIp), of_kind(SwarmKind::Task)];
     only(name, &ways.into_iter().find(|found| !found.is_empty()).unwrap_or_default())
+}
+
+/// The virtual address of a service with tasks on this node, on a network of the end that asks it: that is what the service's name
+/// leads to there.
+///
+/// # Errors
+/// When it has several there.
+fn shared_address<'d>(
+    name: &str,
+    running: &[&Container],
+    beside: &Beside<'_>,
+    docker: &'d Docker,
+) -> anyhow::Result<Option<&'d SwarmRef>> {
+    if !beside.is_asked || !running.iter().all(|container| is_task_of(container, name)) {
+        return Ok(None);
+    }
+    let mut found = docker.elsewhere();
+    found.retain(|who| {
+        let is_there = beside.networks.contains(&&who.network.id) && !docker.is_ingress(&who.network.id);
+        is_there && who.member.kind == SwarmKind::VirtualIp && who.is_of(name)
+    });
+    only(name, &found)
 }
 
 /// Those that are such; all, if none is.
@@ -386,7 +431,7 @@ fn of_address<'d>(
     }
     let mut elsewhere_there = docker.elsewhere().into_iter().filter(|who| who.member.address == address);
     if let Some(who) = elsewhere_there.next() {
-        let mut found = elsewhere(who);
+        let mut found = elsewhere(who, docker);
         if let Some(other) = elsewhere_there.next() {
             found.notes.push(format!("{other} on network {} has that address as well", other.network.name));
         }

@@ -284,3 +284,27 @@ fn a_service_is_meant_on_a_network_of_the_other_end_and_never_on_ingress() {
     check_asked(["two", "far"], &docker, Err(several));
     check_asked(["outside", "far"], &docker, Err(several));
 }
+
+#[test]
+fn a_service_with_a_virtual_address_is_asked_by_it_though_a_task_of_it_is_here() {
+    let mut docker = mesh();
+    overlay(&mut docker, "i", "10.0.0.0", true);
+    let on = [("i", "10.0.0.2"), ("m", "10.0.9.20")];
+    docker.learn(&container("ff33", "one", NetworkMode::Networks, &on));
+    let task = |address, name| (SwarmKind::Task, "near", Some(name), address);
+    let shared = |address| (SwarmKind::VirtualIp, "near", None, address);
+    tell(&mut docker, "i", &[shared("10.0.0.9")]);
+    let members = [task("10.0.9.2", "near.1.aa"), task("10.0.9.3", "near.2.bb"), shared("10.0.9.9")];
+    check_asked(["one", "near"], &docker, Ok(None));
+    tell(&mut docker, "m", &members);
+    check_asked(["one", "near"], &docker, Ok(Some("10.0.9.9")));
+    let [_, near] = both(["one", "near"], &docker).unwrap();
+    let notes = "near(virtual 10.0.9.9) is what the tasks of the service share on network net-m: which of them answers is not \
+                 told; tasks of service near on this node: near.1.aa";
+    assert_eq!(near.notes.join("; "), notes);
+    // Who is asked by name, who asks, and who is on no network with it, means the task.
+    check_asked(["one", "near.1.aa"], &docker, Ok(None));
+    check_asked(["api", "near"], &docker, Ok(None));
+    let [near, _] = both(["near", "one"], &docker).unwrap();
+    assert_eq!(near.container.map(|container| container.name.as_str()), Some("near.1.aa"));
+}
