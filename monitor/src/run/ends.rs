@@ -128,7 +128,7 @@ fn plain<'d>(kind: EndKind, typed: Option<IpAddr>) -> Found<'d> {
 
 /// Somebody in the swarm who is no container of this node.
 fn elsewhere<'d>(who: &'d SwarmRef, docker: &'d Docker) -> Found<'d> {
-    let SwarmMember { address, node, kind, service, .. } = &who.member;
+    let SwarmMember { address, node, kind, service, mac, .. } = &who.member;
     let mut found = plain(EndKind::External, Some(*address));
     found.in_swarm = Some(who);
     found.addresses.push((&who.network.id, *address));
@@ -137,6 +137,10 @@ fn elsewhere<'d>(who: &'d SwarmRef, docker: &'d Docker) -> Found<'d> {
     found.notes.push(match (kind, node) {
         (SwarmKind::VirtualIp, _) => {
             format!("{who} is what the tasks of the service share on network {network}: which of them answers is not told")
+        }
+        // The Ethernet address is told of this node's own, and on most networks nothing of others'.
+        (SwarmKind::LoadBalancer, node) if node.is_none() || mac.is_some() => {
+            format!("{who} is this node's own, on network {network}: what it forwards is not watched")
         }
         (_, Some(node)) => {
             format!("{who} is on node {node}, on network {network}: what arrives there, that node's agent tells")

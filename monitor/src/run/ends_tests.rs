@@ -308,3 +308,13 @@ fn a_service_with_a_virtual_address_is_asked_by_it_though_a_task_of_it_is_here()
     let [near, _] = both(["near", "one"], &docker).unwrap();
     assert_eq!(near.container.map(|container| container.name.as_str()), Some("near.1.aa"));
 }
+
+#[test]
+fn a_load_balancer_without_another_node_is_this_nodes_own() {
+    let mut docker = mesh();
+    tell(&mut docker, "m", &[(SwarmKind::LoadBalancer, "", None, "10.0.9.11")]);
+    let found = alone("10.0.9.11", &docker, |_| false).unwrap();
+    let note =
+        "load-balancer(10.0.9.11) is this node's own, on network net-m: what it forwards is not watched";
+    assert_eq!(found.notes, [note]);
+}
