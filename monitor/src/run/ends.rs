@@ -1,5 +1,6 @@
 //! Who is meant by an end that was typed: pure, over what Docker told.
 
+use super::ask::DOCKER_PATIENCE;
 use crate::attribution::{EndKind, NetworkRef, SwarmRef, in_subnet};
 use crate::cli::Who;
 use crate::doctor::Docker;
@@ -9,9 +10,11 @@ use crate::model::{
     SwarmMember,
 };
 use crate::policy::{AskedEnd, InSwarm, Party};
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
+/// The least of a container's id that is told of it: nobody gives a name like that.
+const SHORT_ID: usize = 12;
 /// The most names an error lists.
 const MOST_LISTED: usize = 8;
 
@@ -81,7 +84,55 @@ pub(super) fn find<'d>(
     Ok([one(from, &opener, docker, &is_local)?, one(to, &asked, docker, &is_local)?])
 }
 
+/// Whether an end may be somebody in the swarm, by what was told of this node: what was typed is no container of it and none of
+/// its addresses. A Swarm service may be meant by its virtual address, whoever runs here.
+pub(super) fn may_be_in_swarm(who: &Who, docker: &Docker, is_local: impl Fn(IpAddr) -> bool) -> bool {
+    match who {
+        Who::Container(name) => {
+            let (running, _) = of_service(name, docker);
+            let is_service_here = running.iter().any(|container| !container.is_of_swarm());
+            let is_id = name.len() >= SHORT_ID && !beginning(name, docker).is_empty();
+            whole(name, docker).is_none() && !is_service_here && !is_id
+        }
+        Who::Address(address) => {
+            let is_here = docker.containers().any(|container| has_address(container, *address));
+            !is_here && !is_of_host(*address, docker, is_local) && !is_of_many(*address)
+        }
+        Who::Host | Who::Outside => false,
+    }
+}
+
+/// What was not told in time of the swarm, where that may be who is meant.
+fn untold(who: &Who, docker: &Docker, is_local: impl Fn(IpAddr) -> bool) -> Option<String> {
+    let networks = docker.swarm_untold();
+    if networks.is_empty() || !may_be_in_swarm(who, docker, is_local) {
+        return None;
+    }
+    let of = if networks.len() == 1 { "network" } else { "networks" };
+    let names = some_of(networks.into_iter().map(ToString::to_string).collect());
+    let patience = DOCKER_PATIENCE.as_secs();
+    Some(format!("who is on {of} {names} of the swarm was not told within {patience} s"))
+}
+
 fn one<'d>(
+    who: &Who,
+    beside: &Beside<'_>,
+    docker: &'d Docker,
+    is_local: impl Fn(IpAddr) -> bool,
+) -> anyhow::Result<Found<'d>> {
+    let untold = untold(who, docker, &is_local);
+    match (told(who, beside, docker, is_local), untold) {
+        (Ok(mut found), untold) => {
+            found.notes.extend(untold);
+            Ok(found)
+        }
+        (Err(failure), Some(untold)) => Err(anyhow!("{failure}; {untold}")),
+        (Err(failure), None) => Err(failure),
+    }
+}
+
+/// Who is meant by what was told.
+fn told<'d>(
     who: &Who,
     beside: &Beside<'_>,
     docker: &'d Docker,
@@ -420,17 +471,10 @@ fn of_address<'d>(
         }
         return Ok(found);
     }
-    let is_gateway = docker.networks().any(|network| {
-        let of_host = !matches!(
-            network.driver,
-            NetworkDriver::Macvlan | NetworkDriver::Ipvlan | NetworkDriver::Overlay
-        );
-        of_host && network.gateways.contains(&address)
-    });
-    if is_gateway || address.is_loopback() || is_local(address) {
+    if is_of_host(address, docker, is_local) {
         return Ok(plain(EndKind::Host, Some(address)));
     }
-    if address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
+    if is_of_many(address) {
         return Ok(plain(EndKind::Multicast, Some(address)));
     }
     let mut elsewhere_there = docker.elsewhere().into_iter().filter(|who| who.member.address == address);
@@ -449,6 +493,21 @@ fn of_address<'d>(
     found.networks.push(reference(network));
     found.notes.push(format!("no container has the address {address} of network {}", network.name));
     Ok(found)
+}
+
+fn is_of_host(address: IpAddr, docker: &Docker, is_local: impl Fn(IpAddr) -> bool) -> bool {
+    let is_gateway = docker.networks().any(|network| {
+        let of_host = !matches!(
+            network.driver,
+            NetworkDriver::Macvlan | NetworkDriver::Ipvlan | NetworkDriver::Overlay
+        );
+        of_host && network.gateways.contains(&address)
+    });
+    is_gateway || address.is_loopback() || is_local(address)
+}
+
+fn is_of_many(address: IpAddr) -> bool {
+    address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 /// Whether an address is one of this host's: a socket can be bound to no other. Nothing is sent.

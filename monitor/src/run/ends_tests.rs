@@ -185,7 +185,7 @@ fn mesh() -> Docker {
         member("10.0.9.8", SwarmKind::Task, "shared", Some("shared.1.ff")),
     ];
     let network = NetworkId::new("m").unwrap();
-    assert!(!docker.has_told_swarm(), "nobody has told who is on the network");
+    assert!(!docker.swarm_untold().is_empty(), "nobody has told who is on the network");
     docker.learn(&Change::Swarm { network, members: Some(members.to_vec()), at: AT });
     docker
 }
@@ -317,4 +317,59 @@ fn a_load_balancer_without_another_node_is_this_nodes_own() {
     let note =
         "load-balancer(10.0.9.11) is this node's own, on network net-m: what it forwards is not watched";
     assert_eq!(found.notes, [note]);
+}
+
+#[test]
+fn what_the_swarm_did_not_tell_in_time_is_said_of_ends_that_it_may_be_about() {
+    let mut docker = docker();
+    for (id, subnet) in [("m", "10.0.9.0"), ("n", "10.0.8.0")] {
+        overlay(&mut docker, id, subnet, false);
+    }
+    let on = [("m", "10.0.9.20"), ("n", "10.0.8.20")];
+    let Change::Container { mut container, at } =
+        container("0123456789abcdef", "near.1.aa", NetworkMode::Networks, &on)
+    else {
+        unreachable!()
+    };
+    container.service = Some(SafeText::new("near"));
+    container.labels = vec![(SafeText::new(Container::SWARM_SERVICE), SafeText::new("near"))];
+    docker.learn(&Change::Container { container, at });
+    let untold = "who is on networks net-m, net-n of the swarm was not told within 5 s";
+    let unknown = format!(
+        "Docker knows no container or service with the name or id farr; running are api, db, near.1.aa, web; {untold}"
+    );
+    assert_eq!(alone("farr", &docker, |_| false).unwrap_err().to_string(), unknown);
+    let notes = |docker: &Docker, typed: &str| {
+        let is_local = |address: IpAddr| address.to_string() == "192.0.2.7";
+        let found = alone(typed, docker, is_local).unwrap().notes.join("; ");
+        assert_eq!(
+            found.contains("not told"),
+            may_be_in_swarm(&typed.parse().unwrap(), docker, is_local),
+            "{typed}"
+        );
+        found
+    };
+    for typed in ["near", "192.0.2.8"] {
+        assert_eq!(notes(&docker, typed), untold, "{typed}");
+    }
+    // A container of this node, the host, and who is none of the swarm's, is who it is.
+    for typed in [
+        "web",
+        "near.1.aa",
+        "0123456789ab",
+        "10.0.9.20",
+        "192.0.2.7",
+        "127.0.0.1",
+        "10.0.1.1",
+        "224.0.0.1",
+        "host",
+        "outside",
+    ] {
+        assert_eq!(notes(&docker, typed), "", "{typed}");
+    }
+    for network in ["m", "n"] {
+        let network = NetworkId::new(network).unwrap();
+        docker.learn(&Change::Swarm { network, members: Some(Vec::new()), at: AT });
+    }
+    assert_eq!(alone("192.0.2.8", &docker, |_| false).unwrap().notes, Vec::<String>::new());
 }

@@ -32,7 +32,7 @@ pub(super) async fn run(
     from: &Who,
     to: &Wanted,
 ) -> Result<(), Failure> {
-    let docker = docker_that_answers(settings).await?;
+    let docker = docker_that_answers(settings, [from, &to.who]).await?;
     let [from, asked_of] = &find([from, &to.who], &docker, is_local).map_err(Failure::wrong)?;
     let ends = [from, asked_of];
     let asked = asked(ends, to).map_err(Failure::wrong)?;

@@ -27,7 +27,7 @@ pub(in super::super) async fn explain(
     to: &Target,
 ) -> Result<(), Failure> {
     let policy = read(settings, file).await?;
-    let docker = docker_that_answers(settings).await?;
+    let docker = docker_that_answers(settings, [from, &to.who]).await?;
     let [from, asked] = &find([from, &to.who], &docker, is_local).map_err(Failure::wrong)?;
     let explanation = explanation(&policy, [from, asked], to, &docker, clock::wall_now());
     let lines: Vec<String> = if settings.json {
