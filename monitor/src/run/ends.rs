@@ -147,7 +147,7 @@ fn told<'d>(
             }
             Named::Elsewhere(who) => elsewhere(who, docker),
         },
-        Who::Address(address) => of_address(*address, docker, is_local)?,
+        Who::Address(address) => of_address(*address, beside, docker, is_local)?,
         Who::Host => plain(EndKind::Host, None),
         Who::Outside => plain(EndKind::External, None),
     })
@@ -459,6 +459,7 @@ fn reference(network: &Network) -> NetworkRef {
 
 fn of_address<'d>(
     address: IpAddr,
+    beside: &Beside<'_>,
     docker: &'d Docker,
     is_local: impl Fn(IpAddr) -> bool,
 ) -> anyhow::Result<Found<'d>> {
@@ -477,7 +478,10 @@ fn of_address<'d>(
     if is_of_many(address) {
         return Ok(plain(EndKind::Multicast, Some(address)));
     }
-    let mut elsewhere_there = docker.elsewhere().into_iter().filter(|who| who.member.address == address);
+    let mut elsewhere_there = docker.elsewhere();
+    elsewhere_there.retain(|who| who.member.address == address);
+    elsewhere_there.sort_by_key(|who| !beside.networks.contains(&&who.network.id));
+    let mut elsewhere_there = elsewhere_there.into_iter();
     if let Some(who) = elsewhere_there.next() {
         let mut found = elsewhere(who, docker);
         if let Some(other) = elsewhere_there.next() {

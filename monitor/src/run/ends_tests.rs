@@ -373,3 +373,19 @@ fn what_the_swarm_did_not_tell_in_time_is_said_of_ends_that_it_may_be_about() {
     }
     assert_eq!(alone("192.0.2.8", &docker, |_| false).unwrap().notes, Vec::<String>::new());
 }
+
+#[test]
+fn an_address_that_two_networks_have_is_meant_on_a_network_of_the_other_end() {
+    let mut docker = mesh();
+    // In the order of their names these are before and after the network of the other end.
+    for id in ["l", "n"] {
+        overlay(&mut docker, id, "10.0.9.0", false);
+        tell(&mut docker, id, &[(SwarmKind::Container, "", Some(id), "10.0.9.4")]);
+    }
+    docker.learn(&container("ff33", "one", NetworkMode::Networks, &[("m", "10.0.9.20")]));
+    for ends in [["one", "10.0.9.4"], ["10.0.9.4", "one"]] {
+        let found = both(ends, &docker).unwrap();
+        let far = found.iter().find_map(|end| end.in_swarm).unwrap();
+        assert_eq!(far.name(), Some("far.1"), "{ends:?}");
+    }
+}
