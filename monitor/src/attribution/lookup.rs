@@ -1,12 +1,14 @@
 //! What addresses mean, for those who judge conversations.
 
 use super::networks::{in_subnet, is_gateway, is_to_many};
-use super::{Attribution, Known, KnownNetwork, Watched};
+use super::{Attribution, End, Known, KnownNetwork, Watched};
 use crate::model::{ContainerId, FlowKey, InterfaceNumber, KernelTime, Mac, Protocol, SafeText};
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 impl Attribution {
-    /// The Docker network whose subnet holds an address at `when`; the one with the longest prefix, if several do.
+    /// The Docker network whose subnet holds an address at `when`; the one with the longest prefix, if several do, and of these
+    /// the one with the least id.
     #[must_use]
     pub fn network_of_address(&self, address: IpAddr, when: KernelTime) -> Option<&KnownNetwork> {
         let prefix = |known: &KnownNetwork| {
@@ -15,8 +17,21 @@ impl Attribution {
         };
         let live = self.networks.values().filter(|known| known.not_ended(when));
         live.filter_map(|known| Some((prefix(known)?, known)))
-            .max_by_key(|(prefix, _)| *prefix)
+            .max_by_key(|&(prefix, known)| (prefix, Reverse(&known.network.id)))
             .map(|(_, known)| known)
+    }
+
+    /// The Docker network of an end: the one on which Docker or the swarm tells of it, else the one of its address.
+    #[must_use]
+    pub fn network_of_end(&self, end: &End, when: KernelTime) -> Option<&KnownNetwork> {
+        let told = end.swarm.as_ref().and_then(|who| self.networks.get(&who.network.id));
+        let known = end.container.as_ref().and_then(|container| self.container(&container.id));
+        let own = known.and_then(|known| {
+            let mut endpoints = known.container.endpoints.iter();
+            let own = endpoints.find(|endpoint| endpoint.addresses.contains(&end.address))?;
+            self.networks.get(&own.network)
+        });
+        told.or(own).or_else(|| self.network_of_address(end.address, when))
     }
 
     /// Whether an address is the host's own: of one of its devices, or a gateway of a bridge network.
@@ -104,7 +119,33 @@ fn is_made_from(address: IpAddr, mac: Mac) -> bool {
 #[cfg(test)]
 mod tests {
     use super::is_made_from;
-    use crate::model::Mac;
+    use crate::attribution::{Attribution, Settings};
+    use crate::model::{Change, GatewayMode, KernelTime, Mac, Network, NetworkDriver, NetworkId, SafeText};
+
+    #[test]
+    fn of_networks_with_one_subnet_it_is_always_the_same_one_that_has_an_address() {
+        let mut facts = Attribution::new(Settings::default());
+        let at = KernelTime(1);
+        for id in ["h", "c", "f", "b", "e", "g", "d", "a"] {
+            let network = Network {
+                id: NetworkId::new(id).unwrap(),
+                name: SafeText::new(id),
+                driver: NetworkDriver::Macvlan,
+                bridge: None,
+                subnets: vec![("10.0.1.0".parse().unwrap(), 24)],
+                gateways: Vec::new(),
+                internal: false,
+                inter_container: true,
+                ipv6: false,
+                gateway_mode_ipv4: GatewayMode::Nat,
+                gateway_mode_ipv6: GatewayMode::Nat,
+                overlay: None,
+            };
+            facts.change(&Change::Network { network, at });
+        }
+        let found = facts.network_of_address("10.0.1.8".parse().unwrap(), at);
+        assert_eq!(found.map(|known| known.network.name.as_str()), Some("a"));
+    }
 
     #[test]
     fn an_address_made_from_an_ethernet_address_is_recognised() {

@@ -5,7 +5,7 @@ use crate::attribution::{Attribution, Known, KnownNetwork, SwarmRef};
 use crate::collector::probe::{Cgroups, Report};
 use crate::model::{
     Change, Container, ContainerState, DockerState, KernelTime, Network, NetworkDriver, NetworkId,
-    NetworkMode, WallTime,
+    NetworkMode, SafeText, WallTime,
 };
 use crate::policy::file::Policy;
 use crate::policy::posture::{Look, PostureRule, look};
@@ -45,15 +45,20 @@ impl Docker {
         self.complete || matches!(self.state(), DockerState::Down { .. })
     }
 
-    /// Whether also who is in the swarm was told, of each network of it that containers of this node are on.
+    /// The networks of the swarm that containers of this node are on, and of which was not told who else is: their names, in order.
     #[must_use]
-    pub fn has_told_swarm(&self) -> bool {
+    pub fn swarm_untold(&self) -> Vec<&SafeText> {
         let running = self.facts.containers().filter(|known| known.is_running());
-        let mut networks = running
+        let mut names: Vec<&SafeText> = running
             .flat_map(|known| &known.container.endpoints)
             .filter_map(|endpoint| self.facts.network(&endpoint.network))
-            .filter(|known| known.network.driver == NetworkDriver::Overlay);
-        self.has_told_all() && networks.all(|known| self.facts.has_told_swarm(&known.network.id))
+            .filter(|known| known.network.driver == NetworkDriver::Overlay)
+            .filter(|known| !self.facts.has_told_swarm(&known.network.id))
+            .map(|known| &known.network.name)
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// Whether also the rights of all containers that run were told, if it answers.
@@ -82,6 +87,13 @@ impl Docker {
         let mut there: Vec<&KnownNetwork> = self.facts.networks().collect();
         there.sort_by(|a, b| a.network.id.cmp(&b.network.id));
         there.into_iter().map(|known| &known.network)
+    }
+
+    /// Whether a network is the swarm's own, of published ports.
+    #[must_use]
+    pub fn is_ingress(&self, network: &NetworkId) -> bool {
+        let overlay = self.facts.network(network).and_then(|known| known.network.overlay.as_ref());
+        overlay.is_some_and(|overlay| overlay.ingress)
     }
 
     /// Who is in the swarm and no container of this node, by network and address.

@@ -6,7 +6,6 @@ use super::rules::{Expected, Judgement, Rule, RuleName};
 use super::{silent, wrong_mtu};
 use crate::attribution::{Attribution, End, EndKind};
 use crate::model::{KernelTime, SafeText};
-use std::net::IpAddr;
 
 /// What the sentence is about, beside the finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +88,7 @@ fn who(end: &End) -> String {
 /// The destination, with the network of the address that was used.
 fn whom(context: &Context<'_>, finding: &Finding) -> String {
     let end = &finding.destination;
-    let network = context.facts.network_of_address(end.address, finding.last_seen);
+    let network = context.facts.network_of_end(end, finding.last_seen);
     let name = match &end.container {
         Some(container) => format!("{} at {}", container.name.as_str(), end.address),
         None => plain(end),
@@ -125,7 +124,7 @@ fn rule(context: &Context<'_>, finding: &Finding) -> String {
             comment: finding.policy_comment.as_ref(),
             judgement: context.about.judgement,
             source: &finding.source,
-            destination: finding.destination.address,
+            destination: &finding.destination,
             at: finding.last_seen,
         },
         context.about.claim,
@@ -141,7 +140,7 @@ pub(super) struct Reason<'a> {
     pub(super) comment: Option<&'a SafeText>,
     pub(super) judgement: Judgement,
     pub(super) source: &'a End,
-    pub(super) destination: IpAddr,
+    pub(super) destination: &'a End,
     pub(super) at: KernelTime,
 }
 
@@ -150,7 +149,7 @@ pub(super) fn because(reason: &Reason<'_>, claim: Option<&'static str>) -> Strin
     let source = reason.source.container.as_deref();
     let shared =
         |name: &str| source.is_some_and(|source| source.networks.iter().any(|it| it.name.as_str() == name));
-    let network = reason.facts.network_of_address(reason.destination, reason.at);
+    let network = reason.facts.network_of_end(reason.destination, reason.at);
     let name = network.map_or("", |known| known.network.name.as_str());
     if let RuleName::File(name) = reason.name {
         let comment = reason.comment.map(|text| format!(": {}", text.as_str()));

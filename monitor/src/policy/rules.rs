@@ -168,7 +168,7 @@ fn from_container(facts: &Attribution, question: &Question<'_>) -> Option<Judgem
     if facts.is_of_host(to.address, at) {
         return Some(to_host(facts, question, own));
     }
-    match facts.network_of_address(to.address, at) {
+    match facts.network_of_end(to, at) {
         Some(other) if other.network.id == own.network.id => Some(within(facts, question, own)),
         Some(other) if is_local(other) => Some(across(facts, question, other)),
         // What leaves an internal network is dropped, wherever it goes.
@@ -256,7 +256,7 @@ fn from_outside(facts: &Attribution, question: &Question<'_>) -> Option<Judgemen
     if question.to.kind != EndKind::Container {
         return None;
     }
-    let network = facts.network_of_address(question.to.address, question.at)?;
+    let network = facts.network_of_end(question.to, question.at)?;
     if !network.network.driver.has_host_end() {
         let is_neighbour = network.holds(question.from.address);
         return Some(if is_neighbour {

@@ -1,6 +1,8 @@
 //! What Docker tells once, for commands that do not watch.
 
+use super::ends;
 use super::failure::Failure;
+use crate::cli::Who;
 use crate::collector::clock;
 use crate::doctor::Docker;
 use crate::inventory::Inventory;
@@ -11,16 +13,21 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// How long Docker may take to tell everything.
-const DOCKER_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const DOCKER_PATIENCE: Duration = Duration::from_secs(5);
 /// Changes that may wait.
 const CHANGES: usize = 1_024;
 
-/// Everything Docker tells, of one that has to say who the ends of a conversation are.
+/// Everything Docker tells, of one that has to say who the ends of a conversation are. Who is in the swarm is waited for where
+/// one of them may be that.
 ///
 /// # Errors
 /// When it does not answer.
-pub(super) async fn docker_that_answers(settings: &Settings) -> Result<Docker, Failure> {
-    let docker = ask_docker(settings, Docker::has_told_swarm).await;
+pub(super) async fn docker_that_answers(settings: &Settings, ends: [&Who; 2]) -> Result<Docker, Failure> {
+    let docker = ask_docker(settings, |docker| {
+        let is_found = |who: &Who| !ends::may_be_in_swarm(who, docker, ends::is_local);
+        docker.has_told_all() && (docker.swarm_untold().is_empty() || ends.into_iter().all(is_found))
+    })
+    .await;
     match docker.state() {
         DockerState::Up { .. } => Ok(docker),
         DockerState::Down { reason, .. } => {
@@ -31,7 +38,7 @@ pub(super) async fn docker_that_answers(settings: &Settings) -> Result<Docker, F
 }
 
 /// What Docker tells, until that is `enough`.
-pub(super) async fn ask_docker(settings: &Settings, enough: fn(&Docker) -> bool) -> Docker {
+pub(super) async fn ask_docker(settings: &Settings, enough: impl Fn(&Docker) -> bool) -> Docker {
     let (told, mut changes) = mpsc::channel(CHANGES);
     let inventory = Inventory::start(settings.inventory.clone(), told, clock::kernel_now, clock::wall_now);
     let mut docker = Docker::default();

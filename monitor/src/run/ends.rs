@@ -1,5 +1,6 @@
 //! Who is meant by an end that was typed: pure, over what Docker told.
 
+use super::ask::DOCKER_PATIENCE;
 use crate::attribution::{EndKind, NetworkRef, SwarmRef, in_subnet};
 use crate::cli::Who;
 use crate::doctor::Docker;
@@ -9,9 +10,11 @@ use crate::model::{
     SwarmMember,
 };
 use crate::policy::{AskedEnd, InSwarm, Party};
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
+/// The least of a container's id that is told of it: nobody gives a name like that.
+const SHORT_ID: usize = 12;
 /// The most names an error lists.
 const MOST_LISTED: usize = 8;
 
@@ -58,28 +61,115 @@ impl Found<'_> {
     }
 }
 
-/// Finds who is meant. `is_local` tells whether an address is one of the host's own.
+/// What a name is meant beside.
+struct Beside<'d> {
+    /// The networks of the other end, if that is a container of this node.
+    networks: Vec<&'d NetworkId>,
+    /// Whether the other end asks this one: nobody asks from a virtual address.
+    is_asked: bool,
+}
+
+/// Finds who is meant by both ends. `is_local` tells whether an address is one of the host's own.
 ///
 /// # Errors
 /// When there is no such container, or more than one.
 pub(super) fn find<'d>(
+    [from, to]: [&Who; 2],
+    docker: &'d Docker,
+    is_local: impl Fn(IpAddr) -> bool,
+) -> anyhow::Result<[Found<'d>; 2]> {
+    let [of_from, of_to] = [from, to].map(|who| networks_here(who, docker));
+    let (opener, asked) =
+        (Beside { networks: of_to, is_asked: false }, Beside { networks: of_from, is_asked: true });
+    Ok([one(from, &opener, docker, &is_local)?, one(to, &asked, docker, &is_local)?])
+}
+
+/// Whether an end may be somebody in the swarm, by what was told of this node: what was typed is no container of it and none of
+/// its addresses. A Swarm service may be meant by its virtual address, whoever runs here.
+pub(super) fn may_be_in_swarm(who: &Who, docker: &Docker, is_local: impl Fn(IpAddr) -> bool) -> bool {
+    match who {
+        Who::Container(name) => {
+            let (running, _) = of_service(name, docker);
+            let is_service_here = running.iter().any(|container| !container.is_of_swarm());
+            let is_id = name.len() >= SHORT_ID && !beginning(name, docker).is_empty();
+            whole(name, docker).is_none() && !is_service_here && !is_id
+        }
+        Who::Address(address) => {
+            let is_here = docker.containers().any(|container| has_address(container, *address));
+            !is_here && !is_of_host(*address, docker, is_local) && !is_of_many(*address)
+        }
+        Who::Host | Who::Outside => false,
+    }
+}
+
+/// What was not told in time of the swarm, where that may be who is meant.
+fn untold(who: &Who, docker: &Docker, is_local: impl Fn(IpAddr) -> bool) -> Option<String> {
+    let networks = docker.swarm_untold();
+    if networks.is_empty() || !may_be_in_swarm(who, docker, is_local) {
+        return None;
+    }
+    let of = if networks.len() == 1 { "network" } else { "networks" };
+    let names = some_of(networks.into_iter().map(ToString::to_string).collect());
+    let patience = DOCKER_PATIENCE.as_secs();
+    Some(format!("who is on {of} {names} of the swarm was not told within {patience} s"))
+}
+
+fn one<'d>(
     who: &Who,
+    beside: &Beside<'_>,
+    docker: &'d Docker,
+    is_local: impl Fn(IpAddr) -> bool,
+) -> anyhow::Result<Found<'d>> {
+    let untold = untold(who, docker, &is_local);
+    match (told(who, beside, docker, is_local), untold) {
+        (Ok(mut found), untold) => {
+            found.notes.extend(untold);
+            Ok(found)
+        }
+        (Err(failure), Some(untold)) => Err(anyhow!("{failure}; {untold}")),
+        (Err(failure), None) => Err(failure),
+    }
+}
+
+/// Who is meant by what was told.
+fn told<'d>(
+    who: &Who,
+    beside: &Beside<'_>,
     docker: &'d Docker,
     is_local: impl Fn(IpAddr) -> bool,
 ) -> anyhow::Result<Found<'d>> {
     Ok(match who {
-        Who::Container(name) => match named(name, docker)? {
+        Who::Container(name) => match named(name, beside, docker)? {
             Named::Here(container) => {
                 let mut found = of_container(container, docker)?;
                 found.notes.extend(other_tasks(name, container, docker));
                 found
             }
-            Named::Elsewhere(who) => elsewhere(who),
+            Named::Elsewhere(who) => elsewhere(who, docker),
         },
-        Who::Address(address) => of_address(*address, docker, is_local)?,
+        Who::Address(address) => of_address(*address, beside, docker, is_local)?,
         Who::Host => plain(EndKind::Host, None),
         Who::Outside => plain(EndKind::External, None),
     })
+}
+
+/// The networks of an end that is a container of this node.
+fn networks_here<'d>(who: &Who, docker: &'d Docker) -> Vec<&'d NetworkId> {
+    let containers = match who {
+        Who::Container(name) => here(name, docker),
+        Who::Address(address) => docker.containers().filter(|one| has_address(one, *address)).collect(),
+        Who::Host | Who::Outside => Vec::new(),
+    };
+    let owner = |container: &'d Container| match &container.network_mode {
+        NetworkMode::SharedWith(other) => docker.containers().find(|one| one.id == *other),
+        _ => Some(container),
+    };
+    let owners = containers.into_iter().filter_map(owner);
+    owners.flat_map(|container| &container.endpoints).map(|endpoint| &endpoint.network).collect()
+}
+
+fn has_address(container: &Container, address: IpAddr) -> bool {
+    container.endpoints.iter().any(|endpoint| endpoint.addresses.contains(&address))
 }
 
 fn plain<'d>(kind: EndKind, typed: Option<IpAddr>) -> Found<'d> {
@@ -88,8 +178,8 @@ fn plain<'d>(kind: EndKind, typed: Option<IpAddr>) -> Found<'d> {
 }
 
 /// Somebody in the swarm who is no container of this node.
-fn elsewhere(who: &SwarmRef) -> Found<'_> {
-    let SwarmMember { address, node, kind, .. } = &who.member;
+fn elsewhere<'d>(who: &'d SwarmRef, docker: &'d Docker) -> Found<'d> {
+    let SwarmMember { address, node, kind, service, mac, .. } = &who.member;
     let mut found = plain(EndKind::External, Some(*address));
     found.in_swarm = Some(who);
     found.addresses.push((&who.network.id, *address));
@@ -99,6 +189,10 @@ fn elsewhere(who: &SwarmRef) -> Found<'_> {
         (SwarmKind::VirtualIp, _) => {
             format!("{who} is what the tasks of the service share on network {network}: which of them answers is not told")
         }
+        // The Ethernet address is told of this node's own, and on most networks nothing of others'.
+        (SwarmKind::LoadBalancer, node) if node.is_none() || mac.is_some() => {
+            format!("{who} is this node's own, on network {network}: what it forwards is not watched")
+        }
         (_, Some(node)) => {
             format!("{who} is on node {node}, on network {network}: what arrives there, that node's agent tells")
         }
@@ -106,15 +200,31 @@ fn elsewhere(who: &SwarmRef) -> Found<'_> {
             format!("{who} is on another node, on network {network}: what arrives there, that node's agent tells")
         }
     });
+    if let (SwarmKind::VirtualIp, Some(service)) = (kind, service) {
+        let here: Vec<&Container> = docker
+            .containers()
+            .filter(|container| runs(container) && is_task_of(container, service.as_str()))
+            .collect();
+        found.notes.extend(
+            (!here.is_empty()).then(|| format!("tasks of service {service} on this node: {}", listed(&here))),
+        );
+    }
     found
+}
+
+/// Whether a container of this node is a task of a Swarm service.
+fn is_task_of(container: &Container, service: &str) -> bool {
+    container.is_of_swarm() && container.service.as_ref().is_some_and(|it| it.as_str() == service)
 }
 
 /// What is to be known where a container is meant by the name of its service, which has tasks on other nodes as well.
 fn other_tasks(name: &str, container: &Container, docker: &Docker) -> Option<String> {
-    let is_service =
-        container.is_of_swarm() && container.service.as_ref().is_some_and(|it| it.as_str() == name);
+    let is_service = is_task_of(container, name);
     let elsewhere = docker.elsewhere();
-    let is_task = |who: &&&SwarmRef| is_service && who.member.kind == SwarmKind::Task && who.is_of(name);
+    let is_task = |who: &&&SwarmRef| {
+        let is_asked = !docker.is_ingress(&who.network.id);
+        is_service && is_asked && who.member.kind == SwarmKind::Task && who.is_of(name)
+    };
     let tasks = elsewhere.iter().filter(is_task);
     let tasks: Vec<String> = tasks.map(ToString::to_string).collect();
     let also = (!tasks.is_empty()).then(|| some_of(tasks))?;
@@ -129,23 +239,47 @@ enum Named<'d> {
     Elsewhere(&'d SwarmRef),
 }
 
+/// The container of this node with that whole name or id.
+fn whole<'d>(name: &str, docker: &'d Docker) -> Option<&'d Container> {
+    docker.containers().find(|container| container.name.as_str() == name || container.id.as_str() == name)
+}
+
+/// The containers of this node that are of a service: those that run, and those that do not.
+fn of_service<'d>(name: &str, docker: &'d Docker) -> (Vec<&'d Container>, Vec<&'d Container>) {
+    let is_it = |container: &&Container| container.service.as_ref().is_some_and(|it| it.as_str() == name);
+    docker.containers().filter(is_it).partition(|container| runs(container))
+}
+
+/// The containers of this node whose id begins so.
+fn beginning<'d>(id: &str, docker: &'d Docker) -> Vec<&'d Container> {
+    docker.containers().filter(|container| container.id.as_str().starts_with(id)).collect()
+}
+
+/// Those of this node that a name may mean.
+fn here<'d>(name: &str, docker: &'d Docker) -> Vec<&'d Container> {
+    if let Some(container) = whole(name, docker) {
+        return vec![container];
+    }
+    let (running, stopped) = of_service(name, docker);
+    let ways = [running, stopped, beginning(name, docker)];
+    ways.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
+}
+
 /// The container with that name or id, the only one of a service that runs here, or the service, task or container elsewhere in the
 /// swarm; else the only container whose id begins so.
-fn named<'d>(name: &str, docker: &'d Docker) -> anyhow::Result<Named<'d>> {
-    let whole = |container: &&Container| container.name.as_str() == name || container.id.as_str() == name;
-    if let Some(container) = docker.containers().find(whole) {
+fn named<'d>(name: &str, beside: &Beside<'_>, docker: &'d Docker) -> anyhow::Result<Named<'d>> {
+    if let Some(container) = whole(name, docker) {
         return Ok(Named::Here(container));
     }
-    let of_service =
-        |container: &&Container| container.service.as_ref().is_some_and(|it| it.as_str() == name);
-    let by_id = |container: &&Container| container.id.as_str().starts_with(name);
     // Of a service those that run; if none does, whoever is elsewhere in the swarm, and else whichever there is.
-    let (running, stopped): (Vec<_>, Vec<_>) =
-        docker.containers().filter(of_service).partition(|container| runs(container));
+    let (running, stopped) = of_service(name, docker);
     // What is left of an earlier task here is not who answers now.
-    if running.is_empty()
-        && let Some(who) = in_swarm(name, docker)?
-    {
+    let elsewhere = if running.is_empty() {
+        in_swarm(name, beside, docker)?
+    } else {
+        shared_address(name, &running, beside, docker)?
+    };
+    if let Some(who) = elsewhere {
         return Ok(Named::Elsewhere(who));
     }
     let of_service = if running.is_empty() { stopped } else { running };
@@ -154,8 +288,7 @@ fn named<'d>(name: &str, docker: &'d Docker) -> anyhow::Result<Named<'d>> {
         [] => {}
         several => bail!("service {} has more than one container: {}", shown(name), listed(several)),
     }
-    let beginning: Vec<&Container> = docker.containers().filter(by_id).collect();
-    match beginning.as_slice() {
+    match beginning(name, docker).as_slice() {
         [only] => Ok(Named::Here(only)),
         [] => bail!(
             "Docker knows no container or service with the name or id {}{}",
@@ -168,20 +301,60 @@ fn named<'d>(name: &str, docker: &'d Docker) -> anyhow::Result<Named<'d>> {
     }
 }
 
-/// The service, task or container with that name that is in the swarm and not on this node. A service is asked by its virtual
-/// address, if it has one; else by its task.
+/// The service, task or container with that name that is in the swarm and not on this node, on a network of the other end if
+/// it is on one. A service is asked by its virtual address, if it has one; else by its task.
 ///
 /// # Errors
 /// When several addresses have that name.
-fn in_swarm<'d>(name: &str, docker: &'d Docker) -> anyhow::Result<Option<&'d SwarmRef>> {
-    let elsewhere = docker.elsewhere();
+fn in_swarm<'d>(name: &str, beside: &Beside<'_>, docker: &'d Docker) -> anyhow::Result<Option<&'d SwarmRef>> {
+    let is_it = |who: &&SwarmRef| who.is_named(name) || who.is_of(name);
+    let found: Vec<&SwarmRef> = docker.elsewhere().into_iter().filter(is_it).collect();
+    // A service with published ports is on the ingress network as well, where nobody asks for it by name.
+    let found = rather(found, |who| !docker.is_ingress(&who.network.id));
+    let found = rather(found, |who| beside.networks.contains(&&who.network.id));
     let of_kind = |kind: SwarmKind| -> Vec<&'d SwarmRef> {
-        elsewhere.iter().filter(|who| who.member.kind == kind && who.is_of(name)).copied().collect()
+        found.iter().filter(|who| who.member.kind == kind && who.is_of(name)).copied().collect()
     };
-    let own: Vec<&SwarmRef> = elsewhere.iter().filter(|who| who.is_named(name)).copied().collect();
+    let own: Vec<&SwarmRef> = found.iter().filter(|who| who.is_named(name)).copied().collect();
     let ways = [own, of_kind(SwarmKind::VirtualIp), of_kind(SwarmKind::Task)];
-    let Some(found) = ways.into_iter().find(|found| !found.is_empty()) else { return Ok(None) };
-    match found.as_slice() {
+    only(name, &ways.into_iter().find(|found| !found.is_empty()).unwrap_or_default())
+}
+
+/// The virtual address of a service with tasks on this node, on a network of the end that asks it: that is what the service's name
+/// leads to there.
+///
+/// # Errors
+/// When it has several there.
+fn shared_address<'d>(
+    name: &str,
+    running: &[&Container],
+    beside: &Beside<'_>,
+    docker: &'d Docker,
+) -> anyhow::Result<Option<&'d SwarmRef>> {
+    if !beside.is_asked || !running.iter().all(|container| is_task_of(container, name)) {
+        return Ok(None);
+    }
+    let mut found = docker.elsewhere();
+    found.retain(|who| {
+        let is_there = beside.networks.contains(&&who.network.id) && !docker.is_ingress(&who.network.id);
+        is_there && who.member.kind == SwarmKind::VirtualIp && who.is_of(name)
+    });
+    only(name, &found)
+}
+
+/// Those that are such; all, if none is.
+fn rather<'d>(all: Vec<&'d SwarmRef>, is_such: impl Fn(&SwarmRef) -> bool) -> Vec<&'d SwarmRef> {
+    let (such, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|who| is_such(who));
+    if such.is_empty() { others } else { such }
+}
+
+/// The only one with a name.
+///
+/// # Errors
+/// When there are several.
+fn only<'d>(name: &str, found: &[&'d SwarmRef]) -> anyhow::Result<Option<&'d SwarmRef>> {
+    match found {
+        [] => Ok(None),
         [only] => Ok(Some(only)),
         several => {
             let at = several.iter().map(|who| format!("{who} on {}", who.network.name)).collect();
@@ -286,13 +459,11 @@ fn reference(network: &Network) -> NetworkRef {
 
 fn of_address<'d>(
     address: IpAddr,
+    beside: &Beside<'_>,
     docker: &'d Docker,
     is_local: impl Fn(IpAddr) -> bool,
 ) -> anyhow::Result<Found<'d>> {
-    let has_it = |container: &&Container| {
-        container.endpoints.iter().any(|endpoint| endpoint.addresses.contains(&address))
-    };
-    let mut owners = docker.containers().filter(has_it);
+    let mut owners = docker.containers().filter(|container| has_address(container, address));
     if let Some(owner) = owners.next() {
         let mut found = of_container(owner, docker)?;
         found.typed = Some(address);
@@ -301,22 +472,18 @@ fn of_address<'d>(
         }
         return Ok(found);
     }
-    let is_gateway = docker.networks().any(|network| {
-        let of_host = !matches!(
-            network.driver,
-            NetworkDriver::Macvlan | NetworkDriver::Ipvlan | NetworkDriver::Overlay
-        );
-        of_host && network.gateways.contains(&address)
-    });
-    if is_gateway || address.is_loopback() || is_local(address) {
+    if is_of_host(address, docker, is_local) {
         return Ok(plain(EndKind::Host, Some(address)));
     }
-    if address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
+    if is_of_many(address) {
         return Ok(plain(EndKind::Multicast, Some(address)));
     }
-    let mut elsewhere_there = docker.elsewhere().into_iter().filter(|who| who.member.address == address);
+    let mut elsewhere_there = docker.elsewhere();
+    elsewhere_there.retain(|who| who.member.address == address);
+    elsewhere_there.sort_by_key(|who| !beside.networks.contains(&&who.network.id));
+    let mut elsewhere_there = elsewhere_there.into_iter();
     if let Some(who) = elsewhere_there.next() {
-        let mut found = elsewhere(who);
+        let mut found = elsewhere(who, docker);
         if let Some(other) = elsewhere_there.next() {
             found.notes.push(format!("{other} on network {} has that address as well", other.network.name));
         }
@@ -330,6 +497,21 @@ fn of_address<'d>(
     found.networks.push(reference(network));
     found.notes.push(format!("no container has the address {address} of network {}", network.name));
     Ok(found)
+}
+
+fn is_of_host(address: IpAddr, docker: &Docker, is_local: impl Fn(IpAddr) -> bool) -> bool {
+    let is_gateway = docker.networks().any(|network| {
+        let of_host = !matches!(
+            network.driver,
+            NetworkDriver::Macvlan | NetworkDriver::Ipvlan | NetworkDriver::Overlay
+        );
+        of_host && network.gateways.contains(&address)
+    });
+    is_gateway || address.is_loopback() || is_local(address)
+}
+
+fn is_of_many(address: IpAddr) -> bool {
+    address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 /// Whether an address is one of this host's: a socket can be bound to no other. Nothing is sent.

@@ -70,12 +70,26 @@ fn docker() -> Docker {
     docker
 }
 
+/// Finds an end beside somebody outside.
+fn alone<'d>(
+    typed: &str,
+    docker: &'d Docker,
+    is_local: impl Fn(IpAddr) -> bool,
+) -> anyhow::Result<Found<'d>> {
+    find([&typed.parse().unwrap(), &Who::Outside], docker, is_local).map(|[found, _]| found)
+}
+
+/// Finds two ends.
+fn both<'d>([from, to]: [&str; 2], docker: &'d Docker) -> anyhow::Result<[Found<'d>; 2]> {
+    find([&from.parse().unwrap(), &to.parse().unwrap()], docker, |_| false)
+}
+
 /// Checks who is found: kind, container, and whether something is to be noted.
 #[track_caller]
 fn check(typed: &str, expected: Result<(EndKind, Option<&str>, bool), &str>) {
     let docker = docker();
     let is_local = |address: IpAddr| address.to_string() == "192.0.2.7";
-    let found = find(&typed.parse().unwrap(), &docker, is_local);
+    let found = alone(typed, &docker, is_local);
     let found = found
         .as_ref()
         .map(|found| (found.kind, found.container.map(|it| it.name.as_str()), !found.notes.is_empty()));
@@ -123,7 +137,7 @@ fn who_is_not_there_or_not_the_only_one_is_refused() {
 fn both_ends_use_a_network_that_both_are_on() {
     let docker = docker();
     let check = |from: &str, to: &str, expected: [Option<&str>; 2]| {
-        let [from, to] = [from, to].map(|who| find(&who.parse().unwrap(), &docker, |_| false).unwrap());
+        let [from, to] = both([from, to], &docker).unwrap();
         let found = addresses(&from, &to, &docker);
         assert_eq!(found, expected.map(|text| text.map(|text| text.parse().unwrap())));
     };
@@ -171,7 +185,7 @@ fn mesh() -> Docker {
         member("10.0.9.8", SwarmKind::Task, "shared", Some("shared.1.ff")),
     ];
     let network = NetworkId::new("m").unwrap();
-    assert!(!docker.has_told_swarm(), "nobody has told who is on the network");
+    assert!(!docker.swarm_untold().is_empty(), "nobody has told who is on the network");
     docker.learn(&Change::Swarm { network, members: Some(members.to_vec()), at: AT });
     docker
 }
@@ -180,7 +194,7 @@ fn mesh() -> Docker {
 fn a_service_with_tasks_on_other_nodes_is_found_by_the_address_that_it_has_in_the_swarm() {
     let docker = mesh();
     let check = |typed: &str, expected: Result<(Option<&str>, &str), &str>| {
-        let found = find(&typed.parse().unwrap(), &docker, |_| false);
+        let found = alone(typed, &docker, |_| false);
         let found = found.as_ref().map(|found| {
             let address = found.subject().address().map(|address| address.to_string());
             (address, found.notes.join("; "))
@@ -209,11 +223,169 @@ fn a_service_with_tasks_on_other_nodes_is_found_by_the_address_that_it_has_in_th
 #[test]
 fn a_task_on_another_node_is_to_rules_who_the_swarm_says() {
     let docker = mesh();
-    let [near, far] = ["near", "far"].map(|who| find(&who.parse().unwrap(), &docker, |_| false).unwrap());
+    let [near, far] = both(["near", "far"], &docker).unwrap();
     let at = addresses(&near, &far, &docker);
     assert_eq!(at.map(|address| address.unwrap().to_string()), ["10.0.9.2", "10.0.9.4"]);
     let party = far.party(at[1], Some(80));
     let InSwarm::Member(member) = party.swarm else { panic!("{party:?}") };
     assert_eq!((party.kind, member.name.as_ref().unwrap().as_str()), (EndKind::External, "far.1.cc"));
     assert_eq!(party.networks[0].name.as_str(), "net-m");
+}
+
+/// Tells who is on a network of the swarm: kind, service, name and address of each.
+fn tell(docker: &mut Docker, network: &str, members: &[(SwarmKind, &str, Option<&str>, &str)]) {
+    let members = members.iter().map(|(kind, service, name, address)| SwarmMember {
+        address: address.parse().unwrap(),
+        kind: *kind,
+        service: (!service.is_empty()).then(|| SafeText::new(service)),
+        name: name.map(SafeText::new),
+        node: None,
+        mac: None,
+    });
+    let network = NetworkId::new(network).unwrap();
+    docker.learn(&Change::Swarm { network, members: Some(members.collect()), at: AT });
+}
+
+/// An overlay network.
+fn overlay(docker: &mut Docker, id: &str, subnet: &str, ingress: bool) {
+    let Change::Network { mut network, at } = network(id, subnet, subnet) else { unreachable!() };
+    network.driver = NetworkDriver::Overlay;
+    network.overlay = Some(crate::model::Overlay { ingress, ..Default::default() });
+    docker.learn(&Change::Network { network, at });
+}
+
+/// Checks at which address, or with which error, an end is asked by another one.
+#[track_caller]
+fn check_asked(ends: [&str; 2], docker: &Docker, expected: Result<Option<&str>, &str>) {
+    let found = both(ends, docker);
+    let found = found.as_ref().map(|[_, to]| to.subject().address().map(|address| address.to_string()));
+    let expected = expected.map(|address| address.map(str::to_owned)).map_err(str::to_owned);
+    assert_eq!(found.map_err(ToString::to_string), expected, "{ends:?}");
+}
+
+#[test]
+fn a_service_is_meant_on_a_network_of_the_other_end_and_never_on_ingress() {
+    let mut docker = mesh();
+    let nets = [("i", "10.0.0.0", true), ("k", "10.0.8.0", false)];
+    nets.iter().for_each(|(id, subnet, ingress)| overlay(&mut docker, id, subnet, *ingress));
+    let on = [("i", "10.0.0.2"), ("m", "10.0.9.20")];
+    docker.learn(&container("ff33", "one", NetworkMode::Networks, &on));
+    docker.learn(&container("ff44", "two", NetworkMode::Networks, &[("a", "10.0.1.9")]));
+    let task = SwarmKind::Task;
+    tell(&mut docker, "i", &[(task, "far", Some("far.1.cc"), "10.0.0.4")]);
+    for who in ["far", "far.1"] {
+        check_asked(["one", who], &docker, Ok(Some("10.0.9.4")));
+        check_asked(["outside", who], &docker, Ok(Some("10.0.9.4")));
+    }
+    tell(&mut docker, "k", &[(task, "far", Some("far.1.cc"), "10.0.8.4")]);
+    check_asked(["one", "far"], &docker, Ok(Some("10.0.9.4")));
+    let several = "far has several addresses in the swarm, ask about one of them: far.1(10.0.8.4) on net-k, \
+                   far.1(10.0.9.4) on net-m";
+    check_asked(["two", "far"], &docker, Err(several));
+    check_asked(["outside", "far"], &docker, Err(several));
+}
+
+#[test]
+fn a_service_with_a_virtual_address_is_asked_by_it_though_a_task_of_it_is_here() {
+    let mut docker = mesh();
+    overlay(&mut docker, "i", "10.0.0.0", true);
+    let on = [("i", "10.0.0.2"), ("m", "10.0.9.20")];
+    docker.learn(&container("ff33", "one", NetworkMode::Networks, &on));
+    let task = |address, name| (SwarmKind::Task, "near", Some(name), address);
+    let shared = |address| (SwarmKind::VirtualIp, "near", None, address);
+    tell(&mut docker, "i", &[shared("10.0.0.9")]);
+    let members = [task("10.0.9.2", "near.1.aa"), task("10.0.9.3", "near.2.bb"), shared("10.0.9.9")];
+    check_asked(["one", "near"], &docker, Ok(None));
+    tell(&mut docker, "m", &members);
+    check_asked(["one", "near"], &docker, Ok(Some("10.0.9.9")));
+    let [_, near] = both(["one", "near"], &docker).unwrap();
+    let notes = "near(virtual 10.0.9.9) is what the tasks of the service share on network net-m: which of them answers is not \
+                 told; tasks of service near on this node: near.1.aa";
+    assert_eq!(near.notes.join("; "), notes);
+    // Who is asked by name, who asks, and who is on no network with it, means the task.
+    check_asked(["one", "near.1.aa"], &docker, Ok(None));
+    check_asked(["api", "near"], &docker, Ok(None));
+    let [near, _] = both(["near", "one"], &docker).unwrap();
+    assert_eq!(near.container.map(|container| container.name.as_str()), Some("near.1.aa"));
+}
+
+#[test]
+fn a_load_balancer_without_another_node_is_this_nodes_own() {
+    let mut docker = mesh();
+    tell(&mut docker, "m", &[(SwarmKind::LoadBalancer, "", None, "10.0.9.11")]);
+    let found = alone("10.0.9.11", &docker, |_| false).unwrap();
+    let note =
+        "load-balancer(10.0.9.11) is this node's own, on network net-m: what it forwards is not watched";
+    assert_eq!(found.notes, [note]);
+}
+
+#[test]
+fn what_the_swarm_did_not_tell_in_time_is_said_of_ends_that_it_may_be_about() {
+    let mut docker = docker();
+    for (id, subnet) in [("m", "10.0.9.0"), ("n", "10.0.8.0")] {
+        overlay(&mut docker, id, subnet, false);
+    }
+    let on = [("m", "10.0.9.20"), ("n", "10.0.8.20")];
+    let Change::Container { mut container, at } =
+        container("0123456789abcdef", "near.1.aa", NetworkMode::Networks, &on)
+    else {
+        unreachable!()
+    };
+    container.service = Some(SafeText::new("near"));
+    container.labels = vec![(SafeText::new(Container::SWARM_SERVICE), SafeText::new("near"))];
+    docker.learn(&Change::Container { container, at });
+    let untold = "who is on networks net-m, net-n of the swarm was not told within 5 s";
+    let unknown = format!(
+        "Docker knows no container or service with the name or id farr; running are api, db, near.1.aa, web; {untold}"
+    );
+    assert_eq!(alone("farr", &docker, |_| false).unwrap_err().to_string(), unknown);
+    let notes = |docker: &Docker, typed: &str| {
+        let is_local = |address: IpAddr| address.to_string() == "192.0.2.7";
+        let found = alone(typed, docker, is_local).unwrap().notes.join("; ");
+        assert_eq!(
+            found.contains("not told"),
+            may_be_in_swarm(&typed.parse().unwrap(), docker, is_local),
+            "{typed}"
+        );
+        found
+    };
+    for typed in ["near", "192.0.2.8"] {
+        assert_eq!(notes(&docker, typed), untold, "{typed}");
+    }
+    // A container of this node, the host, and who is none of the swarm's, is who it is.
+    for typed in [
+        "web",
+        "near.1.aa",
+        "0123456789ab",
+        "10.0.9.20",
+        "192.0.2.7",
+        "127.0.0.1",
+        "10.0.1.1",
+        "224.0.0.1",
+        "host",
+        "outside",
+    ] {
+        assert_eq!(notes(&docker, typed), "", "{typed}");
+    }
+    for network in ["m", "n"] {
+        let network = NetworkId::new(network).unwrap();
+        docker.learn(&Change::Swarm { network, members: Some(Vec::new()), at: AT });
+    }
+    assert_eq!(alone("192.0.2.8", &docker, |_| false).unwrap().notes, Vec::<String>::new());
+}
+
+#[test]
+fn an_address_that_two_networks_have_is_meant_on_a_network_of_the_other_end() {
+    let mut docker = mesh();
+    // In the order of their names these are before and after the network of the other end.
+    for id in ["l", "n"] {
+        overlay(&mut docker, id, "10.0.9.0", false);
+        tell(&mut docker, id, &[(SwarmKind::Container, "", Some(id), "10.0.9.4")]);
+    }
+    docker.learn(&container("ff33", "one", NetworkMode::Networks, &[("m", "10.0.9.20")]));
+    for ends in [["one", "10.0.9.4"], ["10.0.9.4", "one"]] {
+        let found = both(ends, &docker).unwrap();
+        let far = found.iter().find_map(|end| end.in_swarm).unwrap();
+        assert_eq!(far.name(), Some("far.1"), "{ends:?}");
+    }
 }

@@ -32,10 +32,9 @@ pub(super) async fn run(
     from: &Who,
     to: &Wanted,
 ) -> Result<(), Failure> {
-    let docker = docker_that_answers(settings).await?;
-    let found = [from, &to.who].map(|who| find(who, &docker, is_local).map_err(Failure::wrong));
-    let [from, asked_of] = found;
-    let ends = [&from?, &asked_of?];
+    let docker = docker_that_answers(settings, [from, &to.who]).await?;
+    let [from, asked_of] = &find([from, &to.who], &docker, is_local).map_err(Failure::wrong)?;
+    let ends = [from, asked_of];
     let asked = asked(ends, to).map_err(Failure::wrong)?;
     let notes: Vec<SafeText> =
         ends.iter().flat_map(|end| &end.notes).map(|note| SafeText::new(note)).collect();

@@ -295,6 +295,12 @@ fn services_failures_and_latency_tell_a_task_of_another_node_as_its_service() {
 #[test]
 fn why_tells_of_a_task_on_another_node_by_the_rule_of_its_network() {
     let mut world = mesh();
+    // Whose addresses are the same, and nearer to the one that is asked about.
+    for other in ["aa", "zz"] {
+        let mut network = bridge_network(other, &[("10.0.1.0", 28)], &[]);
+        (network.driver, network.bridge) = (NetworkDriver::Macvlan, None);
+        world.network(network);
+    }
     told(&mut world, &[task("web.3.bb", "10.0.1.8")]);
     let one = AskedEnd::Container { id: id("one"), address: None };
     let far = AskedEnd::Outside { address: Some(ip("10.0.1.8")) };

@@ -67,7 +67,7 @@ fn decision(around: &Around<'_>, kept: &Kept, flow: &Flow) -> Decision {
         comment: case.comment.as_ref(),
         judgement: case.judgement,
         source: &case.from,
-        destination: if published { kept.addressed.address } else { case.to.address },
+        destination: if published { &kept.addressed } else { &case.to },
         at: flow.last_seen,
     };
     Decision {

@@ -5,7 +5,7 @@ use super::super::file::Policy;
 use super::super::opening::{of_action, party};
 use super::super::rules::{self, Question, RuleName};
 use super::{Asked, AskedEnd, Decision, Way};
-use crate::attribution::{Attribution, End, EndKind, Known};
+use crate::attribution::{Attribution, End, EndKind, Known, SwarmRef};
 use crate::model::{KernelTime, NetworkId};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub(super) fn ways(policy: &Policy, facts: &Attribution, asked: &Asked, at: Kern
         to: as_rules_see(facts, &asked.to),
         ..asked.clone()
     };
-    let sources = sources(facts, &asked.from, at);
+    let sources = sources(facts, asked, at);
     let mut ways: Vec<Way> = Vec::new();
     for target in targets(facts, asked, &sources, at) {
         for way in to_target(policy, facts, asked, &sources, &target, at) {
@@ -84,7 +84,13 @@ fn to_target(
     target: &Target,
     at: KernelTime,
 ) -> Vec<Way> {
-    let known = target.address.and_then(|address| facts.network_of_address(address, at));
+    let known = target.address.and_then(|address| {
+        if address == target.end.address {
+            facts.network_of_end(&target.end, at)
+        } else {
+            facts.network_of_address(address, at)
+        }
+    });
     let network = known.map(|known| known.reference().clone());
     let fitting: Vec<&Source> = sources.iter().filter(|source| source.fits(target.end.address)).collect();
     let neighbour = fitting.iter().find(|source| {
@@ -136,7 +142,7 @@ fn decide(policy: &Policy, facts: &Attribution, question: &Question<'_>) -> Opti
             comment: comment.as_ref(),
             judgement,
             source: question.from,
-            destination: question.to.address,
+            destination: question.to,
             at: question.at,
         },
         None,
@@ -144,8 +150,8 @@ fn decide(policy: &Policy, facts: &Attribution, question: &Question<'_>) -> Opti
     Some(Decision { rule, expected: judgement.expected, crossing: judgement.crossing, comment, because })
 }
 
-fn sources(facts: &Attribution, subject: &AskedEnd, at: KernelTime) -> Vec<Source> {
-    match subject {
+fn sources(facts: &Attribution, asked: &Asked, at: KernelTime) -> Vec<Source> {
+    match &asked.from {
         AskedEnd::Container { id, address } => {
             let Some(known) = facts.container(id) else { return Vec::new() };
             let all = addresses(facts, known, *address);
@@ -157,7 +163,7 @@ fn sources(facts: &Attribution, subject: &AskedEnd, at: KernelTime) -> Vec<Sourc
                 .collect()
         }
         other => {
-            let end = plain(facts, other, at);
+            let end = plain(facts, other, &networks(facts, &asked.to), at);
             let network = end.swarm.as_ref().map(|who| who.network.id.clone());
             vec![Source { end, network }]
         }
@@ -179,11 +185,28 @@ fn addresses(facts: &Attribution, known: &Known, only: Option<IpAddr>) -> Vec<(N
     all
 }
 
-/// An end that is no container of this node.
-fn plain(facts: &Attribution, subject: &AskedEnd, at: KernelTime) -> End {
+/// The networks of an end that is a container of this node.
+fn networks(facts: &Attribution, subject: &AskedEnd) -> Vec<NetworkId> {
+    let AskedEnd::Container { id, address } = subject else { return Vec::new() };
+    let own = facts.container(id).map(|known| addresses(facts, known, *address));
+    own.into_iter().flatten().map(|(network, _)| network).collect()
+}
+
+/// Who has an address in the swarm: on a network of the other end, if somebody has it there.
+fn in_swarm<'f>(
+    facts: &'f Attribution,
+    address: IpAddr,
+    beside: &[NetworkId],
+    at: KernelTime,
+) -> Option<&'f Arc<SwarmRef>> {
+    let of_address = facts.network_of_address(address, at).map(|known| &known.network.id);
+    beside.iter().chain(of_address).find_map(|network| facts.in_swarm_now(network, address, at))
+}
+
+/// An end that is no container of this node; `beside` are the networks of the other one.
+fn plain(facts: &Attribution, subject: &AskedEnd, beside: &[NetworkId], at: KernelTime) -> End {
     if let AskedEnd::Address(address) | AskedEnd::Outside { address: Some(address) } = subject
-        && let Some(known) = facts.network_of_address(*address, at)
-        && let Some(who) = facts.in_swarm_now(&known.network.id, *address, at)
+        && let Some(who) = in_swarm(facts, *address, beside, at)
     {
         return End { swarm: Some(Arc::clone(who)), ..End::plain(EndKind::External, *address) };
     }
@@ -217,7 +240,10 @@ fn targets(facts: &Attribution, asked: &Asked, sources: &[Source], at: KernelTim
             .into_iter()
             .map(|address| Target::plain(End::plain(EndKind::Host, address), port))
             .collect(),
-        other => vec![Target::plain(plain(facts, other, at), port)],
+        other => {
+            let end = plain(facts, other, &networks(facts, &asked.from), at);
+            vec![Target::plain(end, port)]
+        }
     }
 }
 

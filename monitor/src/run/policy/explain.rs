@@ -27,10 +27,9 @@ pub(in super::super) async fn explain(
     to: &Target,
 ) -> Result<(), Failure> {
     let policy = read(settings, file).await?;
-    let docker = docker_that_answers(settings).await?;
-    let found = [from, &to.who].map(|who| find(who, &docker, is_local).map_err(Failure::wrong));
-    let [from, asked] = found;
-    let explanation = explanation(&policy, [&from?, &asked?], to, &docker, clock::wall_now());
+    let docker = docker_that_answers(settings, [from, &to.who]).await?;
+    let [from, asked] = &find([from, &to.who], &docker, is_local).map_err(Failure::wrong)?;
+    let explanation = explanation(&policy, [from, asked], to, &docker, clock::wall_now());
     let lines: Vec<String> = if settings.json {
         vec![Stream::new(host::id()?).line(explanation)]
     } else {
@@ -116,7 +115,7 @@ mod tests {
     fn check(to: &str, now: i64, expected: (&str, Option<&str>, bool), passed_over: &[&str]) {
         let (policy, docker) = (Policy::read(FILE.as_bytes()).unwrap(), Docker::default());
         let target = to.parse::<crate::cli::Target>().unwrap();
-        let ends = [&"host".parse().unwrap(), &target.who].map(|who| find(who, &docker, |_| false).unwrap());
+        let ends = find([&"host".parse().unwrap(), &target.who], &docker, |_| false).unwrap();
         let found = explanation(&policy, [&ends[0], &ends[1]], &target, &docker, WallTime(now));
         let rule = found.rule.as_ref().map(|rule| rule.name.as_str());
         assert_eq!((found.decided_by, rule, found.accepted.is_some()), expected);
