@@ -25,7 +25,18 @@ const TARGET_LIMIT: Duration = Duration::from_secs(25 * 60);
 
 /// The targets that run on a host of their own when all do: about half of the time. Of the others some need the machine's
 /// own Docker or init system, and some measure.
-const ON_OWN_HOST: [&str; 6] = ["verdicts", "restart", "drivers", "posture", "why", "names"];
+const ON_OWN_HOST: [&str; 10] = [
+    "verdicts",
+    "restart",
+    "drivers",
+    "posture",
+    "why",
+    "names",
+    "churn",
+    "collector",
+    "first_packet",
+    "hostile_names",
+];
 
 /// The images that the tests use.
 const IMAGES: [&str; 2] = [lab::image::TESTBOX, lab::image::DEBIAN];
