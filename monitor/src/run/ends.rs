@@ -89,10 +89,10 @@ pub(super) fn find<'d>(
 pub(super) fn may_be_in_swarm(who: &Who, docker: &Docker, is_local: impl Fn(IpAddr) -> bool) -> bool {
     match who {
         Who::Container(name) => {
-            let (running, _) = of_service(name, docker);
-            let is_service_here = running.iter().any(|container| !container.is_of_swarm());
+            let (running, _) = called(name, docker);
+            let is_found = running.iter().any(|container| !is_task_of(container, name));
             let is_id = name.len() >= SHORT_ID && !beginning(name, docker).is_empty();
-            whole(name, docker).is_none() && !is_service_here && !is_id
+            whole(name, docker).is_none() && !is_found && !is_id
         }
         Who::Address(address) => {
             let is_here = docker.containers().any(|container| has_address(container, *address));
@@ -244,9 +244,18 @@ fn whole<'d>(name: &str, docker: &'d Docker) -> Option<&'d Container> {
     docker.containers().find(|container| container.name.as_str() == name || container.id.as_str() == name)
 }
 
-/// The containers of this node that are of a service: those that run, and those that do not.
-fn of_service<'d>(name: &str, docker: &'d Docker) -> (Vec<&'d Container>, Vec<&'d Container>) {
-    let is_it = |container: &&Container| container.service.as_ref().is_some_and(|it| it.as_str() == name);
+/// What a task of this node is called without its id, as those of other nodes are.
+fn short_name(container: &Container) -> Option<&str> {
+    let (short, _) = container.name.as_str().rsplit_once('.').filter(|_| container.is_of_swarm())?;
+    Some(short)
+}
+
+/// The containers of this node that are of a service, or the task with that short name: those that run, and those that do not.
+fn called<'d>(name: &str, docker: &'d Docker) -> (Vec<&'d Container>, Vec<&'d Container>) {
+    let is_it = |container: &&Container| {
+        let is_of_it = container.service.as_ref().is_some_and(|it| it.as_str() == name);
+        is_of_it || short_name(container) == Some(name)
+    };
     docker.containers().filter(is_it).partition(|container| runs(container))
 }
 
@@ -260,19 +269,19 @@ fn here<'d>(name: &str, docker: &'d Docker) -> Vec<&'d Container> {
     if let Some(container) = whole(name, docker) {
         return vec![container];
     }
-    let (running, stopped) = of_service(name, docker);
+    let (running, stopped) = called(name, docker);
     let ways = [running, stopped, beginning(name, docker)];
     ways.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
 }
 
-/// The container with that name or id, the only one of a service that runs here, or the service, task or container elsewhere in the
+/// The container with that name or id, the only one of a service, or with a task's short name, that runs here, or the service, task or container elsewhere in the
 /// swarm; else the only container whose id begins so.
 fn named<'d>(name: &str, beside: &Beside<'_>, docker: &'d Docker) -> anyhow::Result<Named<'d>> {
     if let Some(container) = whole(name, docker) {
         return Ok(Named::Here(container));
     }
     // Of a service those that run; if none does, whoever is elsewhere in the swarm, and else whichever there is.
-    let (running, stopped) = of_service(name, docker);
+    let (running, stopped) = called(name, docker);
     // What is left of an earlier task here is not who answers now.
     let elsewhere = if running.is_empty() {
         in_swarm(name, beside, docker)?
@@ -282,10 +291,13 @@ fn named<'d>(name: &str, beside: &Beside<'_>, docker: &'d Docker) -> anyhow::Res
     if let Some(who) = elsewhere {
         return Ok(Named::Elsewhere(who));
     }
-    let of_service = if running.is_empty() { stopped } else { running };
-    match of_service.as_slice() {
+    let called = if running.is_empty() { stopped } else { running };
+    match called.as_slice() {
         [only] => return Ok(Named::Here(only)),
         [] => {}
+        several if several.iter().all(|container| short_name(container) == Some(name)) => {
+            bail!("more than one container is called {}: {}", shown(name), listed(several))
+        }
         several => bail!("service {} has more than one container: {}", shown(name), listed(several)),
     }
     match beginning(name, docker).as_slice() {
@@ -343,7 +355,7 @@ fn shared_address<'d>(
 }
 
 /// Those that are such; all, if none is.
-fn rather<'d>(all: Vec<&'d SwarmRef>, is_such: impl Fn(&SwarmRef) -> bool) -> Vec<&'d SwarmRef> {
+fn rather(all: Vec<&SwarmRef>, is_such: impl Fn(&SwarmRef) -> bool) -> Vec<&SwarmRef> {
     let (such, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|who| is_such(who));
     if such.is_empty() { others } else { such }
 }

@@ -217,7 +217,9 @@ fn a_service_with_tasks_on_other_nodes_is_found_by_the_address_that_it_has_in_th
     check("shared", Ok((Some("10.0.9.7"), shared)));
     let near = "service near is meant by its task here, near.1.aa; others are near.2(10.0.9.3)";
     check("near", Ok((None, near)));
-    check("near.1.aa", Ok((None, "")));
+    for typed in ["near.1.aa", "near.1"] {
+        check(typed, Ok((None, "")));
+    }
 }
 
 #[test]
@@ -356,6 +358,7 @@ fn what_the_swarm_did_not_tell_in_time_is_said_of_ends_that_it_may_be_about() {
     for typed in [
         "web",
         "near.1.aa",
+        "near.1",
         "0123456789ab",
         "10.0.9.20",
         "192.0.2.7",
@@ -388,4 +391,20 @@ fn an_address_that_two_networks_have_is_meant_on_a_network_of_the_other_end() {
         let far = found.iter().find_map(|end| end.in_swarm).unwrap();
         assert_eq!(far.name(), Some("far.1"), "{ends:?}");
     }
+}
+
+#[test]
+fn several_tasks_of_this_node_with_one_short_name_are_listed() {
+    let mut docker = mesh();
+    let on = [("m", "10.0.9.21")];
+    let Change::Container { mut container, at } = container("ff33", "near.1.zz", NetworkMode::Networks, &on)
+    else {
+        unreachable!()
+    };
+    container.service = Some(SafeText::new("near"));
+    container.labels = vec![(SafeText::new(Container::SWARM_SERVICE), SafeText::new("near"))];
+    docker.learn(&Change::Container { container, at });
+    let several = |typed: &str| alone(typed, &docker, |_| false).unwrap_err().to_string();
+    assert_eq!(several("near.1"), "more than one container is called near.1: near.1.aa, near.1.zz");
+    assert_eq!(several("near"), "service near has more than one container: near.1.aa, near.1.zz");
 }

@@ -54,7 +54,9 @@ fn asked([from, to]: [&Found<'_>; 2], wanted: &Wanted) -> anyhow::Result<Asked> 
     let notes: Vec<&str> = from.notes.iter().chain(&to.notes).map(String::as_str).collect();
     let also = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
     match (asked.from.container(), asked.to.container()) {
-        (None, None) => Err(anyhow!("neither end is a container, so nothing between them is seen{also}")),
+        (None, None) => {
+            Err(anyhow!("neither end is a container of this node, so nothing between them is seen{also}"))
+        }
         _ if [from, to].iter().all(|end| end.on_host.is_some()) => Err(anyhow!(
             "both ends are in host mode: what they send each other goes from one socket of the host to another{also}"
         )),
@@ -163,4 +165,19 @@ async fn decided(answers: &mut Receiver<Option<Arc<Answer>>>, patience: Duration
     };
     // What is not decided in time is told as such.
     tokio::time::timeout(patience, all).await.ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{asked, find};
+    use crate::cli::Wanted;
+    use crate::doctor::Docker;
+
+    #[test]
+    fn two_ends_of_which_none_is_a_container_of_this_node_are_refused() {
+        let (docker, to) = (Docker::default(), "outside:80".parse::<Wanted>().unwrap());
+        let [from, of_to] = find([&"host".parse().unwrap(), &to.who], &docker, |_| false).unwrap();
+        let refused = asked([&from, &of_to], &to).unwrap_err().to_string();
+        assert_eq!(refused, "neither end is a container of this node, so nothing between them is seen");
+    }
 }
