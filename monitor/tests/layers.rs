@@ -43,7 +43,12 @@ const RULES: &[Rule] = &[
         pure: false,
     },
     Rule { module: "attribution", inside: &["model"], outside: Only(&["serde"]), pure: true },
-    Rule { module: "flows", inside: &["model"], outside: Only(&["hdrhistogram", "serde"]), pure: true },
+    Rule {
+        module: "flows",
+        inside: &["model"],
+        outside: Only(&["hashbrown", "hdrhistogram", "serde"]),
+        pure: true,
+    },
     Rule {
         module: "policy",
         inside: &["model", "document", "attribution", "flows"],

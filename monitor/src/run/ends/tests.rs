@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Change, ContainerId, Endpoint, GatewayMode, KernelTime};
+use crate::model::{Change, ContainerId, Endpoint, GatewayMode, KernelTime, SafeText};
 
 const AT: KernelTime = KernelTime(0);
 
