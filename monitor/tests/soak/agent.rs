@@ -14,6 +14,9 @@ use std::time::Duration;
 /// For the agent to have counted what was sent.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What there is before any guest: three networks' bridges, and the devices of three containers.
+const INTERFACES: u64 = 6;
+
 /// Series stay a minute, and are then gone with the next page.
 const SERIES_GO: Duration = Duration::from_secs(90);
 
@@ -53,7 +56,21 @@ impl Agent {
         wait_for("the watch", PATIENCE, || {
             Ok(running.errors().contains("vethwatch: watching").then_some(()))
         })?;
-        Ok(Self { running, metrics: Metrics { namespace: engine.namespace.clone(), at } })
+        let agent = Self { running, metrics: Metrics { namespace: engine.namespace.clone(), at } };
+        // What crosses while the programs are put on, one way after the other, is no connection that they saw whole.
+        wait_for("all interfaces to be watched", PATIENCE, || {
+            let used = agent.used()?;
+            Ok(used.filter(|used| used.interfaces == INTERFACES).map(drop))
+        })?;
+        Ok(agent)
+    }
+
+    /// What it uses now, once its programs are on each interface both ways.
+    fn used(&self) -> Result<Option<Used>> {
+        let page = self.metrics.page()?;
+        let by_tcx = page.value("vethwatch_interfaces_attached", &[("mode", "tcx")]);
+        let used = Used::of(self.running.pid(), &page)?;
+        Ok(used.filter(|used| by_tcx.map(|count| 2 * count) == Some(used.links)))
     }
 
     /// Waits until it has counted exactly so many connections of the client, and measures.
