@@ -235,10 +235,12 @@ impl Connection {
     /// Whether its opener was answered by an acknowledgement in place of a SYN-ACK: the other end still has the connection before with
     /// these ports. The opener resets that one, and its SYN comes again (RFC 9293, 3.5.1 and 3.10.7.3): what it opens goes on.
     fn is_taken_for_earlier(&self) -> bool {
-        self.is_unanswered()
-            && self
-                .by_role()
-                .is_some_and(|(opener, answerer)| answerer.has(TcpFlags::ACK) && !opener.has(TcpFlags::ACK))
+        let is_acknowledged = self.by_role().is_some_and(|(_, answerer)| answerer.has(TcpFlags::ACK));
+        self.is_unanswered() && is_acknowledged && !self.is_acknowledged_by_opener()
+    }
+
+    fn is_acknowledged_by_opener(&self) -> bool {
+        self.by_role().is_some_and(|(opener, _)| opener.has(TcpFlags::ACK))
     }
 
     /// Whether its opener is known, and neither a SYN-ACK nor a reset answered it.
@@ -255,9 +257,8 @@ impl Connection {
     fn forget_earlier(&mut self, is_reopened: bool, was_taken: bool) {
         if is_reopened && self.is_unanswered() {
             self.keep(TcpFlags::SYN, TcpFlags::ACK);
-        } else if was_taken || self.is_taken_for_earlier() {
-            let acknowledges = self.by_role().is_some_and(|(opener, _)| opener.has(TcpFlags::ACK));
-            self.keep(if acknowledges { u8::MAX } else { !TcpFlags::RST }, u8::MAX);
+        } else if self.is_taken_for_earlier() || (was_taken && !self.is_acknowledged_by_opener()) {
+            self.keep(!TcpFlags::RST, u8::MAX);
         }
     }
 

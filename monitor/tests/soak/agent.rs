@@ -96,10 +96,9 @@ impl Agent {
         let of_guests = format!("=\"{GUEST}");
         wait_for("what is of the guests to go", SERIES_GO, || {
             let page = self.metrics.page()?;
-            let by_tcx = page.value("vethwatch_interfaces_attached", &[("mode", "tcx")]);
-            let used = self.measure(opened)?;
-            let no_links = used.interfaces == interfaces && by_tcx.map(|count| 2 * count) == Some(used.links);
-            Ok((no_links && !page.text.contains(&of_guests)).then_some(used))
+            self.measure(opened)?;
+            let used = self.used()?.filter(|used| used.interfaces == interfaces);
+            Ok(used.filter(|_| !page.text.contains(&of_guests)))
         })
     }
 
