@@ -51,11 +51,14 @@ pub struct Settings {
     pub max_kept: usize,
     /// For how long after it was attached an interface may still be announced: records wait that long for a name.
     pub announcement: Duration,
+    /// For how long Docker's first answer is waited for, in place of that.
+    pub first_answer: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { keep: Duration::from_secs(120), max_kept: 20_000, announcement: Duration::from_secs(2) }
+        let seconds = Duration::from_secs;
+        Self { keep: seconds(120), max_kept: 20_000, announcement: seconds(2), first_answer: seconds(10) }
     }
 }
 
@@ -64,6 +67,8 @@ impl Default for Settings {
 pub struct Attribution {
     settings: Settings,
     docker: DockerState,
+    /// When Docker first told what there is, or was found not to answer.
+    answered: Option<KernelTime>,
     networks: HashMap<NetworkId, KnownNetwork>,
     containers: HashMap<ContainerId, Known>,
     facts: Facts,
@@ -94,6 +99,7 @@ impl Attribution {
     pub fn new(settings: Settings) -> Self {
         Self {
             docker: DockerState::Connecting,
+            answered: None,
             networks: HashMap::new(),
             containers: HashMap::new(),
             facts: Facts::new(settings.max_kept),
@@ -303,7 +309,16 @@ impl Attribution {
     pub fn may_be_announced(&self, watched: &Watched, now: KernelTime) -> bool {
         watched.interface.kind.is_of_container()
             && watched.owner.is_none()
-            && now.since(watched.life.from) < self.settings.announcement
+            && self.may_still_be_named(watched.life.from, now)
+    }
+
+    /// Whether what has waited for a name since then may still get one.
+    #[must_use]
+    pub fn may_still_be_named(&self, since: KernelTime, now: KernelTime) -> bool {
+        match self.answered {
+            Some(answered) => now.since(since.max(answered)) < self.settings.announcement,
+            None => now.since(since) < self.settings.first_answer,
+        }
     }
 
     /// Why an interface has no owner; one of [`reason`].

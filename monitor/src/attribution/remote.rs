@@ -255,7 +255,7 @@ impl Attribution {
         if self.may_be_announced(watched, now) {
             return true;
         }
-        let another = self.last_unowned.is_some_and(|from| now.since(from) < self.settings.announcement);
+        let another = self.last_unowned.is_some_and(|from| self.may_still_be_named(from, now));
         remote.kind == EndKind::Unknown && another
     }
 }

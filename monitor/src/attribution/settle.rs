@@ -2,12 +2,15 @@
 
 use super::interfaces::Clues;
 use super::{Attribution, containers, interfaces};
-use crate::model::KernelTime;
+use crate::model::{DockerState, KernelTime};
 use std::sync::Arc;
 
 impl Attribution {
     /// Draws the conclusions from what changed.
     pub fn settle(&mut self, now: KernelTime) {
+        if self.docker != DockerState::Connecting {
+            self.answered.get_or_insert(now);
+        }
         let changed = std::mem::take(&mut self.changed);
         if changed {
             self.refresh_references();

@@ -13,12 +13,11 @@ use crate::snapshot::{End, IcmpTold, Sign};
 impl State {
     /// Books what was told of conversations whose flows are in by now.
     pub(super) fn book_failures(&mut self, now: KernelTime) {
-        let grace = self.settings.attribution.announcement;
         for (since, sign) in self.failures.look() {
             if self.book_failure(&sign, now) {
                 continue;
             }
-            if now.since(since) < grace {
+            if self.attribution.may_still_be_named(since, now) {
                 self.failures.put_back(since, sign);
             } else {
                 self.failures.give_up(&sign);

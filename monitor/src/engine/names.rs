@@ -123,10 +123,9 @@ impl State {
 
     /// Tells the questions whose container is known now, or that have waited long enough.
     pub(super) fn release_names(&mut self, now: KernelTime) {
-        let grace = self.settings.attribution.announcement;
         for _ in 0..self.names.waiting.len() {
             let Some((since, told)) = self.names.waiting.pop_front() else { return };
-            if self.asker(&told).is_none() && now.since(since) < grace {
+            if self.asker(&told).is_none() && self.attribution.may_still_be_named(since, now) {
                 self.names.waiting.push_back((since, told));
             } else {
                 self.tell_name(told, now);

@@ -107,12 +107,11 @@ impl State {
 
     /// Lets go of the flows that have a name now, or have waited long enough.
     pub(super) fn release_held(&mut self, now: KernelTime) {
-        let grace = self.settings.attribution.announcement;
         for (since, tick) in self.held.take() {
             let packets = tick.packets();
             let remote = self.attribution.remote_end(&packets, now);
             let waits = self.attribution.is_waiting_for(&packets, &remote, now);
-            if waits && now.since(since) < grace {
+            if waits && self.attribution.may_still_be_named(since, now) {
                 self.held.put_back(since, tick);
             } else {
                 self.tell(&tick, remote, now);

@@ -9,12 +9,11 @@ use crate::snapshot::End;
 impl State {
     /// Books what was sent again by connections whose flows are told by now.
     pub(super) fn book_retransmits(&mut self, now: KernelTime) {
-        let grace = self.settings.attribution.announcement;
         for (since, told) in self.retransmits.look() {
             if self.book_retransmit(&told, now) {
                 continue;
             }
-            if now.since(since) < grace {
+            if self.attribution.may_still_be_named(since, now) {
                 self.retransmits.put_back(since, told);
             } else if self.is_of_container(&told) {
                 self.retransmits.give_up(&told);

@@ -311,8 +311,9 @@ impl State {
     /// Nothing more will come: what waits for a name is told without one.
     pub fn finish(&mut self, now: KernelTime) {
         self.attribution.settle(now);
-        self.release_held(now.plus(self.settings.attribution.announcement));
-        self.release_names(now.plus(self.settings.attribution.announcement));
+        let late = now.plus(self.settings.attribution.first_answer);
+        self.release_held(late);
+        self.release_names(late);
         self.tell_answers(now);
         self.shared.finish();
         self.names.lookups.finish();

@@ -2,7 +2,7 @@
 
 use crate::world::{World, container, counts, endpoint, flow, id, mac, ms, network_id, text};
 use monitor::engine::Ask;
-use monitor::model::{Change, ContainerState, DeviceCounters, NetworkMode, Observation};
+use monitor::model::{Change, ContainerState, DeviceCounters, NetworkMode, Observation, Resources};
 use std::time::Duration;
 
 fn networked() -> World {
@@ -24,6 +24,32 @@ fn a_late_announcement_names_the_first_packets() {
     assert_eq!(world.row("web").state, ContainerState::Unknown);
     world.container(container("web", &[("a", "172.18.0.2")]));
     assert_eq!(world.row("web").peers.len(), 1);
+}
+
+#[test]
+fn what_crosses_before_docker_answers_at_all_is_named_and_judged_once_it_does() {
+    for (answers_at, named) in [(9_000, true), (13_000, false)] {
+        let mut world = World::without_docker(|_| {});
+        world.at(2_000).attach(1, "a", Some(mac("172.18.0.2")), None);
+        world.attach(2, "b", Some(mac("172.19.0.2")), None);
+        world.at(2_500).flows(vec![flow(1, "172.18.0.2:4000", "172.19.0.2:53")]);
+        world.pass_until(answers_at);
+        assert_eq!(world.names().is_empty(), named, "it waits ten seconds");
+        world.docker_up();
+        world.two_networks();
+        for (name, network, address) in [("web", "a", "172.18.0.2"), ("db", "b", "172.19.0.2")] {
+            world.container(container(name, &[(network, address)]));
+        }
+        for later in 1..4 {
+            world.pass_until(answers_at + later * 1_000);
+            world.flows(Vec::new());
+            world.observe(Observation::Resources(Resources::default()));
+        }
+        let found: Vec<String> =
+            world.snapshot().findings.iter().map(|finding| finding.rule.as_str().to_owned()).collect();
+        assert_eq!(found.is_empty(), !named, "{found:?}");
+        assert_eq!(world.names().iter().any(|name| name == "web:4000 -> db:53"), named);
+    }
 }
 
 #[test]
@@ -162,6 +188,7 @@ fn the_namespace_tells_before_the_address_does() {
 #[test]
 fn without_docker_everything_is_counted_and_named_later() {
     let mut world = World::without_docker(|_| {});
+    world.docker_down();
     world.attach(1, "a", Some(mac("172.18.0.2")), None);
     world.total(1, counts(5, 500), counts(0, 0));
     world.at(2_000).read(&[1]);

@@ -242,6 +242,7 @@ impl World {
             rootless: false,
             experimental: Some(false),
         }));
+        self.state.housekeeping(self.now);
     }
 
     pub(crate) fn docker_down(&mut self) {
