@@ -32,7 +32,10 @@ impl Attribution {
                 }
             }
             Change::Complete { containers, networks, at } => self.complete(containers, networks, *at),
-            Change::Refused { answers, .. } => self.losses.set("docker_answers_refused", *answers),
+            Change::Refused { answers, last } => {
+                self.losses.set("docker_answers_refused", *answers);
+                self.refused = Some(SafeText::new(last));
+            }
         }
     }
 

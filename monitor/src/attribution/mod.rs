@@ -69,6 +69,8 @@ pub struct Attribution {
     docker: DockerState,
     /// When Docker first told what there is, or was found not to answer.
     answered: Option<KernelTime>,
+    /// Why the last of its answers that made no sense was refused.
+    refused: Option<SafeText>,
     networks: HashMap<NetworkId, KnownNetwork>,
     containers: HashMap<ContainerId, Known>,
     facts: Facts,
@@ -100,6 +102,7 @@ impl Attribution {
         Self {
             docker: DockerState::Connecting,
             answered: None,
+            refused: None,
             networks: HashMap::new(),
             containers: HashMap::new(),
             facts: Facts::new(settings.max_kept),
@@ -265,6 +268,12 @@ impl Attribution {
     #[must_use]
     pub fn docker(&self) -> &DockerState {
         &self.docker
+    }
+
+    /// Why the last of Docker's answers that made no sense was refused, if one was.
+    #[must_use]
+    pub fn refused(&self) -> Option<&SafeText> {
+        self.refused.as_ref()
     }
 
     /// The container behind an interface.

@@ -421,6 +421,7 @@ impl State {
             watching_since: self.watching_since,
             by_agent: self.settings.by_agent,
             docker: self.attribution.docker().clone(),
+            docker_refused: self.attribution.refused().cloned(),
             containers: rows.containers,
             unattributed: rows.unattributed,
             bridges: rows.bridges,

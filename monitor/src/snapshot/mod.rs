@@ -94,6 +94,8 @@ pub struct Snapshot {
     pub by_agent: bool,
     /// Docker's state.
     pub docker: DockerState,
+    /// Why the last of its answers that made no sense was refused, if one was.
+    pub docker_refused: Option<SafeText>,
     /// Running containers, and stopped ones that still have traffic in the window; busiest first.
     pub containers: Vec<ContainerRow>,
     /// Watched interfaces without a container.

@@ -32,6 +32,12 @@ pub(super) fn footer(snapshot: &Snapshot, frame: &Frame) -> Vec<Line> {
         entry(frame, "not seen", what, why.as_str())
     }));
     lines.extend(
+        snapshot
+            .docker_refused
+            .iter()
+            .flat_map(|why| entry(frame, "refused", "an answer of Docker", why.as_str())),
+    );
+    lines.extend(
         not_named(snapshot)
             .iter()
             .flat_map(|(reason, names)| entry(frame, "not named", &some(names), reason)),

@@ -279,6 +279,7 @@ pub(crate) fn snapshot() -> Snapshot {
             rootless: false,
             experimental: Some(false),
         },
+        docker_refused: None,
         containers: vec![
             row("shop-nginx-1", Some("nginx"), "shop_front", nginx_peers),
             row("shop-flask_app-1", Some("flask_app"), "shop_back", vec![peer(nginx)]),
@@ -385,6 +386,7 @@ pub(crate) fn troubled_snapshot() -> Snapshot {
             reason: "no free slot: raise --max-interfaces".to_owned(),
         }],
         losses,
+        docker_refused: Some(text("not a container id: ../x")),
         ..snapshot()
     }
 }

@@ -18,6 +18,8 @@ pub struct StatusBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     window_seconds: Option<f64>,
     docker: DockerPart<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    docker_refused: Option<&'a SafeText>,
     attached: AttachedBy,
     interfaces_watched: usize,
     interfaces_not_watched: Vec<NotWatchedPart<'a>>,
@@ -145,6 +147,7 @@ impl<'a> StatusBody<'a> {
             watched_by: if snapshot.by_agent { "agent" } else { "command" },
             window_seconds: (!snapshot.window.is_zero()).then_some(snapshot.window.as_secs_f64()),
             docker: DockerPart::new(&snapshot.docker, clock),
+            docker_refused: snapshot.docker_refused.as_ref(),
             attached: snapshot.attached,
             interfaces_watched: snapshot.interfaces_watched,
             interfaces_not_watched: snapshot.not_watched.iter().map(Into::into).collect(),

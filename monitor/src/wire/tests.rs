@@ -269,7 +269,8 @@ fn a_container_of_top_adds_the_window() {
 #[test]
 fn a_status_has_the_promised_fields() {
     let promised = [
-        "time watching_since watched_by window_seconds interfaces_watched unaccounted_bytes".to_owned(),
+        "time watching_since watched_by window_seconds interfaces_watched unaccounted_bytes docker_refused"
+            .to_owned(),
         within("docker", "state since reason"),
         within("attached", "tcx clsact"),
         within("interfaces_not_watched", "interface ifindex reason"),

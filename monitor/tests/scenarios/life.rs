@@ -27,6 +27,18 @@ fn a_late_announcement_names_the_first_packets() {
 }
 
 #[test]
+fn why_an_answer_of_docker_was_refused_is_told_with_how_many() {
+    let mut world = networked();
+    assert_eq!(world.snapshot().docker_refused, None);
+    for (answers, last) in [(1, "no name"), (3, "not a container id: ../x")] {
+        world.change(Change::Refused { answers, last: last.to_owned() });
+    }
+    let snapshot = world.snapshot();
+    assert_eq!(snapshot.docker_refused, Some(text("not a container id: ../x")));
+    assert_eq!(snapshot.losses.get("docker_answers_refused"), 3);
+}
+
+#[test]
 fn what_crosses_before_docker_answers_at_all_is_named_and_judged_once_it_does() {
     for (answers_at, named) in [(9_000, true), (13_000, false)] {
         let mut world = World::without_docker(|_| {});

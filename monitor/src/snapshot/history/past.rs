@@ -208,6 +208,7 @@ fn course(within: &[&Arc<Interval>], told: Told, points: Vec<Point>, latest: &Sn
         watching_since: told.start.kernel,
         window: told.end.kernel.since(told.start.kernel),
         docker: latest.docker.clone(),
+        docker_refused: latest.docker_refused.clone(),
         containers: of_then(latest, &told).map(container).collect(),
         unattributed: latest.unattributed.clone(),
         bridges: Vec::new(),

@@ -269,6 +269,7 @@ pub(super) fn shop() -> Arc<Snapshot> {
         standing: standing(),
         losses,
         missing: BTreeMap::from([("drops", text("the kernel does not describe its types"))]),
+        docker_refused: Some(text("not a container id: ../x")),
         rights_unknown: 1,
         unattributed: vec![UnattributedRow {
             observed_at: fixtures::observed_at("veth99"),

@@ -239,4 +239,9 @@ fn docker(rows: &mut Rows, snapshot: &Snapshot) {
         }
     };
     rows.add("docker", "engine", tone, value, &means).todo = todo.to_owned();
+    if let Some(why) = &snapshot.docker_refused {
+        let means = format!("Not understood: {why}");
+        let row = rows.add("docker", "answers", Tone::Warning, "refused".to_owned(), &means);
+        row.todo = known("docker_answers_refused").map_or("", |loss| loss.todo).to_owned();
+    }
 }
