@@ -39,7 +39,7 @@ pub struct Why {
 /// Options of `check`.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// Watch for so long.
+    /// Watch for so long, from when all containers are watched.
     #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = parse)]
     pub watch_for: Duration,
     /// Only findings of these kinds count [default: violation, broken].

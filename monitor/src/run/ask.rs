@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// How long Docker may take to tell everything.
-pub(super) const DOCKER_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const DOCKER_PATIENCE: Duration = Duration::from_secs(10);
 /// Changes that may wait.
 const CHANGES: usize = 1_024;
 

@@ -13,6 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// How long Docker may take to tell everything, and the kernel to take the programs, before a watch of some length begins
+/// without.
+pub(super) const READY_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a picture may take; what is missing then is shown as missing.
 const LONGEST: Duration = Duration::from_millis(2_300);
 /// How much longer than its window.
@@ -151,17 +154,17 @@ async fn wait(watch: &mut Watch) -> Result<Result<Arc<Snapshot>, Ended>, Failure
 }
 
 fn is_worth_showing(snapshot: &Snapshot, watch: &Watch, window: Duration) -> bool {
-    let told = watch.session.docker_told().is_some_and(|told| told < snapshot.taken_at);
     let rows = &snapshot.containers;
     let nobody = rows.is_empty() && matches!(snapshot.docker, DockerState::Up { .. });
     // Nine tenths: ticks are not exact.
     let measured = snapshot.window * 10 >= window * 9 || nobody;
-    let looked_at = snapshot.rights_unknown == 0;
-    told && measured
-        && looked_at
-        && rows.iter().all(is_watched)
-        && all_named(snapshot)
-        && peers_are_known(rows)
+    measured && is_ready(snapshot, watch) && all_named(snapshot) && peers_are_known(rows)
+}
+
+/// Whether Docker has told all that it has to tell, and all containers are watched that can be.
+pub(super) fn is_ready(snapshot: &Snapshot, watch: &Watch) -> bool {
+    let told = watch.session.docker_told().is_some_and(|told| told < snapshot.taken_at);
+    told && snapshot.rights_unknown == 0 && snapshot.containers.iter().all(is_watched)
 }
 
 /// Whether a container that has an interface is watched at it.

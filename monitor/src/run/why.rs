@@ -4,7 +4,7 @@ use super::ask::docker_that_answers;
 use super::ends::{Found, find, is_local};
 use super::failure::Failure;
 use super::logger;
-use super::picture;
+use super::picture::{self, READY_PATIENCE};
 use super::watch::{Ended, Watch};
 use crate::cli::{Wanted, Who};
 use crate::model::{Losses, SafeText};
@@ -22,8 +22,6 @@ use tokio::sync::watch::Receiver;
 const TO_DECIDE: u32 = 5;
 /// From the start of a watch: of what begins then it cannot be told who opened it, if it has no handshake.
 const UNCLEAR: Duration = Duration::from_millis(1_500);
-/// How long Docker may take to tell everything, and the kernel to take the programs, before the watch begins without.
-const READY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Watches two ends for a while, and says what is expected, what was seen, and where it stopped.
 pub(super) async fn run(

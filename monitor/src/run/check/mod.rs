@@ -3,6 +3,7 @@
 mod report;
 
 use super::failure::Failure;
+use super::picture::{self, READY_PATIENCE};
 use super::watch::{Ended, Watch};
 use crate::engine::{Filter, Topic};
 use crate::model::{ContainerState, DockerState, Losses, NetworkDriver};
@@ -15,6 +16,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// What was found, each in its last revision.
 #[derive(Default)]
@@ -47,12 +49,18 @@ pub(super) async fn run(
     let mut records = watch.session.take_records().ok_or_else(|| anyhow!("no records were asked for"))?;
     let mut latest = Latest::default();
     let (since, lost_before) = watch.session.since();
-    let mut over = std::pin::pin!(tokio::time::sleep(watch_for));
+    let mut over = std::pin::pin!(tokio::time::sleep(READY_PATIENCE + watch_for));
+    let mut is_ready = false;
     let ended = loop {
+        if !is_ready && picture::is_ready(&watch.session.snapshot(), &watch) {
+            is_ready = true;
+            over.as_mut().reset(Instant::now() + watch_for);
+        }
         tokio::select! {
             () = watch.signals.next() => break Ended::Signal,
             () = watch.output.closed() => break Ended::Closed,
             () = &mut over => break Ended::Done,
+            changed = watch.session.changed(), if !is_ready => changed?,
             record = records.recv() => match record {
                 Some(record) => latest.take(record),
                 None => return Err(watch.session.ended()),
