@@ -58,7 +58,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { keep: seconds(120), max_kept: 20_000, announcement: seconds(2), first_answer: seconds(10) }
+        Self { keep: seconds(120), max_kept: 20_000, announcement: seconds(5), first_answer: seconds(10) }
     }
 }
 

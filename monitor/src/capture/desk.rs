@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a packet waits: Docker tells who is who within two seconds, and a flow's record comes a tick later.
+/// How long a packet waits: Docker tells who is who within some hundred milliseconds as a rule, and a flow's record comes a tick later.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many may wait, and their bytes.
 const MOST_WAITING: usize = 16_384;

@@ -23,7 +23,7 @@ const BEYOND_WINDOW: Duration = Duration::from_millis(1_500);
 /// After the programs were attached to one more interface, this much more than a window passes until totals and
 /// flows were read once: on a busy kernel a hundred interfaces take seconds.
 const READING: Duration = Duration::from_millis(300);
-/// But it takes no longer than this in all.
+/// But it takes no longer than this in all; nor does Docker's first answer, which is waited for all the same.
 const LONGEST_ATTACHING: Duration = Duration::from_secs(10);
 
 /// After a moment, so many ticks have to end until all that was before it is counted: the first may have read its totals
@@ -143,6 +143,9 @@ async fn wait(watch: &mut Watch) -> Result<Result<Arc<Snapshot>, Ended>, Failure
         if snapshot.interfaces_watched > watched {
             watched = snapshot.interfaces_watched;
             due = due.max((Instant::now() + window + READING).min(start + LONGEST_ATTACHING));
+        }
+        if watch.session.docker_told().is_none() {
+            due = due.max((Instant::now() + READING).min(start + LONGEST_ATTACHING));
         }
         tokio::select! {
             changed = watch.session.changed() => changed?,

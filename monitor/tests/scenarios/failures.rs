@@ -94,7 +94,7 @@ fn an_error_about_no_flow_is_counted_and_in_no_row() {
     let signs = vec![sign(&world, forged, Direction::Received, too_big(1_300, 1_500)); 10_000];
     world.observe(Observation::Failures(signs));
     tick(&mut world, 7_000, &[]);
-    tick(&mut world, 9_000, &[]);
+    tick(&mut world, 12_000, &[]);
     assert_eq!((errors(&mut world), lost(&mut world, "failures_not_booked")), (vec![], 10_000));
 }
 

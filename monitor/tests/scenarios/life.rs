@@ -99,14 +99,14 @@ fn the_other_end_waits_for_its_name_too() {
 }
 
 #[test]
-fn what_is_never_announced_is_told_without_a_name_after_two_seconds() {
+fn what_is_never_announced_is_told_without_a_name_after_five_seconds() {
     let mut world = networked();
     world.at(2_000).attach(1, "a", Some(mac("172.18.0.2")), None);
     world.at(2_500).flows(vec![flow(1, "172.18.0.2:4000", "9.9.9.9:53")]);
-    world.pass_until(3_950);
+    world.pass_until(6_950);
     assert!(world.names().is_empty());
     assert_eq!(world.state.settled(), 0);
-    world.pass_until(4_050);
+    world.pass_until(7_050);
     assert_eq!(world.names(), ["unknown(not_a_container):4000 -> external:53"]);
     assert_eq!(world.state.settled(), 1);
     assert_eq!(world.snapshot().unattributed[0].reason, "not_a_container");
@@ -205,7 +205,7 @@ fn without_docker_everything_is_counted_and_named_later() {
     world.total(1, counts(5, 500), counts(0, 0));
     world.at(2_000).read(&[1]);
     world.flows(vec![flow(1, "172.18.0.2:1", "9.9.9.9:80")]);
-    world.pass_until(6_000);
+    world.pass_until(7_100);
     assert_eq!(world.names(), ["unknown(docker_down):1 -> unknown(network_unknown):80"]);
     let snapshot = world.snapshot();
     assert_eq!(snapshot.unattributed[0].reason, "docker_down");
@@ -232,7 +232,7 @@ fn names_stay_while_docker_is_down_and_what_went_meanwhile_is_pruned() {
     assert_eq!(world.names(), ["web:1 -> app:80"]);
     world.at(6_000).detach(2);
     world.at(7_000).attach(3, "a", Some(mac("172.18.0.4")), None);
-    world.pass_until(10_000);
+    world.pass_until(12_100);
     world.flows(vec![flow(3, "172.18.0.4:1", "172.18.0.2:80")]);
     assert_eq!(world.names(), ["unknown(docker_down):1 -> web:80"]);
 

@@ -115,7 +115,7 @@ proptest! {
             apply(&mut world, event, &mut told, &mut last);
         }
         // Long enough for every name that still waits.
-        let until = world.now.0 / 1_000_000 + 3_000;
+        let until = world.now.0 / 1_000_000 + 6_000;
         world.pass_until(until);
         let mut recorded: HashMap<u32, Counts> = told.keys().map(|number| (*number, Counts::default())).collect();
         for record in world.records() {
