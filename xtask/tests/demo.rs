@@ -74,7 +74,7 @@ fn leaves_nothing(play: impl FnOnce() -> Result<()>) -> Result<()> {
     play()?;
     let mut difference = Listing::take()?.since(&before);
     // A difference that stays is told below, not by the wait's own error.
-    let _ = wait_for("equal listings", Duration::from_secs(15), || {
+    let _ = wait_for("equal listings", Duration::from_secs(60), || {
         difference = Listing::take()?.since(&before);
         Ok(difference.is_empty().then_some(()))
     });

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, channel, error::TryRecvError};
 
 /// How long anything is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a command, which must succeed, and returns what it printed.
 pub(crate) fn run(command: &str) -> String {

@@ -121,6 +121,8 @@ fn a_kernel_that_announces_nothing_is_told_with_what_to_do() {
 #[test]
 fn what_is_lost_while_the_engine_has_no_room_is_counted_and_listed_anew() {
     let mut host = publishing_host();
+    // All are to be there at once, and of an entry without an answer that is not sure for long otherwise.
+    std::fs::write("/proc/sys/net/netfilter/nf_conntrack_udp_timeout", "300").unwrap();
     let mut watch = Watch::start_with_room(host.settings(modes()[0]), 4);
     let (containers, _) = two_containers(&mut host, &mut watch);
     wait_until_watched(&mut watch);

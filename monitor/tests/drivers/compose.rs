@@ -2,12 +2,15 @@
 
 use crate::agent::{Agent, PATIENCE, is_watched};
 use anyhow::{Context, Result, ensure};
-use lab::{LABEL, Lab, image, wait_for};
+use lab::{LABEL, Lab, docker, image, wait_for};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
+/// How long Compose may take for several containers.
+const COMPOSE: Duration = Duration::from_secs(180);
 /// How often the client asks.
 const COUNT: u64 = 30;
 
@@ -32,7 +35,7 @@ services:
     networks: [front, outside]
   asker:
     {usual}
-    command: get http://web/ --count {COUNT} --every 20ms
+    command: sleep
     networks: [front]
   probe:
     {usual}
@@ -51,7 +54,7 @@ networks:
     fn compose(&self, words: &[&str]) -> Result<()> {
         let mut compose = Command::new("docker-compose");
         compose.arg("--file").arg(&self.file).args(["--project-name", &self.name]).args(words);
-        lab::text(&mut compose, PATIENCE).map(drop)
+        lab::text(&mut compose, COMPOSE).map(drop)
     }
 
     /// The containers of a service, as they are told.
@@ -99,6 +102,15 @@ fn a_project_has_its_replicas_profiles_and_networks_from_outside() -> Result<()>
     wait_for("the profile's container", PATIENCE, || {
         Ok(project.of(&agent, "probe")?.iter().any(is_watched).then_some(()))
     })?;
+    // It asks when it is watched and known: what comes before is counted otherwise.
+    let asker = wait_for("the client to be watched", PATIENCE, || {
+        let rows = project.of(&agent, "asker")?;
+        Ok(rows.iter().find(|row| is_watched(row)).and_then(|row| row["id"].as_str().map(str::to_owned)))
+    })?;
+    let count = COUNT.to_string();
+    let get = ["get", "http://web/", "--count", &count, "--every", "20ms", "--timeout", "30s"];
+    let said = docker(&[&["exec", &asker, "/testbox"], &get[..]].concat())?;
+    ensure!(said.contains(&format!("{COUNT} of {COUNT} answered")), "{said}");
     // What the client's service sent is what the replicas of the other got, and the other way round.
     let mut last = String::new();
     let totals = wait_for("equal totals of both services", PATIENCE, || {

@@ -41,7 +41,7 @@ const ASKER: &str = r"
 import socket, struct, sys
 answered = 0
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as it:
-    it.settimeout(2)
+    it.settimeout(30)
     it.connect((sys.argv[1], 53))
     for number, name in enumerate(sys.argv[2:]):
         labels = b''.join(bytes([len(label)]) + label.encode() for label in name.split('.'))

@@ -40,7 +40,7 @@ const ROUNDS: u64 = 300;
 const ATTACHING: Duration = Duration::from_secs(30);
 
 /// How long it may take to tell what it saw, once it was asked to end.
-const ENDING: Duration = Duration::from_secs(15);
+const ENDING: Duration = Duration::from_secs(60);
 
 /// Nobody waits for it: a signal ends it when all rounds were sent.
 const WATCHED: &str = "10m";
@@ -159,10 +159,10 @@ fn check_harmless_inside(what: &str, value: &Value) {
     }
 }
 
-/// A command that asks this API; it is ended, and has failed, after a quarter of a minute.
+/// A command that asks this API; it is ended, and has failed, after a minute.
 fn vethwatch(fake: &Fake, arguments: &[&str]) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["--kill-after=1", "15", env!("CARGO_BIN_EXE_vethwatch")]).args(arguments);
+    command.args(["--kill-after=1", "60", env!("CARGO_BIN_EXE_vethwatch")]).args(arguments);
     command.env("DOCKER_HOST", fake.host()).env("COLUMNS", COLUMNS.to_string());
     command
 }
@@ -241,7 +241,7 @@ async fn hostile_names_reach_every_face_and_do_nothing_there() -> Result<()> {
     announce(&fake, &scene);
     let names = scene.ends.len();
     amid_traffic(&scene, || {
-        for arguments in [&["top", "--once"] as &[&str], &["containers"], &["flows", "--for", "3s"]] {
+        for arguments in [&["top", "--once"] as &[&str], &["containers"], &["flows", "--for", "10s"]] {
             check_text(&fake, arguments, names)?;
             check_json(&fake, arguments, names)?;
         }

@@ -2,7 +2,7 @@
 //! namespace; a Docker daemon that goes away and returns.
 
 use anyhow::{Context, Result, ensure};
-use lab::{Container, Lab, Network, Running, Vethwatch, docker};
+use lab::{Container, Lab, Network, Running, Vethwatch, docker, wait_for};
 use serde_json::Value;
 use std::io;
 use std::net::Shutdown;
@@ -55,6 +55,16 @@ impl Stage {
         running.wait_until_watching(&lab, &network, &address)?;
         Ok(Self { lab, network, receiver, address, running })
     }
+
+    /// Has a container send to a port that nothing else is sent to, until a flow to it is told as wanted: then it is known
+    /// what Docker says of the container.
+    fn wait_until_told(&self, from: &Container, port: u16, is_wanted: impl Fn(&Value) -> bool) -> Result<()> {
+        wait_for(&format!("flows to port {port} as wanted"), PATIENCE, || {
+            send(from, &self.address, port)?;
+            let flows = self.running.lines("flow");
+            Ok(flows.iter().any(|flow| flow["remote"]["port"] == port && is_wanted(flow)).then_some(()))
+        })
+    }
 }
 
 #[test]
@@ -70,6 +80,7 @@ fn a_renamed_paused_and_restarted_container_keeps_its_identity() -> Result<()> {
     docker(&["rename", &sender.id, &renamed])?;
     docker(&["pause", &sender.id])?;
     docker(&["unpause", &sender.id])?;
+    stage.wait_until_told(&sender, 4_009, |flow| flow["local"]["container"]["name"] == *renamed)?;
     send(&sender, &stage.address, 4_002)?;
     for flow in flows_to(&mut stage.running, 4_002)? {
         ensure!(flow["local"]["container"]["name"] == *renamed, "{flow}");
@@ -120,12 +131,15 @@ fn two_containers_in_one_namespace_are_one_owner_with_two_names() -> Result<()> 
     let owner = stage.lab.container("owner").on(&stage.network).run(&["sleep"])?;
     let namespace = format!("container:{}", owner.id);
     let guest = stage.lab.container("guest").options(&["--network", &namespace]).run(&["sleep"])?;
+    let has_guest = |flow: &Value| {
+        let names = flow["local"]["shares_namespace_with"].as_array();
+        names.is_some_and(|names| names.iter().any(|name| name == &guest.name))
+    };
+    stage.wait_until_told(&guest, 4_029, has_guest)?;
     send(&guest, &stage.address, 4_021)?;
     for flow in flows_to(&mut stage.running, 4_021)? {
-        let local = &flow["local"];
-        ensure!(local["container"]["id"] == *owner.id, "{flow}");
-        let names = local["shares_namespace_with"].as_array().context("it shares its namespace")?;
-        ensure!(names.iter().any(|name| name == &guest.name), "{flow}");
+        ensure!(flow["local"]["container"]["id"] == *owner.id, "{flow}");
+        ensure!(has_guest(&flow), "{flow}");
     }
     stage.lab.close()
 }

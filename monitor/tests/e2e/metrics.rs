@@ -14,8 +14,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A signal ends the agent in this time, whatever its clients do.
-const END: Duration = Duration::from_secs(2);
+/// A signal ends the agent in this time, whatever its clients do. A machine may stand still for seconds, but a stuck client
+/// that is waited for is there for ten.
+const END: Duration = Duration::from_secs(7);
 /// More clients than may be there at once.
 const CLIENTS: usize = 100;
 

@@ -12,8 +12,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long an answer may take, whatever others do.
-const SOON: Duration = Duration::from_secs(3);
+/// How long an answer may take, whatever others do. A machine may stand still for seconds, but a stuck client that is waited
+/// for is there for ten.
+const SOON: Duration = Duration::from_secs(7);
 /// More clients than may be there at once.
 const CLIENTS: usize = 100;
 const TOKEN: &str = "c2VjcmV0LWFuZC1sb25n";

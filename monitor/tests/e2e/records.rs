@@ -23,8 +23,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A signal ends the agent in this time.
-const END: Duration = Duration::from_secs(2);
+/// A signal ends the agent in this time. A reader that never reads would be waited for without end, and a machine may stand
+/// still for seconds; what is promised is measured in `service`.
+const END: Duration = Duration::from_secs(15);
 /// The smallest size of a file.
 const SMALL: u64 = 64_000;
 /// What a pipe holds that has no room for a page more, at least.

@@ -1,7 +1,7 @@
 //! Connecting, losing the connection, and coming back.
 
 use crate::fake::{Fake, Reply};
-use crate::{id, inspect_path, inspected, listed, listen, network, support};
+use crate::{BRIEF, id, inspect_path, inspected, listed, listen, listen_briefly, network, support};
 use monitor::inventory::Settings;
 use monitor::model::{Change, DockerState};
 use tokio::io::copy_bidirectional;
@@ -85,12 +85,12 @@ async fn an_event_stream_that_ends_is_a_lost_connection() {
 #[tokio::test]
 async fn a_silent_stream_with_a_ping_that_stalls_is_a_lost_connection() {
     let fake = Fake::start();
-    let mut listener = listen(&fake);
+    let mut listener = listen_briefly(&fake);
     listener.complete().await;
     for path in ["/_ping", "/version"] {
         fake.answer(path, Reply::Never);
     }
-    assert_eq!(listener.down().await.1, "Docker did not answer within 500ms");
+    assert_eq!(listener.down().await.1, format!("Docker did not answer within {BRIEF:?}"));
     fake.answer("/_ping", "OK");
     fake.answer("/version", r#"{"Version":"28.5.2","ApiVersion":"1.51"}"#);
     listener.complete().await;
@@ -103,7 +103,7 @@ async fn a_silent_stream_with_a_ping_that_stalls_is_a_lost_connection() {
 async fn a_stalled_list_is_a_lost_connection() {
     let fake = Fake::start();
     fake.answer("/networks", Reply::Never);
-    let mut listener = listen(&fake);
+    let mut listener = listen_briefly(&fake);
     listener.down().await;
     fake.answer("/networks", "[]");
     listener.complete().await;
@@ -121,7 +121,7 @@ async fn containers_whose_inspect_stalls_are_named_by_the_list_and_hold_up_nobod
         fake.answer(&inspect_path(name), Reply::Never);
     }
     fake.answer(&inspect_path("d"), inspected("d", "db", "running", Some("a")));
-    let mut listener = listen(&fake);
+    let mut listener = listen_briefly(&fake);
     let (containers, _) = listener.complete().await;
     assert_eq!(containers.len(), 10);
     listener

@@ -3,8 +3,8 @@
 use crate::fake::{Fake, Reply};
 use crate::support::Listener;
 use crate::{
-    container_event, id, inspect_path, inspected, listed, listen, network, network_event, network_path,
-    support,
+    container_event, id, inspect_path, inspected, listed, listen, listen_briefly, network, network_event,
+    network_path, support,
 };
 use monitor::model::{Change, ContainerState};
 use std::time::Duration;
@@ -104,7 +104,7 @@ async fn an_inspect_from_before_the_end_does_not_bring_the_container_back() {
     let fake = Fake::start();
     fake.answer("/containers/json", format!("[{}]", listed("c", "web", "a")));
     fake.answer(&inspect_path("c"), Reply::Never);
-    let mut listener = listen(&fake);
+    let mut listener = listen_briefly(&fake);
     listener.complete().await;
     fake.answer(&inspect_path("c"), inspected("c", "web", "exited", None));
     fake.emit(&container_event("die", "c"));

@@ -2,7 +2,8 @@
 
 use crate::fake::{Fake, Reply};
 use crate::{
-    container_event, id, inspect_path, inspected, listed, listen, network, network_event, network_path,
+    container_event, id, inspect_path, inspected, listed, listen, listen_briefly, network, network_event,
+    network_path,
 };
 use monitor::model::{Change, ContainerState};
 
@@ -186,29 +187,17 @@ async fn a_huge_list_is_cut_and_the_rest_refused() {
     fake.answer("/containers/json", format!("[{}]", entries.join(",")));
     let networks: Vec<_> = (0..3_000).map(|n| network(&format!("a{n}x"), &[])).collect();
     fake.answer("/networks", format!("[{}]", networks.join(",")));
-    let mut listener = listen_patiently(&fake);
+    let mut listener = listen(&fake);
     listener.refused("20000 containers, only 10000 are kept").await;
     let (containers, networks) = listener.complete().await;
     assert_eq!((containers.len(), networks.len()), (10_000, 2_000));
     listener.stop().await;
 }
 
-/// A busy machine takes its time to read megabytes of JSON in a test build.
-fn listen_patiently(fake: &Fake) -> crate::support::Listener {
-    let patience = crate::support::PATIENCE;
-    let settings = monitor::inventory::Settings {
-        host: Some(fake.host()),
-        request_timeout: patience,
-        ping_interval: patience,
-        way: None,
-    };
-    crate::support::Listener::start(settings)
-}
-
 #[tokio::test]
 async fn a_new_container_whose_inspect_makes_no_sense_or_stalls_is_named_by_the_list() {
     let fake = Fake::start();
-    let mut listener = listen(&fake);
+    let mut listener = listen_briefly(&fake);
     listener.complete().await;
     fake.answer("/containers/json", format!("[{},{}]", listed("c", "web", "a"), listed("d", "db", "a")));
     fake.answer(&inspect_path("c"), "{{{{");

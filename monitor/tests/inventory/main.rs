@@ -12,16 +12,27 @@ mod support;
 use fake::Fake;
 use monitor::inventory::Settings;
 use std::time::Duration;
-use support::Listener;
+use support::{Listener, PATIENCE};
+
+/// How long a request may take that stalls.
+const BRIEF: Duration = Duration::from_secs(2);
 
 /// The id that begins with these characters.
 fn id(start: &str) -> String {
     format!("{start:0<64}")
 }
 
-/// Listens to a fake engine; a request may take half a second.
+/// Listens to a fake engine, which may take the time of a busy machine.
 fn listen(fake: &Fake) -> Listener {
-    let patience = Duration::from_millis(500);
+    listen_for(fake, PATIENCE)
+}
+
+/// Listens to a fake engine that stalls: this is soon noticed.
+fn listen_briefly(fake: &Fake) -> Listener {
+    listen_for(fake, BRIEF)
+}
+
+fn listen_for(fake: &Fake, patience: Duration) -> Listener {
     let host = Some(fake.host());
     Listener::start(Settings { host, request_timeout: patience, ping_interval: patience, way: None })
 }

@@ -1,6 +1,6 @@
 # What happens on a machine with another kernel: an engine, networks, containers that talk, and an agent beside them.
 # Prints what vethwatch tells, and what the containers' own devices have counted before and after that.
-# `networks` says which of the networks there are.
+# `networks` says which of the networks there are, `watched` how many containers there can be watched.
 set -u
 
 sysctl -q -w net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
@@ -30,12 +30,8 @@ docker run --detach --network host --name vw-host vw-testbox sleep
 vethwatch agent --socket /run/vw.sock >/tmp/agent.log 2>&1 &
 agent=$!
 ask() { vethwatch "$@" --socket /run/vw.sock; }
-watched=0
 for try in $(seq 60); do
-    now=$(ask containers --json 2>/tmp/ask.log | grep -c '"watched":true')
-    # Nothing more comes: those that can be watched are.
-    [ "$now" -gt 0 ] && [ "$now" = "$watched" ] && break
-    watched=$now
+    [ "$(ask containers --json 2>/tmp/ask.log | grep -c '"watched":true')" -ge $watched ] && break
     sleep 2
 done
 

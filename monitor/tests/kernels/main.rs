@@ -36,7 +36,8 @@ enum Headers {
 struct Said(String);
 
 impl Said {
-    fn on(suite: &str, networks: &str) -> Result<Self> {
+    /// Runs there, with these networks, on so many of which containers can be watched.
+    fn on(suite: &str, networks: &str, watched: usize) -> Result<Self> {
         let machine = Machine::new(suite)?;
         machine.program(Path::new(env!("CARGO_BIN_EXE_vethwatch")), "bin/vethwatch")?;
         let archive = std::env::temp_dir().join(format!("vw-testbox-{suite}-{}.tar", std::process::id()));
@@ -44,7 +45,9 @@ impl Said {
         let content = std::fs::read(&archive);
         std::fs::remove_file(&archive)?;
         machine.file("testbox.tar", 0o644, &content?)?;
-        machine.run(&format!("networks={networks:?}\n{GUEST}"), PATIENCE).map(Self)
+        // A server and a client on each, and one in host mode.
+        let watched = 2 * watched + 1;
+        machine.run(&format!("networks={networks:?} watched={watched}\n{GUEST}"), PATIENCE).map(Self)
     }
 
     fn lines<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
@@ -169,7 +172,7 @@ impl Said {
 
 #[test]
 fn of_debian_12_counts_bridges_and_says_why_it_counts_no_more() -> Result<()> {
-    let said = Said::on("bookworm", "bridge macvlan")?;
+    let said = Said::on("bookworm", "bridge macvlan", 1)?;
     said.is_well("bridge", Headers::Once)?;
     let row = said.container("vw-macvlan-client")?;
     let reason = row["not_watched_reason"].as_str().unwrap_or_default();
@@ -179,7 +182,7 @@ fn of_debian_12_counts_bridges_and_says_why_it_counts_no_more() -> Result<()> {
 
 #[test]
 fn of_debian_13_counts_devices_inside_namespaces_too() -> Result<()> {
-    let said = Said::on("trixie", "bridge macvlan tagged ipvlan")?;
+    let said = Said::on("trixie", "bridge macvlan tagged ipvlan", 4)?;
     said.is_well("bridge", Headers::Once)?;
     // A question of ARP.
     ["macvlan", "tagged"].iter().try_for_each(|network| said.is_well(network, Headers::OfOneTwice))?;
@@ -188,7 +191,7 @@ fn of_debian_13_counts_devices_inside_namespaces_too() -> Result<()> {
 
 #[test]
 fn of_debian_sid_counts_devices_inside_namespaces_too() -> Result<()> {
-    let said = Said::on("sid", "bridge ipvlan")?;
+    let said = Said::on("sid", "bridge ipvlan", 2)?;
     said.is_well("bridge", Headers::Once)?;
     said.came_and_went()?;
     said.is_well("ipvlan", Headers::OfAllTwice)

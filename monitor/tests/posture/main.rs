@@ -46,8 +46,10 @@ fn what_is_risky_is_told_and_what_is_next_to_it_is_not() -> Result<()> {
     ensure!(found[0]["container"]["id"] == *ui.id, "{}", found[0]);
     ensure!(found.iter().all(|line| line["since"].is_string()), "{found:?}");
     agent.kill()?;
-    watched.wait_for("agent", "closed")?;
-    // Both were told over at once.
+    // Each is told over in a line of its own.
+    for (rule, name, ..) in of_agent {
+        watched.wait_for(rule, name, "closed")?;
+    }
     watched.must_tell(&rest).map(drop)
 }
 
@@ -81,7 +83,7 @@ fn a_macvlan_network_has_no_host_end() -> Result<()> {
     let lab = Lab::new("posturelan")?;
     let Some(lan) = lab.macvlan("lan", &segment, &["--subnet", "198.18.77.0/24"])? else { return Ok(()) };
     on(&lab, &lan, "camera", &[])?;
-    let watched = Watched::over(&lab, &[])?;
+    let mut watched = Watched::over(&lab, &[])?;
     watched.must_tell(&[("no-host-end", "camera", "info", &["lan"])]).map(drop)
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The marker's name.
 const MARKER: &str = "marker";
 
@@ -25,8 +25,8 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Starts vethwatch, and then a marker. What was there before the marker was looked at when the marker is told: the
-    /// engine looks at all at once, and the rights of all are known by then.
+    /// Starts vethwatch, and then a marker. What was there before the marker was looked at when the marker is told, with
+    /// its rights, which are known later than itself: the engine looks at all at once.
     pub(crate) fn over(lab: &Lab, arguments: &[&str]) -> Result<Self> {
         let usual = ["violations", "--json", "--tick", "200ms", "--kind", "posture"];
         let mut running = vethwatch().start(&[&usual, arguments].concat())?;
@@ -34,33 +34,36 @@ impl Watched {
         running.wait_for("anything that stands", PATIENCE, |lines| {
             lines.iter().any(|line| ours(line, &prefix).is_some()).then_some(())
         })?;
-        lab.container(MARKER).options(&["--network", "host"]).run(&["sleep"])?;
+        lab.container(MARKER).options(&["--network", "host", "--cap-add", "SYS_ADMIN"]).run(&["sleep"])?;
         let mut watched = Self { running, prefix };
-        watched.wait_for(MARKER, "open")?;
+        for rule in ["host-mode", "strong-rights"] {
+            watched.wait_for(rule, MARKER, "open")?;
+        }
         Ok(watched)
     }
 
-    /// Waits until a finding about a subject is told in a state; returns it.
-    pub(crate) fn wait_for(&mut self, name: &str, state: &str) -> Result<Value> {
+    /// Waits until a finding of a rule about a subject is told in a state.
+    pub(crate) fn wait_for(&mut self, rule: &str, name: &str, state: &str) -> Result<()> {
         let prefix = &self.prefix;
-        self.running.wait_for(&format!("{name} to be told as {state}"), PATIENCE, |lines| {
-            let fits = |line: &&Value| ours(line, prefix) == Some(name) && line["state"] == state;
-            lines.iter().find(fits).cloned()
+        self.running.wait_for(&format!("{rule} of {name} to be told as {state}"), PATIENCE, |lines| {
+            let about = |line: &Value| ours(line, prefix) == Some(name) && line["rule"] == rule;
+            lines.iter().any(|line| about(line) && line["state"] == state).then_some(())
         })
     }
 
-    /// Checks that exactly this stands now, whatever else does on this machine; returns it in this order.
-    pub(crate) fn must_tell(&self, expected: &[Stands<'_>]) -> Result<Vec<Value>> {
-        let mut latest: BTreeMap<String, Value> = BTreeMap::new();
-        for line in self.running.lines("finding") {
-            latest.insert(line["id"].as_str().context("an id")?.to_owned(), line);
-        }
-        let about = |line: &Value| ours(line, &self.prefix).is_some_and(|name| name != MARKER);
-        let mut left: Vec<Value> =
-            latest.into_values().filter(|line| line["state"] == "open" && about(line)).collect();
+    /// Checks that exactly this stands, once all of it does, whatever else does on this machine; returns it in this order.
+    pub(crate) fn must_tell(&mut self, expected: &[Stands<'_>]) -> Result<Vec<Value>> {
+        let Self { running, prefix } = self;
+        // Each container is inspected in its own time. What does not come is told below.
+        let _ = running.wait_for("all that is expected", PATIENCE, |lines| {
+            let open = standing(lines, prefix).ok()?;
+            let is_told = |stands: &Stands<'_>| open.iter().any(|line| fits(line, prefix, stands));
+            expected.iter().all(is_told).then_some(())
+        });
+        let mut left = standing(&running.lines("finding"), prefix)?;
         let mut found = Vec::new();
         for stands in expected {
-            let at = left.iter().position(|line| self.fits(line, stands));
+            let at = left.iter().position(|line| fits(line, prefix, stands));
             let at = at.with_context(|| format!("no {stands:?} among {left:#?}"))?;
             found.push(left.swap_remove(at));
         }
@@ -93,16 +96,27 @@ impl Watched {
         };
         names.iter().map(told).collect()
     }
+}
 
-    fn fits(&self, line: &Value, (rule, name, severity, what): &Stands<'_>) -> bool {
-        let told = line["what"].as_array().map_or(&[][..], Vec::as_slice);
-        let told = told.iter().map(|one| one.as_str().unwrap_or_default());
-        let told: Vec<String> = told.map(|one| plain(one, &self.prefix)).collect();
-        ours(line, &self.prefix) == Some(name)
-            && line["rule"] == *rule
-            && line["severity"] == *severity
-            && told == *what
+/// What stands by these lines about this lab, without the marker.
+fn standing(lines: &[Value], prefix: &str) -> Result<Vec<Value>> {
+    let mut latest: BTreeMap<&str, &Value> = BTreeMap::new();
+    for line in lines.iter().filter(|line| line["type"] == "finding") {
+        latest.insert(line["id"].as_str().context("an id")?, line);
     }
+    let about = |line: &Value| ours(line, prefix).is_some_and(|name| name != MARKER);
+    let open = latest.into_values().filter(|line| line["state"] == "open" && about(line));
+    Ok(open.cloned().collect())
+}
+
+fn fits(line: &Value, prefix: &str, (rule, name, severity, what): &Stands<'_>) -> bool {
+    let told = line["what"].as_array().map_or(&[][..], Vec::as_slice);
+    let told = told.iter().map(|one| one.as_str().unwrap_or_default());
+    let told: Vec<String> = told.map(|one| plain(one, prefix)).collect();
+    ours(line, prefix) == Some(name)
+        && line["rule"] == *rule
+        && line["severity"] == *severity
+        && told == *what
 }
 
 /// What a finding is about, without the lab's prefix; nothing if it is not about something of this lab.

@@ -15,9 +15,9 @@ fn send(from: &Container, to: &str, port: u16, count: u64) -> Result<()> {
 }
 
 /// What was told of datagrams to a port at their sender: how many records, how many packets.
-fn told(flows: &[&Value], sender: &Container, port: u16) -> (usize, u64) {
+fn told<'a>(flows: impl IntoIterator<Item = &'a Value>, sender: &Container, port: u16) -> (usize, u64) {
     let of_it: Vec<u64> = flows
-        .iter()
+        .into_iter()
         .filter(|flow| flow["local"]["container"]["id"] == *sender.id && flow["remote"]["port"] == port)
         .filter_map(|flow| flow["sent"]["packets"].as_u64())
         .collect();
@@ -49,6 +49,10 @@ fn flows_of_the_gap_are_told_once_and_named_even_if_their_container_is_gone() ->
         wait_until_named(&agent, &[&a, &b, &dies])?;
         send(&a, &to, 4_001, DATAGRAMS)?;
         agent.wait_for_equal(&a, &network)?;
+        // Totals are told before flows: a kill between them would cost what was handed over and not yet printed.
+        wait_for("the first flow to be told", PATIENCE, || {
+            Ok((told(&agent.flows(), &a, 4_001).1 >= DATAGRAMS).then_some(()))
+        })?;
         agents.kill(agent)?;
         send(&a, &to, 4_002, DATAGRAMS)?;
         send(&dies, &to, 4_003, DATAGRAMS)?;
@@ -64,10 +68,10 @@ fn flows_of_the_gap_are_told_once_and_named_even_if_their_container_is_gone() ->
         agents.stop(agent)?;
         let flows = agents.flows()?;
         for port in [4_001, 4_002, 4_004] {
-            let (_, packets) = told(&flows, &a, port);
+            let (_, packets) = told(flows.iter().copied(), &a, port);
             ensure!(packets == DATAGRAMS, "{attach}, port {port}: {packets} packets were told");
         }
-        ensure!(told(&flows, &a, 4_002).0 == 1, "the gap is one generation");
+        ensure!(told(flows.iter().copied(), &a, 4_002).0 == 1, "the gap is one generation");
         let of_dead: Vec<_> = flows
             .iter()
             .filter(|flow| flow["remote"]["port"] == 4_003 && flow["sent"]["packets"] == DATAGRAMS)
@@ -139,10 +143,17 @@ fn a_takeover_that_is_cut_short_is_done_by_the_next_agent() -> Result<()> {
         wait_until_named(&agent, &[&a, &b])?;
         send(&a, &to, 4_001, DATAGRAMS)?;
         agents.kill(agent)?;
-        let mut cut = 0;
-        for (flows, after) in TAKEOVERS {
-            cut += u32::from(agents.cut_takeover(&["--max-flows", flows], Duration::from_millis(after))?);
-            send(&a, &to, 4_002, DATAGRAMS)?;
+        let (mut cut, mut all) = (0, DATAGRAMS);
+        // Where too few are cut short they are gone through again: on a busy machine a kill can come late.
+        for _ in 0..3 {
+            for (flows, after) in TAKEOVERS {
+                cut += u32::from(agents.cut_takeover(&["--max-flows", flows], Duration::from_millis(after))?);
+                send(&a, &to, 4_002, DATAGRAMS)?;
+                all += DATAGRAMS;
+            }
+            if cut >= 2 {
+                break;
+            }
         }
         ensure!(cut >= 2, "{cut} were cut short");
         let agent = agents.start(&["--max-flows", "512"])?;
@@ -152,7 +163,6 @@ fn a_takeover_that_is_cut_short_is_done_by_the_next_agent() -> Result<()> {
         for (container, family) in [(&a, "transmit"), (&b, "receive")] {
             let (family, of) =
                 (format!("container_network_{family}_packets_total"), format!("name=\"{}\"", container.name));
-            let all = (1 + TAKEOVERS.len() as u64) * DATAGRAMS;
             wait_for("all datagrams", PATIENCE, || {
                 Ok((agent.figure(&family, &of)? >= Some(all)).then_some(()))
             })?;

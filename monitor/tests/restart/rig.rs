@@ -91,9 +91,6 @@ impl Agents {
 
     /// Flows at devices that were told and are kept, if none was twice. What others beside do in host mode is at none.
     pub(crate) fn flows(&mut self) -> Result<Vec<&Value>> {
-        let is_flow = |line: &Value| {
-            line["type"] == "flow" && line["final"] != true && line["observed_at"]["kind"] != "cgroup"
-        };
         self.told.retain(is_flow);
         for flow in &self.told {
             let number = |value: &Value| value.as_u64().with_context(|| format!("no number in {flow}"));
@@ -112,6 +109,11 @@ impl Agents {
     }
 }
 
+/// Whether a line is of a flow at a device, and not its sum at the end.
+fn is_flow(line: &Value) -> bool {
+    line["type"] == "flow" && line["final"] != true && line["observed_at"]["kind"] != "cgroup"
+}
+
 /// A flow's number, however it is written.
 fn identity(flow_id: &Value) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(flow_id.to_string())
@@ -127,6 +129,13 @@ impl Drop for Agents {
 }
 
 impl Agent {
+    /// Flows at devices that it has told so far.
+    pub(crate) fn flows(&self) -> Vec<Value> {
+        let mut flows = self.running.lines("flow");
+        flows.retain(is_flow);
+        flows
+    }
+
     /// The value of the first series of this name that has this label, and maybe others.
     pub(crate) fn figure(&self, name: &str, label: &str) -> Result<Option<u64>> {
         let page = page(self.at)?;

@@ -2,6 +2,7 @@
 
 use crate::recorded::Recorded;
 use anyhow::{Context, Result, bail, ensure};
+use jiff::Timestamp;
 pub(crate) use lab::Rules;
 use lab::{Container, ContainerSpec, Lab, Network, Running, Vethwatch, image};
 use serde_json::Value;
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Revisions of the marker's finding, one each tick, after which everything before was decided.
 const DECIDED: usize = 6;
 
@@ -30,7 +31,7 @@ tcp.listen(16)
 while True:
     peer, _ = tcp.accept()
     try:
-        peer.settimeout(1)
+        peer.settimeout(10)
         peer.recv(2048)
         peer.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\nhello')
     except OSError:
@@ -148,13 +149,14 @@ impl Watched {
     /// Waits until everything sent before is decided.
     fn decided(&mut self) -> Result<()> {
         let marker = format!("{}-marker", self.prefix);
-        let told = |lines: &[Value]| {
-            lines.iter().filter(|line| line["source"]["container"]["name"] == *marker).count()
+        let called = Timestamp::now();
+        // What is printed now may be from before: it counts from a revision on whose last packet was seen after this.
+        let is_later = |line: &&Value| {
+            let seen = line["last_seen"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+            line["source"]["container"]["name"] == *marker && seen.is_some_and(|at| at > called)
         };
-        let mut before = None;
         self.running.wait_for("the marker's finding to go on", PATIENCE, |lines| {
-            let now = told(lines);
-            (now >= *before.get_or_insert(now) + DECIDED).then_some(())
+            (lines.iter().filter(is_later).count() > DECIDED).then_some(())
         })
     }
 

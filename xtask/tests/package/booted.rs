@@ -120,11 +120,17 @@ impl<'a> Booted<'a> {
             .unwrap_or_else(|error| format!("{error:#}"))
     }
 
-    /// Where the agent says that its metrics are.
+    /// Where the agent that runs now says that its metrics are.
     pub(crate) fn metrics(&self) -> Result<String> {
-        let journal = self.journal();
-        let at = journal.rsplit("metrics are at ").next().and_then(|behind| behind.split_whitespace().next());
-        Ok(at.filter(|at| at.starts_with("http")).with_context(|| journal.clone())?.to_owned())
+        let of_it = format!("[{}]: ", self.show("MainPID")?);
+        wait_for("the address of the metrics", PATIENCE, || {
+            let journal = self.journal();
+            let behind = journal.lines().filter(|line| line.contains(&of_it));
+            let mut addresses =
+                behind.filter_map(|line| line.split_once("metrics are at ")?.1.split_whitespace().next());
+            Ok(addresses.next_back().filter(|at| at.starts_with("http")).map(str::to_owned))
+        })
+        .with_context(|| self.journal())
     }
 
     /// What systemd itself has said.

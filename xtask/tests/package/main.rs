@@ -105,7 +105,7 @@ fn installs_and_goes(debian: &Debian, package: &Path) -> Result<()> {
 fn runs(debian: &Debian) -> Result<()> {
     // A port that others on this machine do not have; shorter waits for signs of life, and before another start.
     let changed = format!(
-        "[Service]\nWatchdogSec=4s\nRestartSec=1s\nExecStart=\nExecStart=/usr/bin/vethwatch {}\n",
+        "[Service]\nWatchdogSec=20s\nRestartSec=1s\nExecStart=\nExecStart=/usr/bin/vethwatch {}\n",
         AGENT.join(" ")
     );
     debian.write("/etc/systemd/system/vethwatch.service.d/test.conf", &changed)?;
@@ -309,7 +309,8 @@ fn goes_on_when_it_is_killed(booted: &Booted<'_>, traffic: &Traffic<'_>) -> Resu
 fn is_started_again(booted: &Booted<'_>, times: u32, act: impl FnOnce(&str) -> Result<()>) -> Result<()> {
     let pid = booted.show("MainPID")?;
     act(&pid)?;
-    wait_for("it to be started again", PATIENCE, || {
+    // A sign of life has to be missing first, and one that stands still does not end by itself.
+    wait_for("it to be started again", 2 * PATIENCE, || {
         let again = booted.show("NRestarts")? == times.to_string() && booted.show("ActiveState")? == "active";
         Ok((again && booted.show("MainPID")? != pid).then_some(()))
     })

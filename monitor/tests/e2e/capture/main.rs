@@ -197,13 +197,22 @@ fn under_load_every_packet_is_in_the_file_or_counted() -> Result<()> {
         scene.lab.container(name).image("vw-lab:latest").on(&scene.network).run(command)
     };
     let running = scene.capture(&["-s", "100"], &file)?;
-    // They come while it captures, so that it sees all of their packets.
-    let server = start("server", &["iperf3", "-s"])?;
+    // They come while it captures, so that it sees all of their packets but those that crossed while it began.
+    let server = start("server", &["iperf3", "-s", "--forceflush"])?;
     let client = start("client", &["sleep", "300"])?;
-    let address = server.address(&scene.network)?;
-    client.exec(&["iperf3", "-c", &address, "-t", "4", "-P", "2"])?;
-    client.exec(&["iperf3", "-c", &address, "-t", "1", "-u", "-b", "0", "-l", "100"])?;
     let device = client.host_device(&scene.network)?;
+    wait_for("the capture at the client", PATIENCE, || {
+        Ok(describes(&file, &scene.interface(&client)).then_some(()))
+    })?;
+    let begun = device.counters()?;
+    let address = server.address(&scene.network)?;
+    // It says so before each run; until then it is busy.
+    for (run, load) in [(1, &["-t", "4", "-P", "2"][..]), (2, &["-t", "1", "-u", "-b", "0", "-l", "100"])] {
+        wait_for("the server", PATIENCE, || {
+            Ok((server.logs()?.matches("Server listening").count() == run).then_some(()))
+        })?;
+        client.exec(&[&["iperf3", "-c", &address], load].concat())?;
+    }
     let before = device.counters()?;
     running.signal(libc::SIGTERM)?;
     let status = running.end()?.0;
@@ -216,8 +225,11 @@ fn under_load_every_packet_is_in_the_file_or_counted() -> Result<()> {
         .context("no packet of the client")?;
     let told = *statistics(&file)?.get(id[1].parse::<usize>()?).context("no statistics of the client")?;
     ensure!(told.received == told.delivered + told.dropped, "{told:?}");
-    let [before, after] = [before, after].map(|it| it.rx_packets + it.tx_packets);
-    ensure!((before..=after).contains(&told.received), "{told:?}: the device had {before} to {after}");
+    let [begun, before, after] = [begun, before, after].map(|it| it.rx_packets + it.tx_packets);
+    ensure!(
+        (before - begun..=after).contains(&told.received),
+        "{told:?}: the device had {before} to {after}, of them {begun} before it was captured"
+    );
     let packets = fields(&file, &format!("frame.interface_id=={}", id[1]), &["frame.number"])?.len() as u64;
     ensure!(told.delivered == packets, "{told:?}: {packets} in the file");
     println!("{told:?}");

@@ -66,7 +66,7 @@ def question(number, name):
 resolver = (sys.argv[1], 53)
 stream = socket.create_connection(resolver)
 it = socket.socket(stream.family, socket.SOCK_DGRAM)
-it.settimeout(2)
+it.settimeout(30)
 for number, name in enumerate(sys.argv[2:]):
     began = time.monotonic()
     if name.startswith('tcp:'):

@@ -1,6 +1,7 @@
 //! Other settings of the records while the agent runs, amid traffic.
 
 use crate::disk::{Folder, gaps};
+use crate::page::Page;
 use crate::stage::{Stage, address};
 use crate::{PATIENCE, lost, not_written, said_at_the_end, wait_for_equal, wait_for_totals};
 use anyhow::{Context as _, Result, ensure};
@@ -58,22 +59,23 @@ fn other_settings_miss_nothing_while_the_old_target_hangs() -> Result<()> {
     wait_for_totals(at, &stage)?;
 
     write_to(&folder.file().to_string_lossy())?;
+    // One that sends all the time, from before it until it is done.
     let to = format!("{}:9000", stage.server.address(&stage.network)?);
-    let send = || {
-        let words = ["/testbox", "udp-send", &to, "--count", "100", "--rate", "100"];
-        stage.client.exec(&words).map(drop)
-    };
-    let mut done = None;
-    amid(send, || {
-        running.signal(libc::SIGHUP)?;
-        let is_read = || running.errors().contains("settings and policy were read again");
-        wait_for("the settings to be read", PATIENCE, || Ok(is_read().then_some(())))?;
-        done = Some(Timestamp::now());
-        Ok(())
+    let sender = stage.lab.container("sender").on(&stage.network);
+    let sender = sender.run(&["udp-send", &to, "--count", "60000", "--rate", "100"])?;
+    let of_sender = [("container", &*sender.name)];
+    wait_for("its traffic", PATIENCE, || {
+        let counted = Page::of(at)?.value("vethwatch_container_transmit_bytes_total", &of_sender);
+        Ok(counted.filter(|counted| *counted > 0).map(drop))
     })?;
+    running.signal(libc::SIGHUP)?;
+    let is_read = || running.errors().contains("settings and policy were read again");
+    wait_for("the settings to be read", PATIENCE, || Ok(is_read().then_some(())))?;
+    let done = Timestamp::now();
+    sender.kill()?;
     // The old one was waited for, for a second; what was sent meanwhile is for the new one.
-    let first = wait_for("the flows", PATIENCE, || Ok(first_seen(&folder.so_far(&stage.client)?).ok()))?;
-    let early = done.context("it is done")?.duration_since(first);
+    let first = wait_for("the flows", PATIENCE, || Ok(first_seen(&folder.so_far(&sender)?).ok()))?;
+    let early = done.duration_since(first);
     ensure!(early > SignedDuration::from_millis(400), "the first flow is of {early:?} before the end");
     // What the old one did not take is lost, and counted.
     let said = running.errors();

@@ -189,7 +189,11 @@ fn nginx_asks_all(
     for _ in 0..12 {
         other.exec(&["python3", "-c", &fetch])?;
     }
-    let logs = nginx.logs()?;
+    // Docker may have the last line a moment later.
+    let logs = wait_for("a line for each request", PATIENCE, || {
+        let logs = nginx.logs()?;
+        Ok((logs.lines().filter(|line| line.starts_with("asked ")).count() > 12).then_some(logs))
+    })?;
     // Where one refused it, nginx asked the next: both are in one line.
     let asked: Vec<&str> = logs
         .lines()

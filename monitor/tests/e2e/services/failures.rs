@@ -4,9 +4,10 @@
 use crate::rig::{Agent, PATIENCE, client_and_server};
 use crate::unseen::Unseen;
 use anyhow::{Context, Result, ensure};
-use lab::{Container, Lab, text, wait_for};
+use lab::{Container, Lab, docker_within, text, wait_for};
 use serde_json::Value;
 use std::process::Command;
+use std::time::Duration;
 
 /// Takes all that comes to the first two ports and says one byte when that ends; resets what comes to the third; waits for a
 /// reset at the fourth.
@@ -166,10 +167,12 @@ fn what_a_kernel_tries_to_send_again_and_cannot_is_not_sent_again() -> Result<()
     let agent = Agent::watching("stranded", &[&client, &server])?;
     let unseen = Unseen::start("stranded")?;
     let address = server.address(&network)?;
+    // The longer each step takes, the longer its kernel waits before it tries again.
+    let pid = client.pid()?;
     std::thread::scope(|scope| {
-        let asks =
-            scope.spawn(|| client.exec(&["timeout", "60", "python3", "-c", STRANDED_CLIENT, &address]));
-        let count = |name| kernel_count(&client, "snmp", name);
+        let words = ["exec", &client.id, "timeout", "180", "python3", "-c", STRANDED_CLIENT, &address];
+        let asks = scope.spawn(move || docker_within(&words, Duration::from_secs(200)));
+        let count = |name| count_of(pid, "snmp", name);
         wait_for("a connection", PATIENCE, || Ok((count("CurrEstab")? > 0).then_some(())))?;
         inside(&server, "iptables -I INPUT -p tcp --dport 5000 -j DROP")?;
         wait_for("a segment sent again", PATIENCE, || Ok((count("RetransSegs")? > 0).then_some(())))?;
@@ -199,10 +202,15 @@ fn sent_again(container: &Container) -> Result<u64> {
     kernel_count(container, "snmp", "RetransSegs")
 }
 
-/// A counter of a container's namespace, in one of the files of `/proc/net`: a line of names and one of values, or one of
-/// both. The first of that name.
+/// A counter of a container's namespace.
 pub(crate) fn kernel_count(container: &Container, file: &str, name: &str) -> Result<u64> {
-    let counters = std::fs::read_to_string(format!("/proc/{}/net/{file}", container.pid()?))?;
+    count_of(container.pid()?, file, name)
+}
+
+/// A counter of a process's namespace, in one of the files of `/proc/net`: a line of names and one of values, or one of
+/// both. The first of that name.
+fn count_of(pid: u32, file: &str, name: &str) -> Result<u64> {
+    let counters = std::fs::read_to_string(format!("/proc/{pid}/net/{file}"))?;
     let lines: Vec<Vec<&str>> = counters.lines().map(|line| line.split_whitespace().collect()).collect();
     let of_pair = lines.windows(2).find_map(|pair| {
         let at = pair[0].iter().position(|word| *word == name)?;

@@ -73,7 +73,11 @@ fn the_time_to_the_first_byte_is_between_what_the_server_needed_and_what_the_cli
         let has_last = row(&told, 5003).is_some_and(|row| row["at_client"]["count"] == 3);
         Ok((COUNTS.iter().all(is_whole) && has_last).then_some(told))
     })?;
-    let needed = server.logs()?;
+    // Docker may have the last line a moment later.
+    let needed = wait_for("a line for each answer", PATIENCE, || {
+        let said = server.logs()?;
+        Ok(COUNTS.iter().all(|(port, count)| measured(&said, *port).len() >= *count).then_some(said))
+    })?;
     for (port, count) in COUNTS {
         let row = row(&rows, port).context("a row")?;
         ensure!(row["first_byte_seen_at"] == "server", "{row}");

@@ -23,9 +23,16 @@ const COUNT: usize = 60;
 const HELD: [(u64, usize); 3] = [(500, 1), (50, 6), (5, COUNT - 7)];
 /// What the client's kernel needs beside, or in a hook of ours.
 const BESIDE_US: u64 = 1_500;
-/// Quantiles by their names.
-const QUANTILES: [(&str, f64); 5] =
-    [("p50_us", 0.5), ("p90_us", 0.9), ("p99_us", 0.99), ("p999_us", 0.999), ("max_us", 1.0)];
+/// What a single connection may need there, where the machine did something else in between: the last ranks are one.
+const BUSY_US: u64 = 50_000;
+/// Quantiles by their names, and what is needed beside.
+const QUANTILES: [(&str, f64, u64); 5] = [
+    ("p50_us", 0.5, BESIDE_US),
+    ("p90_us", 0.9, BESIDE_US),
+    ("p99_us", 0.99, BUSY_US),
+    ("p999_us", 0.999, BUSY_US),
+    ("max_us", 1.0, BUSY_US),
+];
 
 #[test]
 fn the_time_that_the_way_takes_and_that_of_the_server_are_told_apart() -> Result<()> {
@@ -54,7 +61,10 @@ fn the_time_that_the_way_takes_and_that_of_the_server_are_told_apart() -> Result
     let _at_the_server = Delay::start(queue, Some(server.pid()?), times)?;
 
     let agent = Agent::watching("latency", &[&client, &server])?;
-    let mut that_time = agent.start(&["latency", "--for", "8s", "server"])?;
+    // Nobody waits for its time: a signal ends it when all is told.
+    wait_for("nobody to ask", PATIENCE, || Ok((agent.clients()? == 0).then_some(())))?;
+    let that_time = agent.start(&["latency", "--for", "10m", "server"])?;
+    wait_for("the watch of that time", PATIENCE, || Ok((agent.clients()? == 1).then_some(())))?;
     let ports = [AT_ONCE, BY_THE_WAY, BY_THE_SERVER];
     let mut took = Vec::new();
     for port in ports {
@@ -84,9 +94,9 @@ fn the_time_that_the_way_takes_and_that_of_the_server_are_told_apart() -> Result
     is_as_measured(&by_the_server["at_server"], &took[2], by_the_server)?;
 
     // What was told of that time alone is no more than of the whole watch.
-    let told = that_time.wait_for("the rows of that time", PATIENCE, |lines| {
-        lines.iter().any(|line| line["type"] == "status").then(|| lines.to_vec())
-    })?;
+    that_time.signal(libc::SIGINT)?;
+    let (code, told) = that_time.end()?;
+    ensure!(code == Some(0) && told.iter().any(|line| line["type"] == "status"), "{code:?} {told:?}");
     let of_that_time = ports.iter().filter_map(|port| row(&told, *port));
     let counts: Vec<u64> = of_that_time.filter_map(|row| row["at_client"]["count"].as_u64()).collect();
     ensure!(!counts.is_empty() && counts.iter().all(|count| *count <= COUNT as u64), "{told:?}");
@@ -104,7 +114,7 @@ fn is_as_measured(told: &Value, took: &[u64], row: &Value) -> Result<()> {
     let mut took = took.to_vec();
     took.sort_unstable();
     ensure!(told["count"] == took.len(), "{told} of {} connections", took.len());
-    for (name, quantile) in QUANTILES {
+    for (name, quantile, beside) in QUANTILES {
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
@@ -114,7 +124,7 @@ fn is_as_measured(told: &Value, took: &[u64], row: &Value) -> Result<()> {
         let rank = ((quantile * took.len() as f64).ceil() as usize).max(1);
         let measured = took[rank - 1];
         let told = told[name].as_u64().with_context(|| format!("{name} of {row}"))?;
-        let is_near = told <= measured + measured / 500 + 1 && told + BESIDE_US + measured / 500 >= measured;
+        let is_near = told <= measured + measured / 500 + 1 && told + beside + measured / 500 >= measured;
         ensure!(is_near, "{name}: told {told} µs, the client's kernel measured {measured} µs: {row}");
     }
     Ok(())

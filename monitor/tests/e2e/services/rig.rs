@@ -96,6 +96,13 @@ impl Agent {
         Ok([words, &["--json", "--socket", at]].concat())
     }
 
+    /// How many ask it just now: the kernel lists their ends and the one that listens.
+    pub(crate) fn clients(&self) -> Result<usize> {
+        let at = self.socket.to_str().context("a path")?;
+        let sockets = std::fs::read_to_string("/proc/net/unix")?;
+        Ok(sockets.lines().filter(|line| line.ends_with(at)).count().saturating_sub(1))
+    }
+
     /// Ends it.
     pub(crate) fn end(self) -> Result<()> {
         self.running.signal(libc::SIGTERM)?;

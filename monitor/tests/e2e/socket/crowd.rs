@@ -3,6 +3,7 @@
 use crate::rig::{PATIENCE, Rig, about, connections, of_type};
 use anyhow::{Context, Result, anyhow, ensure};
 use lab::{Container, Lab, wait_for};
+use serde::Deserialize;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
@@ -19,6 +20,36 @@ const SERVICE: u16 = 8_000;
 const LAST: u16 = 4_002;
 /// How much more memory the agent may have with all of them, in bytes.
 const MEMORY: u64 = 100 << 20;
+
+/// Of a line, what counts here: ninety read all that is said, and who is slow is cut off.
+#[derive(Deserialize)]
+struct Line<'a> {
+    r#type: &'a str,
+    /// Of a flow.
+    #[serde(borrow)]
+    local: Option<End<'a>>,
+    remote: Option<End<'a>>,
+    sent: Option<Sent>,
+    /// Of what was lost.
+    records: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct End<'a> {
+    port: Option<u16>,
+    #[serde(borrow)]
+    container: Option<Named<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Named<'a> {
+    id: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Sent {
+    packets: u64,
+}
 
 fn ask(at: &Path, path: &str) -> Result<UnixStream> {
     let mut stream = UnixStream::connect(at)?;
@@ -40,17 +71,19 @@ fn reader(at: &Path, container: &Container) -> Result<JoinHandle<Result<(u64, u6
             if !line.starts_with('{') || !line.contains(&id) && !line.contains(r#""type":"lost""#) {
                 continue;
             }
-            let line: Value = serde_json::from_str(&line)?;
-            if line["type"] == "lost" {
-                lost = line["records"].as_u64().context("a number")?;
+            let line: Line<'_> = serde_json::from_str(&line)?;
+            if line.r#type == "lost" {
+                lost = line.records.context("a number")?;
             }
-            if line["type"] != "flow" || line["local"]["container"]["id"] != *id {
+            let is_its = line.local.is_some_and(|end| end.container.is_some_and(|it| it.id == id));
+            if line.r#type != "flow" || !is_its {
                 continue;
             }
-            if line["remote"]["port"] == SERVICE {
-                seen += line["sent"]["packets"].as_u64().context("packets")?;
+            let port = line.remote.and_then(|end| end.port);
+            if port == Some(SERVICE) {
+                seen += line.sent.context("packets")?.packets;
             }
-            if line["remote"]["port"] == LAST {
+            if port == Some(LAST) {
                 return Ok((seen, lost));
             }
         }
