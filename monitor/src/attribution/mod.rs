@@ -53,12 +53,21 @@ pub struct Settings {
     pub announcement: Duration,
     /// For how long Docker's first answer is waited for, in place of that.
     pub first_answer: Duration,
+    /// After that answer, for how long what had waited for it still waits; and for how long new interfaces are waited for
+    /// that Docker cannot or need not announce.
+    pub settling: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { keep: seconds(120), max_kept: 20_000, announcement: seconds(5), first_answer: seconds(10) }
+        Self {
+            keep: seconds(120),
+            max_kept: 20_000,
+            announcement: seconds(5),
+            first_answer: seconds(10),
+            settling: seconds(2),
+        }
     }
 }
 
@@ -324,9 +333,18 @@ impl Attribution {
     /// Whether what has waited for a name since then may still get one.
     #[must_use]
     pub fn may_still_be_named(&self, since: KernelTime, now: KernelTime) -> bool {
+        let is_away = matches!(self.docker, DockerState::Down { .. });
+        let later = if is_away { self.settings.settling } else { self.settings.announcement };
+        self.is_in_time(since, now, later)
+    }
+
+    /// Whether no more time has passed since then than Docker's first answer may take, or what had waited for that, or, of
+    /// what came `later`, that.
+    fn is_in_time(&self, since: KernelTime, now: KernelTime, later: Duration) -> bool {
         match self.answered {
-            Some(answered) => now.since(since.max(answered)) < self.settings.announcement,
             None => now.since(since) < self.settings.first_answer,
+            Some(answered) if since <= answered => now.since(answered) < self.settings.settling,
+            Some(_) => now.since(since) < later,
         }
     }
 

@@ -255,7 +255,9 @@ impl Attribution {
         if self.may_be_announced(watched, now) {
             return true;
         }
-        let another = self.last_unowned.is_some_and(|from| self.may_still_be_named(from, now));
+        // That need not be a container's: it is waited for no longer than one takes as a rule.
+        let another =
+            self.last_unowned.is_some_and(|from| self.is_in_time(from, now, self.settings.settling));
         remote.kind == EndKind::Unknown && another
     }
 }

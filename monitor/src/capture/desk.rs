@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a packet waits: Docker tells who is who within some hundred milliseconds as a rule, and a flow's record comes a tick later.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a packet waits: Docker tells who is who within five seconds, and a flow's record comes a tick later.
+const PATIENCE: Duration = Duration::from_secs(7);
 /// How many may wait, and their bytes.
 const MOST_WAITING: usize = 16_384;
 const MOST_BYTES_WAITING: usize = 32 << 20;

@@ -95,7 +95,7 @@ impl Opening<'_> {
             from: if spoofed { seen.local.clone() } else { from.clone() },
             to: if spoofed { seen.remote.clone() } else { to.clone() },
             epoch: seen.epoch,
-            marks: self.testimony.marks,
+            marks: self.testimony.marks_before(seen.epoch),
             claim: forged_mac.then_some("its frames carry an Ethernet address that is not its own"),
             booked: Counts::default(),
             outcome: Outcome::Attempted,
@@ -120,8 +120,7 @@ impl Opening<'_> {
             source_mac: None,
             several_source_macs: false,
         };
-        let case = self.open(flow, &seen)?;
-        Some(Case { marks: self.testimony.marks_before(since), ..case })
+        self.open(flow, &seen)
     }
 
     /// Whom the host makes the destination of what a container sends, where that is not whom it addressed.

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// A drop may be noted by a clock that is one kernel tick behind the flow's.
 pub(super) const CLOCK_GRAIN: Duration = Duration::from_millis(10);
-/// Epochs whose losses are remembered.
-const EPOCHS: usize = 8;
+/// Epochs whose losses are remembered: those in which what is judged now may have waited for a name.
+const EPOCHS: usize = 64;
 /// How the other end of a flow is recognised as a rule.
 const SAME: &str = "the same addresses";
 

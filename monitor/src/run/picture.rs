@@ -134,7 +134,7 @@ async fn wait(watch: &mut Watch) -> Result<Result<Arc<Snapshot>, Ended>, Failure
     let (start, window) = (watch.started, watch.session.window());
     // On a busy machine the kernel takes seconds to check the programs; a window is waited for all the same.
     let mut due = (start + LONGEST.max(window + BEYOND_WINDOW)).max(Instant::now() + window + READING);
-    let mut watched = 0;
+    let (mut watched, mut was_told) = (0, watch.session.docker_told().is_some());
     loop {
         let snapshot = watch.session.snapshot();
         if is_worth_showing(&snapshot, watch, window) {
@@ -144,9 +144,11 @@ async fn wait(watch: &mut Watch) -> Result<Result<Arc<Snapshot>, Ended>, Failure
             watched = snapshot.interfaces_watched;
             due = due.max((Instant::now() + window + READING).min(start + LONGEST_ATTACHING));
         }
-        if watch.session.docker_told().is_none() {
-            due = due.max((Instant::now() + READING).min(start + LONGEST_ATTACHING));
+        let is_told = watch.session.docker_told().is_some();
+        if is_told && !std::mem::replace(&mut was_told, true) {
+            due = due.max((Instant::now() + window + READING).min(start + LONGEST_ATTACHING));
         }
+        let due = if is_told { due } else { due.max(start + LONGEST_ATTACHING) };
         tokio::select! {
             changed = watch.session.changed() => changed?,
             () = watch.signals.next() => return Ok(Err(Ended::Signal)),

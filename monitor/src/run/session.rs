@@ -276,14 +276,22 @@ async fn relay(
     to: mpsc::Sender<Change>,
     told: watch::Sender<Option<KernelTime>>,
 ) {
-    let mut refused_before = false;
+    let (mut refused_before, mut is_up) = (false, false);
     while let Some(change) = from.recv().await {
         if let Change::Refused { last, .. } = &change
             && !std::mem::replace(&mut refused_before, true)
         {
             log::warn!("an answer of Docker was dropped: {last}; later ones are only counted");
         }
-        let all = matches!(change, Change::Complete { .. } | Change::Docker(DockerState::Down { .. }));
+        if let Change::Docker(state) = &change {
+            is_up = matches!(state, DockerState::Up { .. });
+        }
+        // Of a list that makes no sense it is told that it was refused, and never that all is told.
+        let all = match &change {
+            Change::Complete { .. } | Change::Docker(DockerState::Down { .. }) => true,
+            Change::Refused { .. } => is_up,
+            _ => false,
+        };
         if to.send(change).await.is_err() {
             return;
         }

@@ -23,7 +23,7 @@ use wrong_mtus::WrongMtus;
 /// Pairs that are kept.
 const MOST: usize = 4_096;
 /// How long what arrived waits for what its sender's interface tells: flows may wait for a name.
-const ARRIVAL: Duration = Duration::from_secs(4);
+const ARRIVAL: Duration = Duration::from_secs(15);
 /// Pairs whose handshakes are kept as a histogram: up to 70 kB each.
 const HISTOGRAMS: usize = 64;
 

@@ -100,8 +100,8 @@ fn what_a_rule_drops_is_told_exactly_and_with_its_reason() {
         let [container, _] = two_networks(&mut host);
         watch.attached("v1");
         watch.attached("v2");
-        run(&format!("ip netns exec {container} ping -q -c 3 -i 0.01 10.98.1.2"));
-        run(&format!("ip netns exec {container} ping -q -c 3 -i 0.01 fd98::2"));
+        run(&format!("ip netns exec {container} ping -q -c 3 -i 0.01 -w 60 10.98.1.2"));
+        run(&format!("ip netns exec {container} ping -q -c 3 -i 0.01 -w 60 fd98::2"));
         send(&container, "10.99.1.1", "10.98.1.2", PORT, 50);
         send(&container, "fd99::2", "fd98::2", PORT, 30);
         send(&container, "10.99.1.1", "10.98.1.2", PORT + 1, 20);

@@ -336,7 +336,7 @@ fn what_the_swarm_did_not_tell_in_time_is_said_of_ends_that_it_may_be_about() {
     container.service = Some(SafeText::new("near"));
     container.labels = vec![(SafeText::new(Container::SWARM_SERVICE), SafeText::new("near"))];
     docker.learn(&Change::Container { container, at });
-    let untold = "who is on networks net-m, net-n of the swarm was not told within 5 s";
+    let untold = "who is on networks net-m, net-n of the swarm was not told within 10 s";
     let unknown = format!(
         "Docker knows no container or service with the name or id farr; running are api, db, near.1.aa, web; {untold}"
     );
