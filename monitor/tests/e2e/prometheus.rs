@@ -97,14 +97,14 @@ fn prometheus_has_what_the_kernel_counts_every_panel_has_data_and_findings_alert
     wait_for_alert(&prometheus, "VethwatchViolation", at, &[cross, ("outcome", "answered")])?;
     wait_for_alert(&prometheus, "VethwatchViolationAttempted", at, &[cross, ("outcome", "blocked")])?;
     wait_for_alert(&prometheus, "VethwatchBroken", at, &[("rule", "same-network")])?;
-    let down = |alert: &Value| {
-        ["VethwatchAgentDown", "VethwatchNoAgents", "VethwatchAgentUnwell", "VethwatchDockerAway"]
-            .iter()
-            .any(|name| alert["labels"]["alertname"] == **name)
+    let is_any = |names: &[&str]| -> Result<bool> {
+        let alerts = prometheus.alerts()?;
+        Ok(alerts.iter().any(|alert| names.iter().any(|name| alert["labels"]["alertname"] == **name)))
     };
+    ensure!(!is_any(&["VethwatchAgentUnwell", "VethwatchDockerAway"])?, "{:?}", prometheus.alerts());
     // One page that comes late on a busy machine makes it an agent that is down, until the next.
-    let well = wait_for("an agent that is well", PATIENCE, || {
-        Ok((!prometheus.alerts()?.iter().any(down)).then_some(()))
+    let well = wait_for("an agent that is up", PATIENCE, || {
+        Ok((!is_any(&["VethwatchAgentDown", "VethwatchNoAgents"])?).then_some(()))
     });
     well.with_context(|| format!("{:?}", prometheus.alerts()))?;
 

@@ -2,6 +2,8 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use lab::{Running, Vethwatch, wait_for};
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::time::{Duration, Instant};
@@ -158,7 +160,11 @@ fn a_signal_ends_it_in_the_time_that_is_promised() -> Result<()> {
         let mut took = Vec::new();
         while took.last().is_none_or(|took| *took > PROMISED) {
             ensure!(took.len() < TRIES, "signal {signal} ended it after {took:?}");
-            let running = vethwatch().start(&["agent", "--metrics-listen", "off", "--socket", "off"])?;
+            let words = ["agent", "--metrics-listen", "127.0.0.1:0", "--socket", "off"];
+            let mut running = vethwatch().start(&words)?;
+            // A client that never says what it wants.
+            let mut client = TcpStream::connect(running.metrics()?)?;
+            client.write_all(b"GET /metr")?;
             wait_for("the watch", PATIENCE, || Ok(running.errors().contains("watching").then_some(())))?;
             let asked = Instant::now();
             running.signal(signal)?;

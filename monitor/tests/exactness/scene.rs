@@ -177,7 +177,10 @@ impl Scene {
     pub(crate) fn flip_under(&self, load: impl Fn() -> Result<()>) -> Result<()> {
         let mut flipped = Ok(());
         for _ in 0..LOADS {
+            let before = self.account().resources.flips;
             load()?;
+            let flips = self.account().resources.flips - before;
+            ensure!(flips >= FLIPS / 3, "only {flips} flips in one load");
             flipped = self.must_have_flipped();
             if flipped.is_ok() {
                 break;
