@@ -23,7 +23,7 @@ const BEYOND_WINDOW: Duration = Duration::from_millis(1_500);
 /// After the programs were attached to one more interface, this much more than a window passes until totals and
 /// flows were read once: on a busy kernel a hundred interfaces take seconds.
 const READING: Duration = Duration::from_millis(300);
-/// But it takes no longer than this in all; nor does Docker's first answer, which is waited for all the same.
+/// But it takes no longer than this in all; nor do Docker's first answer and a window's length, which are waited for too.
 const LONGEST_ATTACHING: Duration = Duration::from_secs(10);
 
 /// After a moment, so many ticks have to end until all that was before it is counted: the first may have read its totals
@@ -148,7 +148,9 @@ async fn wait(watch: &mut Watch) -> Result<Result<Arc<Snapshot>, Ended>, Failure
         if is_told && !std::mem::replace(&mut was_told, true) {
             due = due.max((Instant::now() + window + READING).min(start + LONGEST_ATTACHING));
         }
-        let due = if is_told { due } else { due.max(start + LONGEST_ATTACHING) };
+        // Rates over a moment are none.
+        let is_measured = snapshot.interfaces_watched == 0 || is_measured(&snapshot, window);
+        let due = if is_told && is_measured { due } else { due.max(start + LONGEST_ATTACHING) };
         tokio::select! {
             changed = watch.session.changed() => changed?,
             () = watch.signals.next() => return Ok(Err(Ended::Signal)),
@@ -161,9 +163,13 @@ async fn wait(watch: &mut Watch) -> Result<Result<Arc<Snapshot>, Ended>, Failure
 fn is_worth_showing(snapshot: &Snapshot, watch: &Watch, window: Duration) -> bool {
     let rows = &snapshot.containers;
     let nobody = rows.is_empty() && matches!(snapshot.docker, DockerState::Up { .. });
-    // Nine tenths: ticks are not exact.
-    let measured = snapshot.window * 10 >= window * 9 || nobody;
+    let measured = is_measured(snapshot, window) || nobody;
     measured && is_ready(snapshot, watch) && all_named(snapshot) && peers_are_known(rows)
+}
+
+fn is_measured(snapshot: &Snapshot, window: Duration) -> bool {
+    // Nine tenths: ticks are not exact.
+    snapshot.window * 10 >= window * 9
 }
 
 /// Whether Docker has told all that it has to tell, and all containers are watched that can be.
