@@ -329,3 +329,48 @@ async fn answer(mut asks: mpsc::Receiver<Ask>, hint: Hint, asker: Asker) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::relay;
+    use crate::model::{Change, DockerState, KernelTime, SafeText};
+    use tokio::sync::{mpsc, watch};
+
+    /// Whether all is told after these changes.
+    async fn is_told(changes: Vec<Change>) -> bool {
+        let (to_relay, from) = mpsc::channel(8);
+        let (to, mut passed) = mpsc::channel(8);
+        let (when, told) = watch::channel(None);
+        let count = changes.len();
+        for change in changes {
+            to_relay.send(change).await.unwrap();
+        }
+        drop(to_relay);
+        relay(from, to, when).await;
+        let mut all = Vec::new();
+        assert_eq!(passed.recv_many(&mut all, 8).await, count);
+        told.borrow().is_some()
+    }
+
+    #[tokio::test]
+    async fn a_list_that_makes_no_sense_is_all_that_is_told() {
+        let up = || {
+            let [version, api, host] = ["28", "1.48", "unix:///x"].map(SafeText::new);
+            Change::Docker(DockerState::Up { version, api, host, rootless: false, experimental: None })
+        };
+        let refused = || Change::Refused { answers: 1, last: "no list".to_owned() };
+        let complete = Change::Complete { containers: Vec::new(), networks: Vec::new(), at: KernelTime(1) };
+        let down = Change::Docker(DockerState::Down { since: KernelTime(1), reason: "gone".to_owned() });
+        for (changes, all) in [
+            (vec![], false),
+            (vec![Change::Docker(DockerState::Connecting), up()], false),
+            // Of the first answer, before there is any list.
+            (vec![Change::Docker(DockerState::Connecting), refused()], false),
+            (vec![up(), refused()], true),
+            (vec![up(), complete], true),
+            (vec![down], true),
+        ] {
+            assert_eq!(is_told(changes.clone()).await, all, "{changes:?}");
+        }
+    }
+}
