@@ -131,7 +131,7 @@ fn a_new_policy_and_a_new_address_come_with_a_signal() -> Result<()> {
     let (lab, folder) = (Lab::new("settings")?, Folder::new("good")?);
     let net = lab.network("net", &[])?;
     let web = lab.container("web").on(&net).run(&["sleep"])?;
-    let db = lab.container("db").on(&net).run(&["udp-receive", "4001"])?;
+    let db = lab.container("db").on(&net).run(&["udp-receive", "4001", "--idle", "1000s"])?;
     let policy = folder.write("policy.toml", "")?;
     let file = |listen: &str, more: &str| {
         let policy = policy.display();

@@ -1,7 +1,7 @@
 //! What fails without a word of the two ends: packets that are too big for the way, that nobody takes or that go nowhere,
 //! receivers without room, connections of which one end is gone; against what the kernels of the namespaces counted.
 
-use crate::failures::{inside, kernel_count, row};
+use crate::failures::{inside, is_ours, kernel_count, row};
 use crate::rig::{Agent, PATIENCE};
 use anyhow::{Context, Result, ensure};
 use lab::{Container, Lab, Outside, image, text, wait_for};
@@ -292,7 +292,8 @@ fn unreachable(container: &Container) -> Result<u64> {
 }
 
 fn errors(rows: &[Value], v6: bool) -> impl Iterator<Item = &Value> {
-    let all = rows.iter().filter_map(|row| row["icmp_errors"].as_array()).flatten();
+    let ours = rows.iter().filter(|row| is_ours(row));
+    let all = ours.filter_map(|row| row["icmp_errors"].as_array()).flatten();
     all.filter(move |error| (error["type"] == 1) == v6)
 }
 
