@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use lab::{Container, Lab, Running, Vethwatch, wait_for};
 use serde_json::Value;
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -14,36 +15,42 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long each connection's first question waits. There are several, one after the other, before all is told.
 const LATE: Duration = Duration::from_millis(1_200);
 
-/// A way to Docker by which everything comes late.
+/// A way to Docker by which everything comes late, in a folder of its own.
 struct SlowDocker {
-    path: PathBuf,
+    folder: PathBuf,
 }
 
 impl SlowDocker {
     fn new(name: &str) -> Result<Self> {
         let engine = lab::docker_host().context("an engine at a Unix socket")?;
         let engine = PathBuf::from(engine.strip_prefix("unix://").context("a Unix socket")?);
-        let path = std::env::temp_dir().join(format!("vw-slow-{name}-{}", std::process::id()));
-        let listener = UnixListener::bind(&path)?;
+        let folder = std::env::temp_dir().join(format!("vw-{name}-{}", std::process::id()));
+        fs::create_dir(&folder)?;
+        let slow = Self { folder };
+        let listener = UnixListener::bind(slow.path())?;
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let Ok(engine) = UnixStream::connect(&engine) else { continue };
                 std::thread::spawn(move || relay(&client, &engine));
             }
         });
-        Ok(Self { path })
+        Ok(slow)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join("docker.sock")
     }
 
     fn vethwatch(&self) -> Vethwatch {
-        let host = format!("unix://{}", self.path.display());
+        let host = format!("unix://{}", self.path().display());
         Vethwatch::at(env!("CARGO_BIN_EXE_vethwatch")).with("DOCKER_HOST", &host)
     }
 }
 
 impl Drop for SlowDocker {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.path) {
-            eprintln!("{}: {error}", self.path.display());
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            eprintln!("{}: {error}", self.folder.display());
         }
     }
 }
@@ -100,7 +107,7 @@ impl Stage {
 #[test]
 fn what_crosses_before_it_answers_is_found_all_the_same() -> Result<()> {
     let stage = Stage::set_up("slowfind")?;
-    let socket = std::env::temp_dir().join(format!("vw-slow-agent-{}", std::process::id()));
+    let socket = stage.docker.folder.join("s");
     let at = socket.to_str().context("a path")?;
     let agent = stage.docker.vethwatch().start(&["agent", "--metrics-listen", "off", "--socket", at])?;
     wait_for("the watch", PATIENCE, || Ok(agent.errors().contains("watching").then_some(())))?;
