@@ -4,12 +4,9 @@ use crate::attribution::Packets;
 use crate::flows::Update;
 use crate::model::{FlowDelta, KernelTime};
 use std::collections::VecDeque;
-use std::time::Duration;
 
 /// Flows that may wait at once.
 const MOST: usize = 8_192;
-/// How long it takes until all is judged that waits no longer: some ticks, in which losses are told too.
-const JUDGED: Duration = Duration::from_secs(5);
 
 /// One tick of one flow, counted but not named yet.
 #[derive(Clone, Debug)]
@@ -38,8 +35,6 @@ impl Tick {
 #[derive(Debug, Default)]
 pub(super) struct Held {
     waiting: VecDeque<(KernelTime, Tick)>,
-    /// How long ago the first packets were, at most, of those that wait no longer since a while; and since when.
-    lag: Option<(Duration, KernelTime)>,
     /// Flows that had to go without a name because too many waited.
     pub(super) given_up: u64,
 }
@@ -61,26 +56,6 @@ impl Held {
     /// Puts one back that waits on.
     pub(super) fn put_back(&mut self, since: KernelTime, tick: Tick) {
         self.waiting.push_back((since, tick));
-    }
-
-    /// One waits no longer.
-    pub(super) fn let_go(&mut self, tick: &Tick, now: KernelTime) {
-        let lag = self.lag_at(now).max(now.since(tick.tick_start));
-        self.lag = Some((lag, now));
-    }
-
-    /// The moment at which those that wait, and those that did until just now, were seen: their flows are not over by what
-    /// has passed since.
-    pub(super) fn as_of(&self, now: KernelTime) -> KernelTime {
-        let begin = self.waiting.front().map_or(now, |(_, tick)| tick.tick_start);
-        begin.min(now.minus(self.lag_at(now)))
-    }
-
-    fn lag_at(&self, now: KernelTime) -> Duration {
-        match self.lag {
-            Some((lag, at)) if now.since(at) < JUDGED => lag,
-            _ => Duration::ZERO,
-        }
     }
 
     /// How many of them count something.

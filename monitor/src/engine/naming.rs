@@ -114,7 +114,6 @@ impl State {
             if waits && self.attribution.may_still_be_named(since, now) {
                 self.held.put_back(since, tick);
             } else {
-                self.held.let_go(&tick, now);
                 self.tell(&tick, remote, now);
             }
         }

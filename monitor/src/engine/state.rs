@@ -321,12 +321,10 @@ impl State {
 
     fn end_flows(&mut self, now: KernelTime) {
         let mut over = Vec::new();
-        // What waits for a name is judged when it has one, by its flow.
-        let as_of = self.held.as_of(now);
-        self.flows.expire(as_of, |flow| over.push(flow));
+        self.flows.expire(now, |flow| over.push(flow));
         let (_, start, end) = self.latest;
         let wait = LAST_FLOWS.max(end.since(start) * 3);
-        let past = |(_, since): &(InterfaceNumber, KernelTime)| as_of.since(*since) >= wait;
+        let past = |(_, since): &(InterfaceNumber, KernelTime)| now.since(*since) >= wait;
         if self.gone.iter().any(past) {
             let ended: Vec<InterfaceNumber> =
                 self.gone.iter().filter(|gone| past(gone)).map(|(number, _)| *number).collect();

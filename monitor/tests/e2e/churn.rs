@@ -78,10 +78,13 @@ fn a_reused_address_blames_nobody_else_and_nothing_grows() -> Result<()> {
 
 /// Waits until every container's packet is in a flow, checks who it was booked to, and measures.
 fn settled(vethwatch: &mut Running, names: &BTreeMap<u16, String>) -> Result<Use> {
-    let booked = vethwatch.wait_for("every container's flow", PATIENCE, |lines| {
+    let mut missing = Vec::new();
+    let told = vethwatch.wait_for("every container's flow", PATIENCE, |lines| {
         let booked = booked(lines);
-        names.keys().all(|port| booked.contains_key(port)).then_some(booked)
-    })?;
+        missing = names.keys().filter(|port| !booked.contains_key(port)).copied().collect();
+        missing.is_empty().then_some(booked)
+    });
+    let booked = told.with_context(|| format!("nothing is told of what was sent to {missing:?}"))?;
     for (port, name) in names {
         let (booked_to, packets) = &booked[port];
         ensure!(booked_to == name, "the packet of {name} was booked to {booked_to}");

@@ -227,7 +227,8 @@ pub(crate) fn row(rows: &[Value], port: u16) -> Option<&Value> {
 
 /// Whether a row is of these tests' containers: there may be others beside.
 pub(crate) fn is_ours(row: &Value) -> bool {
-    row["type"] == "failure" && row["client"]["project"] == "lab"
+    let is_end = |end: &str| row[end]["project"] == "lab";
+    row["type"] == "failure" && (is_end("client") || is_end("server"))
 }
 
 fn sum(rows: &[Value], field: &str) -> u64 {
