@@ -7,6 +7,7 @@
 mod bpf_fs;
 mod command;
 mod container;
+mod counters;
 mod deadline;
 mod docker;
 mod engine;
@@ -30,6 +31,7 @@ mod vethwatch;
 pub use bpf_fs::BpfFs;
 pub use command::{Finished, finish, is_root, privileged, text};
 pub use container::{Container, ContainerSpec};
+pub use counters::{clients_at, kernel_counter};
 pub use deadline::{Deadline, wait_for};
 pub use docker::{docker, docker_within};
 pub use engine::Engine;

@@ -76,7 +76,7 @@ impl Default for Settings {
 pub struct Attribution {
     settings: Settings,
     docker: DockerState,
-    /// When Docker first told what there is, or was found not to answer.
+    /// When Docker first answered, just before it tells what there is, or was found not to.
     answered: Option<KernelTime>,
     /// Why the last of its answers that made no sense was refused.
     refused: Option<SafeText>,

@@ -14,7 +14,7 @@ mod translated;
 mod variants;
 
 use anyhow::{Context, Result, ensure};
-use lab::{Container, Network, Vethwatch, image};
+use lab::{Container, Network, Vethwatch, image, kernel_counter};
 use matrix::{Expect, Row, Rules, attempt};
 use serde_json::Value;
 use std::time::Duration;
@@ -278,23 +278,14 @@ fn connecting_makes_it_allowed_and_disconnecting_ends_that() -> Result<()> {
     // With its whole answer: nothing of it may be on its way when the network is left.
     a.exec(&["curl", "-sS", "-o", "/dev/null", &format!("http://{to}/")])?;
     a.disconnect(&nets[1])?;
-    let before = sent_again(&a)?;
+    let before = kernel_counter(a.pid()?, "snmp", "RetransSegs")?;
     attempt(&a, &["nc", "-z", "-w1", &to, "80"]);
     // On a busy machine it may end late, and its kernel tries once more.
-    let most = 1 + sent_again(&a)? - before;
+    let most = 1 + kernel_counter(a.pid()?, "snmp", "RetransSegs")? - before;
     let found = watched.must_tell(&[violation("cross-network", "blocked", ["a", "b"], TCP)])?;
     let packets = found[0]["counts"]["packets"].as_u64();
     ensure!(Some(1) <= packets && packets <= Some(most), "at most {most}: {}", found[0]);
     Ok(())
-}
-
-/// How many segments the kernel of a container's namespace has sent again.
-fn sent_again(container: &Container) -> Result<u64> {
-    let counters = std::fs::read_to_string(format!("/proc/{}/net/snmp", container.pid()?))?;
-    let mut lines = counters.lines().filter(|line| line.starts_with("Tcp:"));
-    let (names, values) = lines.next().zip(lines.next()).context("no counters of TCP")?;
-    let at = names.split(' ').position(|name| name == "RetransSegs").context("no such counter")?;
-    Ok(values.split(' ').nth(at).context("no value")?.parse()?)
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use crate::rig::{Agent, PATIENCE, client_and_server};
 use crate::unseen::Unseen;
 use anyhow::{Context, Result, ensure};
-use lab::{Container, Lab, docker_within, text, wait_for};
+use lab::{Container, Lab, docker_within, kernel_counter, text, wait_for};
 use serde_json::Value;
 use std::process::Command;
 use std::time::Duration;
@@ -172,7 +172,7 @@ fn what_a_kernel_tries_to_send_again_and_cannot_is_not_sent_again() -> Result<()
     std::thread::scope(|scope| {
         let words = ["exec", &client.id, "timeout", "180", "python3", "-c", STRANDED_CLIENT, &address];
         let asks = scope.spawn(move || docker_within(&words, Duration::from_secs(200)));
-        let count = |name| count_of(pid, "snmp", name);
+        let count = |name| kernel_counter(pid, "snmp", name);
         wait_for("a connection", PATIENCE, || Ok((count("CurrEstab")? > 0).then_some(())))?;
         inside(&server, "iptables -I INPUT -p tcp --dport 5000 -j DROP")?;
         wait_for("a segment sent again", PATIENCE, || Ok((count("RetransSegs")? > 0).then_some(())))?;
@@ -204,21 +204,7 @@ fn sent_again(container: &Container) -> Result<u64> {
 
 /// A counter of a container's namespace.
 pub(crate) fn kernel_count(container: &Container, file: &str, name: &str) -> Result<u64> {
-    count_of(container.pid()?, file, name)
-}
-
-/// A counter of a process's namespace, in one of the files of `/proc/net`: a line of names and one of values, or one of
-/// both. The first of that name.
-fn count_of(pid: u32, file: &str, name: &str) -> Result<u64> {
-    let counters = std::fs::read_to_string(format!("/proc/{pid}/net/{file}"))?;
-    let lines: Vec<Vec<&str>> = counters.lines().map(|line| line.split_whitespace().collect()).collect();
-    let of_pair = lines.windows(2).find_map(|pair| {
-        let at = pair[0].iter().position(|word| *word == name)?;
-        pair[1].get(at)
-    });
-    let of_line = lines.iter().find(|line| line.first() == Some(&name)).and_then(|line| line.get(1));
-    let value = if file == "snmp6" { of_line } else { of_pair };
-    Ok(value.with_context(|| format!("no {name} in {file}"))?.parse()?)
+    kernel_counter(container.pid()?, file, name)
 }
 
 pub(crate) fn row(rows: &[Value], port: u16) -> Option<&Value> {

@@ -96,11 +96,9 @@ impl Agent {
         Ok([words, &["--json", "--socket", at]].concat())
     }
 
-    /// How many ask it just now: the kernel lists their ends and the one that listens.
+    /// How many ask it just now.
     pub(crate) fn clients(&self) -> Result<usize> {
-        let at = self.socket.to_str().context("a path")?;
-        let sockets = std::fs::read_to_string("/proc/net/unix")?;
-        Ok(sockets.lines().filter(|line| line.ends_with(at)).count().saturating_sub(1))
+        lab::clients_at(&self.socket)
     }
 
     /// Ends it.

@@ -1,6 +1,6 @@
 //! A hundred clients, of which ten are stuck: the others get everything.
 
-use crate::rig::{PATIENCE, Rig, about, connections, of_type};
+use crate::rig::{PATIENCE, Rig, about, of_type};
 use anyhow::{Context, Result, anyhow, ensure};
 use lab::{Container, Lab, wait_for};
 use serde::Deserialize;
@@ -132,7 +132,7 @@ fn of_a_hundred_clients_those_that_read_get_everything_and_those_that_do_not_los
     let at = rig.socket();
     let stuck = (0..STUCK).map(|_| ask(&at, "/v1/flows")).collect::<Result<Vec<_>>>()?;
     let readers = (0..CLIENTS - STUCK).map(|_| reader(&at, &client)).collect::<Result<Vec<_>>>()?;
-    wait_for("the clients", PATIENCE, || Ok((connections(&at)? == CLIENTS).then_some(())))?;
+    wait_for("the clients", PATIENCE, || Ok((lab::clients_at(&at)? == CLIENTS).then_some(())))?;
 
     let url = format!("http://{}:{SERVICE}/", server.address(&net)?);
     client.exec(&["/testbox", "get", &url, "--every", "10ms", "--count", &CONNECTIONS.to_string()])?;
@@ -151,7 +151,7 @@ fn of_a_hundred_clients_those_that_read_get_everything_and_those_that_do_not_los
         let ours = [&sent["skbs"], &sent["skb_bytes"]].map(Value::as_u64);
         Ok((ours == [Some(counted.rx_packets), Some(counted.rx_bytes)]).then_some(()))
     })?;
-    wait_for("the end of the stuck", PATIENCE, || Ok((connections(&at)? == 0).then_some(())))?;
+    wait_for("the end of the stuck", PATIENCE, || Ok((lab::clients_at(&at)? == 0).then_some(())))?;
     drop(stuck);
     lab.close()
 }

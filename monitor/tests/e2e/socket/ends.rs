@@ -1,6 +1,6 @@
 //! How it ends: agents that are killed, that take each other's place, and that are of another version.
 
-use crate::rig::{NOBODY, PATIENCE, Rig, STRANGERS, connections, of_type, say};
+use crate::rig::{NOBODY, PATIENCE, Rig, STRANGERS, of_type, say};
 use anyhow::{Context, Result, ensure};
 use lab::{Vethwatch, wait_for};
 use std::io::{Read as _, Write as _};
@@ -18,7 +18,7 @@ fn a_stream_says_that_its_agent_was_killed_and_another_agent_takes_its_place() -
     for words in [&["flows", "--json"][..], &["violations", "--json"], &["check", "--json", "--for", "1h"]] {
         streams.push((words, rig.member().start(&rig.asking(words, &at))?));
     }
-    wait_for("three streams", PATIENCE, || Ok((connections(&at)? == streams.len()).then_some(())))?;
+    wait_for("three streams", PATIENCE, || Ok((lab::clients_at(&at)? == streams.len()).then_some(())))?;
     let second = rig.root().finish(&rig.asking(&["agent", "--metrics-listen", "off"], &at))?;
     let says = format!("process {} answers there already", agent.pid());
     ensure!(second.status.code() == Some(3) && second.stderr.contains(&says), "{second:?}");

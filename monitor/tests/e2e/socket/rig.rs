@@ -105,13 +105,6 @@ pub(crate) fn get(at: &Path, path: &str) -> Result<(u16, String)> {
     say(at, format!("GET {path} HTTP/1.1\r\nHost: vethwatch\r\n\r\n").as_bytes())
 }
 
-/// How many clients an agent has at a socket: the kernel lists their ends and the one that listens.
-pub(crate) fn connections(at: &Path) -> Result<usize> {
-    let path = at.to_str().context("a path")?;
-    let sockets = fs::read_to_string("/proc/net/unix")?;
-    Ok(sockets.lines().filter(|line| line.ends_with(path)).count().saturating_sub(1))
-}
-
 /// Lines of a type.
 pub(crate) fn of_type<'a>(lines: &'a [Value], kind: &'a str) -> impl Iterator<Item = &'a Value> {
     lines.iter().filter(move |line| line["type"] == kind)
